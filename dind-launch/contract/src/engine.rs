@@ -1,0 +1,139 @@
+//! A fragment of Docker's own `daemon.json`, and the same fragment as `dockerd` flags.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::path::PathBuf;
+
+/// What a tool wants the Docker Engine to be started with.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Engine {
+    /// Keys as Docker spells them in `daemon.json`.
+    pub config: Map<String, Value>,
+    /// Folders that go to the front of the engine's `PATH`.
+    #[serde(default)]
+    pub path_prepend: Vec<PathBuf>,
+}
+
+impl Engine {
+    /// Sets one key.
+    pub fn set(&mut self, key: &str, value: impl Into<Value>) {
+        self.config.insert(key.to_owned(), value.into());
+    }
+
+    /// The fragment as `dockerd` flags, sorted by key.
+    ///
+    /// # Errors
+    /// Names the key whose value cannot be written as one shell word without quotes, or has no flag.
+    pub fn flags(&self) -> Result<Vec<String>, String> {
+        let mut flags = Vec::new();
+        for (key, value) in &self.config {
+            flag_words(key, value, &mut flags)?;
+        }
+        match flags.iter().find(|flag| !is_plain(flag)) {
+            Some(flag) => Err(format!("`{flag}` cannot be written as one unquoted shell word")),
+            None => Ok(flags),
+        }
+    }
+}
+
+/// Flags whose name is not the key of `daemon.json`: Docker spells lists in the plural there
+/// (docs.docker.com/reference/cli/dockerd, "daemon configuration file").
+const SINGULAR: &[(&str, &str)] = &[
+    ("authorization-plugins", "authorization-plugin"),
+    ("default-address-pools", "default-address-pool"),
+    ("default-network-opts", "default-network-opt"),
+    ("dns-opts", "dns-opt"),
+    ("exec-opts", "exec-opt"),
+    ("hosts", "host"),
+    ("labels", "label"),
+    ("log-opts", "log-opt"),
+    ("registry-mirrors", "registry-mirror"),
+    ("insecure-registries", "insecure-registry"),
+    ("storage-opts", "storage-opt"),
+];
+
+fn flag_words(key: &str, value: &Value, flags: &mut Vec<String>) -> Result<(), String> {
+    let name = SINGULAR.iter().find(|(plural, _)| *plural == key).map_or(key, |(_, flag)| flag);
+    match value {
+        Value::String(text) => flags.push(format!("--{name}={text}")),
+        Value::Bool(_) | Value::Number(_) => flags.push(format!("--{name}={value}")),
+        Value::Array(items) => {
+            for item in items {
+                let text = match item {
+                    Value::String(text) => text.clone(),
+                    // A pool is `{"base": …, "size": …}`; its flag takes `base=…,size=…`.
+                    Value::Object(pairs) => pairs
+                        .iter()
+                        .map(|(key, value)| format!("{key}={}", bare(value)))
+                        .collect::<Vec<_>>()
+                        .join(","),
+                    other => other.to_string(),
+                };
+                flags.push(format!("--{name}={text}"));
+            }
+        }
+        // `{"bridge": {"com.docker.network.driver.mtu": "1400"}}` is `bridge=com.docker…=1400`.
+        Value::Object(groups) => {
+            for (group, value) in groups {
+                match value {
+                    Value::Object(pairs) => flags.extend(
+                        pairs.iter().map(|(key, value)| format!("--{name}={group}={key}={}", bare(value))),
+                    ),
+                    value => flags.push(format!("--{name}={group}={}", bare(value))),
+                }
+            }
+        }
+        Value::Null => return Err(format!("`{key}` has no value")),
+    }
+    Ok(())
+}
+
+fn bare(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// Whether a shell leaves the word as it is when it is substituted without quotes.
+fn is_plain(word: &str) -> bool {
+    word.chars().all(|c| c.is_ascii_alphanumeric() || "-_=./:,@+%".contains(c))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn flags_are_what_dockerd_takes() {
+        let config = json!({
+            "bip": "172.17.0.5/16",
+            "default-address-pools": [{"base": "10.201.0.0/16", "size": 24}],
+            "default-network-opts": {"bridge": {"com.docker.network.driver.mtu": "1400"}},
+            "dns": ["10.0.0.2", "10.0.0.3"],
+            "mtu": 1400,
+            "userland-proxy": false,
+        });
+        let engine = Engine { config: config.as_object().unwrap().clone(), ..Engine::default() };
+        assert_eq!(
+            engine.flags().unwrap(),
+            [
+                "--bip=172.17.0.5/16",
+                "--default-address-pool=base=10.201.0.0/16,size=24",
+                "--default-network-opt=bridge=com.docker.network.driver.mtu=1400",
+                "--dns=10.0.0.2",
+                "--dns=10.0.0.3",
+                "--mtu=1400",
+                "--userland-proxy=false",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_value_that_needs_quotes_is_refused() {
+        for text in ["/srv/my docker", "$(reboot)", "a;b", "*"] {
+            let mut engine = Engine::default();
+            engine.set("data-root", text);
+            assert!(engine.flags().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Errors: a stable code, an exit status, one sentence, and the cure.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Exit statuses, the same in all tools (BSD `sysexits.h`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// 69: the Docker Engine does not answer.
+    Unavailable = 69,
+    /// 73: a file, a device or a link could not be made.
+    CannotCreate = 73,
+    /// 74: a read, a write or a kernel call failed.
+    Io = 74,
+    /// 75: somebody else holds it; try again.
+    InUse = 75,
+    /// 77: a capability or a device is missing.
+    Privilege = 77,
+    /// 78: a flag, a variable or the machine's set-up is wrong.
+    Config = 78,
+}
+
+/// The machine-readable name of an error, tied to its exit status. Codes are never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Code {
+    /// Kebab-case, unique within the tool.
+    pub name: &'static str,
+    /// The status the tool ends with.
+    pub exit: Exit,
+}
+
+impl Code {
+    /// A code; meant for constants.
+    #[must_use]
+    pub const fn new(name: &'static str, exit: Exit) -> Self {
+        Self { name, exit }
+    }
+
+    /// ``cannot VERB `OBJECT`: CAUSE``. The cause's own sources become `causes`.
+    #[must_use]
+    pub fn cannot(self, verb: &str, object: impl fmt::Display, cause: impl fmt::Display) -> Fault {
+        Fault {
+            code: self,
+            message: format!("cannot {verb} `{object}`: {cause}"),
+            causes: Vec::new(),
+            hint: String::new(),
+        }
+    }
+}
+
+/// What a tool ends with when it does not do its work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// Name and exit status.
+    pub code: Code,
+    /// One sentence: ``cannot VERB `OBJECT`: CAUSE``.
+    pub message: String,
+    /// What lies behind it, from near to far.
+    pub causes: Vec<String>,
+    /// What the reader can do about it, as a command or a flag where there is one.
+    pub hint: String,
+}
+
+impl Fault {
+    /// Sets the cure.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = hint.into();
+        self
+    }
+
+    /// Adds something that lies behind the error.
+    #[must_use]
+    pub fn cause(mut self, cause: impl fmt::Display) -> Self {
+        self.causes.push(cause.to_string());
+        self
+    }
+
+    /// The error object of the JSON document.
+    #[must_use]
+    pub fn object(&self) -> ErrorObject {
+        ErrorObject {
+            code: self.code.name.to_owned(),
+            message: self.message.clone(),
+            causes: self.causes.clone(),
+            hint: self.hint.clone(),
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Fault {}
+
+/// `error` in a document whose `ok` is false.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ErrorObject {
+    /// Kebab-case, from the table in the tool's README.
+    pub code: String,
+    /// One sentence for people.
+    pub message: String,
+    /// What lies behind it, from near to far.
+    #[serde(default)]
+    pub causes: Vec<String>,
+    /// What the reader can do about it.
+    #[serde(default)]
+    pub hint: String,
+}

@@ -1,0 +1,17 @@
+#![doc = include_str!("../README.md")]
+
+pub mod cli;
+pub mod document;
+pub mod engine;
+pub mod fault;
+pub mod finish;
+pub mod helper;
+pub mod root;
+pub mod supervisor;
+pub mod value;
+
+pub use document::{Draft, Failed, Failure, Outcome, Report, State, Step, Steps, Tool, Warning};
+pub use engine::Engine;
+pub use fault::{Code, Exit, Fault};
+pub use finish::finish;
+pub use root::Root;

@@ -1,0 +1,251 @@
+//! The small init that `dind-launch` and `dind-reaper exec` are made of: one owner of signals and waits.
+//!
+//! The rules, and where they come from:
+//! * Signals are blocked before anything else is done and read from a signalfd. A namespace's PID 1 gets no signal
+//!   that it does not ask for (pid_namespaces(7)), so there is no moment at which one may be missed.
+//! * One place waits for children, and it waits for all of them: SIGCHLD is coalesced, so each wake-up reaps until
+//!   nothing is left. Nobody else may call wait, or a status is stolen.
+//! * A child gets back what we took: the signal mask. It gets no descriptor above 2 (CVE-2024-21626 was one that leaked).
+//! * Not PID 1? Then we become the subreaper (prctl(2)), and orphans below us come to us all the same.
+
+use crate::helper::{die_with, timeout};
+use nix::errno::Errno;
+use nix::libc;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, signal, sigprocmask};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::unistd::{Pid, getpid, setpgid, setsid, tcsetpgrp};
+use std::collections::{BTreeSet, VecDeque};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command};
+use std::time::Instant;
+
+/// How a child ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// It exited with this status.
+    Exited(u8),
+    /// This signal ended it.
+    Signaled(i32),
+}
+
+impl Ending {
+    /// The status a shell would give: the child's own, or 128 + n for signal n.
+    #[must_use]
+    pub fn status(self) -> u8 {
+        match self {
+            Self::Exited(status) => status,
+            Self::Signaled(number) => 128u8.saturating_add(u8::try_from(number).unwrap_or(127)),
+        }
+    }
+}
+
+/// What happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A signal came, by number; real-time signals have no name.
+    Signal(i32),
+    /// A child that we spawned ended. Orphans are reaped without a word.
+    Ended(Pid, Ending),
+    /// The watched descriptor with this index can be read, or its other end is closed.
+    Ready(usize),
+    /// The deadline passed first.
+    Deadline,
+}
+
+/// Where a child stands among processes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In a process group of its own, which gets the terminal, if there is one.
+    Foreground,
+    /// In a session of its own: Ctrl-C at the terminal is not for it, and the kernel kills it when we die.
+    Session,
+}
+
+/// The init. There is one to a process.
+#[derive(Debug)]
+pub struct Supervisor {
+    signals: SignalFd,
+    inherited_mask: SigSet,
+    children: BTreeSet<Pid>,
+    events: VecDeque<Event>,
+}
+
+/// Signals that are ours alone if they come: they mean that this very program is broken.
+const OWN: [Signal; 7] = [
+    Signal::SIGFPE,
+    Signal::SIGILL,
+    Signal::SIGSEGV,
+    Signal::SIGBUS,
+    Signal::SIGABRT,
+    Signal::SIGTRAP,
+    Signal::SIGSYS,
+];
+
+impl Supervisor {
+    /// Takes over signals and orphans. Call it first, while there is one thread.
+    ///
+    /// # Errors
+    /// Those of sigprocmask, signalfd and prctl.
+    pub fn new() -> io::Result<Self> {
+        let mut wanted = SigSet::all();
+        for own in OWN {
+            wanted.remove(own);
+        }
+        let mut inherited_mask = SigSet::empty();
+        sigprocmask(SigmaskHow::SIG_SETMASK, Some(&wanted), Some(&mut inherited_mask))?;
+        // An ignored SIGCHLD is inherited, and makes the kernel throw statuses away (wait(2), "ECHILD").
+        // SAFETY: no handler is installed, only the default.
+        #[allow(unsafe_code)]
+        unsafe {
+            signal(Signal::SIGCHLD, SigHandler::SigDfl)?;
+        }
+        let signals = SignalFd::with_flags(&wanted, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
+        if getpid().as_raw() != 1 {
+            nix::sys::prctl::set_child_subreaper(true)?;
+        }
+        Ok(Self { signals, inherited_mask, children: BTreeSet::new(), events: VecDeque::new() })
+    }
+
+    /// Starts a child. The handle is for its pipes only: its status comes as an [`Event::Ended`].
+    ///
+    /// # Errors
+    /// Those of fork and exec; [`exec_status`] turns them into an exit status.
+    pub fn spawn(&mut self, command: &mut Command, place: Place) -> io::Result<(Pid, Child)> {
+        let mask = self.inherited_mask;
+        let parent = getpid();
+        // SAFETY: between fork and exec only async-signal-safe calls are made: setsid, setpgid, tcsetpgrp, open,
+        // prctl, getppid, close_range, sigprocmask.
+        #[allow(unsafe_code)]
+        unsafe {
+            command.pre_exec(move || {
+                match place {
+                    Place::Session => {
+                        setsid()?;
+                        die_with(parent)?;
+                    }
+                    Place::Foreground => {
+                        setpgid(Pid::from_raw(0), Pid::from_raw(0))?;
+                        take_terminal();
+                    }
+                }
+                // Kernels before 5.11 have no CLOSE_RANGE_CLOEXEC; there descriptors of ours are close-on-exec anyway.
+                libc::close_range(3, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC as i32);
+                // Last: until here a stop signal from the terminal would have stopped the child half-made.
+                sigprocmask(SigmaskHow::SIG_SETMASK, Some(&mask), None)?;
+                Ok(())
+            });
+        }
+        let child = command.spawn()?;
+        let pid = Pid::from_raw(i32::try_from(child.id()).map_err(io::Error::other)?);
+        self.children.insert(pid);
+        Ok((pid, child))
+    }
+
+    /// Waits for the next event: a signal, the end of a child, a watched descriptor, the deadline.
+    ///
+    /// # Errors
+    /// Those of poll and of reading the signalfd, none of which is expected.
+    pub fn next(&mut self, watched: &[BorrowedFd<'_>], deadline: Option<Instant>) -> io::Result<Event> {
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                return Ok(event);
+            }
+            let mut fds = vec![PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
+            fds.extend(watched.iter().map(|fd| PollFd::new(*fd, PollFlags::POLLIN)));
+            let limit = deadline
+                .map_or(PollTimeout::NONE, |at| timeout(at.saturating_duration_since(Instant::now())));
+            match poll(&mut fds, limit) {
+                Ok(0) => return Ok(Event::Deadline),
+                Ok(_) => {}
+                Err(Errno::EINTR) => continue,
+                Err(error) => return Err(error.into()),
+            }
+            let ready: Vec<bool> = fds.iter().map(|fd| fd.any().unwrap_or(true)).collect();
+            if ready[0] {
+                self.read_signals()?;
+            } else if let Some(index) = ready[1..].iter().position(|ready| *ready) {
+                return Ok(Event::Ready(index));
+            }
+        }
+    }
+
+    /// Whether the child has not been waited for: until then its pid is its own, and may be signalled.
+    #[must_use]
+    pub fn is_running(&self, pid: Pid) -> bool {
+        self.children.contains(&pid)
+    }
+
+    fn read_signals(&mut self) -> io::Result<()> {
+        while let Some(info) = self.signals.read_signal()? {
+            let number = i32::try_from(info.ssi_signo).map_err(io::Error::other)?;
+            if number == Signal::SIGCHLD as i32 {
+                self.reap();
+            } else {
+                self.events.push_back(Event::Signal(number));
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for whatever has ended, ours and orphans.
+    fn reap(&mut self) {
+        loop {
+            let mut raw = 0;
+            // SAFETY: `raw` outlives the call. nix's waitpid loses a child that a real-time signal has ended: it has
+            // no name for the signal and returns EINVAL without the pid.
+            #[allow(unsafe_code)]
+            let pid = unsafe { libc::waitpid(-1, &raw mut raw, libc::WNOHANG) };
+            if pid <= 0 {
+                return;
+            }
+            let ending = if libc::WIFSIGNALED(raw) {
+                Ending::Signaled(libc::WTERMSIG(raw))
+            } else {
+                Ending::Exited((libc::WEXITSTATUS(raw) & 0xff) as u8)
+            };
+            let pid = Pid::from_raw(pid);
+            if self.children.remove(&pid) {
+                self.events.push_back(Event::Ended(pid, ending));
+            }
+        }
+    }
+}
+
+/// Gives the terminal to the calling process' group. Runs in the child, so that it holds before the program starts;
+/// SIGTTOU is blocked there. Without a terminal, or with one that is not ours to give, nothing happens.
+fn take_terminal() {
+    let group = nix::unistd::getpgrp();
+    // SAFETY: descriptor 0 is open: the runtime of Rust sees to it at start.
+    #[allow(unsafe_code)]
+    let stdin = unsafe { BorrowedFd::borrow_raw(0) };
+    if tcsetpgrp(stdin, group).is_err() {
+        use nix::fcntl::{OFlag, open};
+        if let Ok(tty) = open(c"/dev/tty", OFlag::O_RDWR | OFlag::O_CLOEXEC, nix::sys::stat::Mode::empty()) {
+            let _ = tcsetpgrp(tty, group);
+        }
+    }
+}
+
+/// The status for a command that cannot be executed, as shells and Docker give it: 127 not found, 126 otherwise.
+#[must_use]
+pub fn exec_status(error: &io::Error) -> u8 {
+    if error.kind() == io::ErrorKind::NotFound { 127 } else { 126 }
+}
+
+/// Sends a signal by number, real-time signals included, to a process (`pid > 0`) or a group (`pid < 0`).
+/// One that has ended is no error: it is what the signal was for.
+///
+/// # Errors
+/// Those of kill(2), but for "no such process".
+pub fn send(pid: i32, number: i32) -> io::Result<()> {
+    // SAFETY: kill(2) takes two integers and touches no memory. nix has no way to send a real-time signal.
+    #[allow(unsafe_code)]
+    let answer = unsafe { libc::kill(pid, number) };
+    match Errno::result(answer) {
+        Ok(_) | Err(Errno::ESRCH) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
