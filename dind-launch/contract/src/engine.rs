@@ -53,6 +53,12 @@ const SINGULAR: &[(&str, &str)] = &[
     ("storage-opts", "storage-opt"),
 ];
 
+/// The key in `daemon.json` of a long `dockerd` flag, written without its dashes.
+#[must_use]
+pub fn key_of_flag(flag: &str) -> &str {
+    SINGULAR.iter().find(|(_, singular)| *singular == flag).map_or(flag, |(plural, _)| plural)
+}
+
 fn flag_words(key: &str, value: &Value, flags: &mut Vec<String>) -> Result<(), String> {
     let name = SINGULAR.iter().find(|(plural, _)| *plural == key).map_or(key, |(_, flag)| flag);
     match value {

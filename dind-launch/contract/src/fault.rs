@@ -21,6 +21,16 @@ pub enum Exit {
     Config = 78,
 }
 
+impl Exit {
+    /// The meaning of a tool's exit status.
+    #[must_use]
+    pub fn from_status(status: u8) -> Option<Self> {
+        let all =
+            [Self::Unavailable, Self::CannotCreate, Self::Io, Self::InUse, Self::Privilege, Self::Config];
+        all.into_iter().find(|exit| *exit as u8 == status)
+    }
+}
+
 /// The machine-readable name of an error, tied to its exit status. Codes are never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Code {

@@ -1,0 +1,292 @@
+//! The life of a node, from the first signal mask to the last unmount.
+//!
+//! Signals first. Then everything that can be wrong is looked for, before anything changes. Then the container is
+//! prepared, the data root and the network are made ready by the sibling tools, containerd and dockerd are started, image
+//! archives are loaded, and the main process begins. When it ends, or a signal asks for it, or the engine dies, all of
+//! this is stopped in order ([`crate::stop`]).
+
+use crate::cli::RunOptions;
+use crate::daemon_json::{self, DEFAULT_FILE};
+use crate::engine::{self, Daemon, Programs};
+use crate::log::EngineLog;
+use crate::main_process;
+use crate::node::{Halt, Node, Woken, broken};
+use crate::options::{LOG_FILE, Options};
+use crate::prepare;
+use crate::record::{Keeper, NodeState};
+use crate::stop::stop;
+use crate::tools::{Call, Patience, Tools, documents, finish};
+use crate::{TOOL, facts, fault, preload};
+use dind_contract::finish::{tell, tell_warning};
+use dind_contract::supervisor::{Ending, Supervisor};
+use dind_contract::{Engine, Failed, Fault, Report, Root};
+use serde_json::{Map, Value};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// The status when the launcher or one of its stages failed, as with `docker run`.
+pub const LAUNCHER_FAILED: u8 = 125;
+
+/// What a node's life is about: what was wanted, and what has been done and must be undone.
+#[derive(Debug)]
+pub struct Life {
+    /// How the node is run.
+    pub options: Options,
+    /// The sibling tools.
+    pub tools: Tools,
+    /// The record.
+    pub keeper: Keeper,
+    /// containerd, from its start until its stop.
+    pub containerd: Option<Daemon>,
+    /// dockerd, from its start until its stop.
+    pub engine: Option<Daemon>,
+    /// Whether the engine has answered.
+    pub engine_ready: bool,
+    /// Whether storage has to be released.
+    pub storage_applied: bool,
+    /// Whether the network has to be released.
+    pub net_applied: bool,
+    programs: Programs,
+    user_config: Map<String, Value>,
+}
+
+/// Runs a node to its end and gives the status to exit with.
+#[must_use]
+pub fn run(text: &RunOptions, command: &[String]) -> u8 {
+    let begun = Instant::now();
+    let supervisor = match Supervisor::new() {
+        Ok(supervisor) => supervisor,
+        Err(error) => return report(&broken("take over", "signals", &error)),
+    };
+    match look(begun, text, command) {
+        Ok((life, log)) => live(Node::new(supervisor, log), life),
+        Err(fault) => report(&fault),
+    }
+}
+
+/// Reads and finds everything that the node needs; changes nothing but the record.
+fn look(begun: Instant, text: &RunOptions, command: &[String]) -> Result<(Life, EngineLog), Fault> {
+    let options = Options::read(text)?;
+    let tools = Tools::find(options.tools.as_deref())?;
+    let programs = Programs::find()?;
+    let user_config = user_config(&options)?;
+    let command = main_process::choose(command)?;
+    options.preload.as_deref().map(preload::archives).transpose()?;
+    facts::privileged(&Root::default())?;
+    let keeper = Keeper::claim(begun, &command, Path::new(engine::SOCKET))?;
+    let log = EngineLog::open(options.log_to_file).map_err(|error| broken("open", LOG_FILE, &error))?;
+    let life = Life {
+        options,
+        tools,
+        keeper,
+        containerd: None,
+        engine: None,
+        engine_ready: false,
+        storage_applied: false,
+        net_applied: false,
+        programs,
+        user_config,
+    };
+    Ok((life, log))
+}
+
+/// The user's own `daemon.json`, if there is one.
+pub(crate) fn user_config(options: &Options) -> Result<Map<String, Value>, Fault> {
+    let named = options.daemon_args.config_file.as_deref();
+    let file = named.unwrap_or(Path::new(DEFAULT_FILE));
+    match std::fs::read_to_string(file) {
+        Ok(text) => daemon_json::parse(&file.display().to_string(), &text),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && named.is_none() => Ok(Map::new()),
+        Err(error) => {
+            let fault = fault::DAEMON_JSON_INVALID.cannot("read", file.display(), error);
+            Err(fault.hint("mount the file, or leave --config-file out"))
+        }
+    }
+}
+
+fn live(mut node: Node, mut life: Life) -> u8 {
+    let halt = start(&mut node, &mut life).and_then(|()| attend(&mut node, &mut life)).err();
+    let signal = match &halt {
+        Some(Halt::Asked(number)) => Some(*number),
+        _ => None,
+    };
+    let served = life.keeper.record.state == NodeState::Running && node.main.is_none();
+    let mut last = NodeState::Stopped;
+    if let Some(Halt::Fault(fault)) = &halt {
+        report(fault);
+        life.keeper.record.error = Some(fault.object());
+        last = NodeState::Failed;
+    }
+    life.keeper.enter(NodeState::Stopping);
+    let (main, faults) = stop(&mut node, &mut life, signal);
+    let mut status = match (halt, main) {
+        (Some(Halt::Fault(fault)), _) => status_of(&fault),
+        (_, Some(ending)) => ending.status(),
+        (Some(Halt::Asked(_)), None) if served => 0,
+        (Some(Halt::Asked(number)), None) => Ending::Signaled(number).status(),
+        (None, None) => LAUNCHER_FAILED,
+    };
+    for fault in &faults {
+        let failed = report(fault);
+        // The main process' own failure says more than ours.
+        status = if status == 0 { failed } else { status };
+    }
+    life.keeper.record.exit_status = Some(status);
+    life.keeper.enter(last);
+    status
+}
+
+fn start(node: &mut Node, life: &mut Life) -> Result<(), Halt> {
+    let version = check(node, life)?;
+    prepare_container(life)?;
+    engine::clean(&Root::default())?;
+    let storage = apply_storage(node, life)?;
+    let net = apply_net_beside_containerd(node, life, &storage, version.as_deref())?;
+    start_engine(node, life, &[&storage, &net])?;
+    if let Some(folder) = life.options.preload.clone() {
+        life.keeper.begin("preload");
+        preload::load(node, &folder)?;
+    }
+    start_main(node, life)
+}
+
+/// Lets both tools plan: what is wrong with their settings is told before anything changes. Meanwhile the engine says
+/// its version, which some of the network's settings depend on.
+fn check(node: &mut Node, life: &mut Life) -> Result<Option<String>, Halt> {
+    life.keeper.begin("check");
+    let mut command = Command::new(&life.programs.dockerd);
+    command.arg("--version");
+    let version = Call::start(node, command);
+    let storage = Call::tool(node, &life.tools.storage, &["plan"], &[])?;
+    let net = Call::tool(node, &life.tools.net, &["plan"], &[])?;
+    documents(node, [storage, net], Patience::UntilAsked)?;
+    // A dockerd that cannot even say its version is found out when it is started.
+    let Ok(version) = version else { return Ok(None) };
+    let mut calls = [version];
+    finish(node, &mut calls, Patience::UntilAsked, Some(Duration::from_secs(2)))?;
+    life.keeper.record.engine_version = engine::version(&calls[0].text());
+    Ok(life.keeper.record.engine_version.clone())
+}
+
+fn prepare_container(life: &mut Life) -> Result<(), Fault> {
+    life.keeper.begin("prepare");
+    let draft = prepare::prepare(&Root::default()).map_err(|Failed { fault, .. }| *fault)?;
+    for warning in &draft.warnings {
+        tell_warning(TOOL, warning);
+    }
+    let result = serde_json::to_value(&draft.result).unwrap_or_default();
+    let document = Report {
+        schema: TOOL.schema.to_owned(),
+        ok: true,
+        mode: "prepare".to_owned(),
+        changed: draft.steps.changed(),
+        result,
+        engine: draft.engine,
+        steps: draft.steps.0,
+        warnings: draft.warnings,
+    };
+    life.keeper.keep("prepare", document);
+    Ok(())
+}
+
+fn apply_storage(node: &mut Node, life: &mut Life) -> Result<Engine, Halt> {
+    life.keeper.begin("storage");
+    // Before, not after: an apply that was cut off has left something to release, too.
+    life.storage_applied = true;
+    let call = Call::tool(node, &life.tools.storage, &["apply"], &[])?;
+    let [document] = documents(node, [call], Patience::UntilAsked)?;
+    let engine = document.engine.clone();
+    life.keeper.keep("storage", document);
+    Ok(engine)
+}
+
+/// containerd needs the data root and not the network, so the two are made ready at once.
+fn apply_net_beside_containerd(
+    node: &mut Node,
+    life: &mut Life,
+    storage: &Engine,
+    version: Option<&str>,
+) -> Result<Engine, Halt> {
+    life.keeper.begin("net");
+    let data_root = storage.config.get("data-root").and_then(Value::as_str).unwrap_or("/var/lib/docker");
+    let containerd = engine::start_containerd(node, &life.programs, Path::new(data_root))?;
+    life.keeper.record.containerd_pid = Some(containerd.pid.as_raw());
+    let containerd = life.containerd.insert(containerd);
+    life.net_applied = true;
+    let told = std::env::var("DIND_ENGINE_VERSION").ok().filter(|text| !text.is_empty());
+    let version = told.as_deref().or(version).unwrap_or_default();
+    let call = Call::tool(node, &life.tools.net, &["apply"], &[("DIND_ENGINE_VERSION", version)])?;
+    let [document] = documents(node, [call], Patience::UntilAsked)?;
+    let engine = document.engine.clone();
+    life.keeper.keep("net", document);
+    engine::wait_ready(node, containerd, engine::containerd_answers, life.options.ready_timeout)?;
+    Ok(engine)
+}
+
+fn start_engine(node: &mut Node, life: &mut Life, fragments: &[&Engine]) -> Result<(), Halt> {
+    life.keeper.begin("engine");
+    let merged = daemon_json::merge(fragments, &life.user_config, &life.options.daemon_args);
+    for warning in &merged.warnings {
+        tell_warning(TOOL, warning);
+    }
+    life.keeper.record.warnings.extend(merged.warnings);
+    let hosts: Vec<String> = merged.hosts.iter().chain(&life.options.daemon_args.hosts).cloned().collect();
+    let path: Vec<PathBuf> = fragments.iter().flat_map(|fragment| fragment.path_prepend.clone()).collect();
+    let daemon = engine::start_dockerd(node, &life.programs, &life.options, &merged.config, &hosts, &path)?;
+    life.keeper.record.engine_pid = Some(daemon.pid.as_raw());
+    life.keeper.record.daemon_json = merged.config;
+    let daemon = life.engine.insert(daemon);
+    engine::wait_ready(node, daemon, engine::api_answers, life.options.ready_timeout)?;
+    life.engine_ready = true;
+    Ok(())
+}
+
+fn start_main(node: &mut Node, life: &mut Life) -> Result<(), Halt> {
+    let command = life.keeper.record.command.clone();
+    if !command.is_empty() {
+        life.keeper.begin("main");
+        let main = main_process::start(node, &command)?;
+        life.keeper.record.main_pid = Some(main.as_raw());
+    }
+    life.keeper.enter(NodeState::Running);
+    Ok(())
+}
+
+/// Waits for the end: of the main process, which is success; of the engine, which is not; or a signal.
+fn attend(node: &mut Node, life: &mut Life) -> Result<(), Halt> {
+    loop {
+        match node.wait(&[], None)? {
+            Woken::Stop(number) => return Err(Halt::Asked(number)),
+            Woken::Ended(pid) if Some(pid) == node.main => return Ok(()),
+            Woken::Ended(pid) => {
+                let daemons = [&life.engine, &life.containerd].into_iter().flatten();
+                if let Some(daemon) = daemons.into_iter().find(|daemon| daemon.pid == pid) {
+                    return Err(engine::died(node, daemon).into());
+                }
+            }
+            Woken::Ready(_) | Woken::Deadline => {}
+        }
+    }
+}
+
+/// Tells people, and gives the status to exit with.
+fn report(fault: &Fault) -> u8 {
+    tell(TOOL, "error", fault);
+    // A tool that failed has told its causes and its cure itself.
+    if fault.code.name != fault::STAGE_FAILED.name {
+        for cause in &fault.causes {
+            tell(TOOL, "cause", cause);
+        }
+        tell(TOOL, "hint", &fault.hint);
+    }
+    status_of(fault)
+}
+
+fn status_of(fault: &Fault) -> u8 {
+    match fault.code {
+        fault::COMMAND_NOT_FOUND => 127,
+        fault::COMMAND_NOT_EXECUTABLE => 126,
+        _ => LAUNCHER_FAILED,
+    }
+}

@@ -1,0 +1,77 @@
+//! The command line. Values that users can get wrong stay text here; [`crate::options`] reads them.
+
+use clap::{Args, Parser, Subcommand};
+use dind_contract::cli::Common;
+use std::path::PathBuf;
+
+/// PID 1 of a container that is a Docker host.
+#[derive(Debug, Parser)]
+#[command(name = "dind-launch", version, about)]
+pub struct Cli {
+    /// Shared by all tools.
+    #[command(flatten)]
+    pub common: Common,
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Start the engine, run the command beside it, stop both in order. Prints no document: stdout is the command's.
+    Run(Run),
+    /// Say what `run` would do; change nothing.
+    Plan(Run),
+    /// Print the record of the running launcher.
+    Status(Status),
+    /// Name everything that this container lacks, each with the docker flag that gives it.
+    Doctor,
+    /// Prepare cgroups and mounts only, for entrypoints that are shell scripts.
+    Prepare,
+}
+
+/// A node and its main process.
+#[derive(Args, Debug)]
+pub struct Run {
+    /// How the node is run.
+    #[command(flatten)]
+    pub options: RunOptions,
+    /// The main process. Without one: mesos-agent or mesos-slave, if on PATH; otherwise the engine is the service.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
+    pub command: Vec<String>,
+}
+
+/// How the node is run.
+#[derive(Args, Clone, Debug, Default)]
+pub struct RunOptions {
+    /// Folder of the sibling tools [default: beside this program, then PATH].
+    #[arg(long, value_name = "DIR", env = "DIND_TOOLS")]
+    pub tools: Option<PathBuf>,
+    /// More flags for dockerd, as shell-style words; nothing is expanded.
+    #[arg(long, value_name = "WORDS", env = "DOCKER_DAEMON_ARGS", allow_hyphen_values = true)]
+    pub daemon_args: Option<String>,
+    /// Where the engine's log goes: `stdio` is our stderr, `file` is /var/log/docker.log [default: stdio].
+    #[arg(long, value_name = "WHERE", env = "LOG")]
+    pub log: Option<String>,
+    /// How long the engine may take to answer [default: 60s].
+    #[arg(long, value_name = "DURATION", env = "DIND_READY_TIMEOUT")]
+    pub ready_timeout: Option<String>,
+    /// How long the whole stop may take; give `docker stop -t` at least a second more [default: 9s].
+    #[arg(long, value_name = "DURATION", env = "DIND_STOP_BUDGET")]
+    pub stop_budget: Option<String>,
+    /// The signal that asks the main process to stop [default: the one that we got, or TERM].
+    #[arg(long, value_name = "SIGNAL", env = "DIND_MAIN_STOP_SIGNAL")]
+    pub main_stop_signal: Option<String>,
+    /// A folder of image archives (`docker save`) to load before the main process starts.
+    #[arg(long, value_name = "DIR", env = "DIND_PRELOAD")]
+    pub preload: Option<String>,
+}
+
+/// What to tell of the running node.
+#[derive(Args, Debug)]
+pub struct Status {
+    /// Only judge: 0 when the engine answers, its storage can be written, and the main process lives; 69 otherwise.
+    #[arg(long)]
+    pub healthy: bool,
+}

@@ -1,0 +1,107 @@
+//! The engine's `daemon.json`: what the tools found, under what the user wrote, without what the user's flags say.
+//! dockerd refuses a setting that is in both places.
+
+use crate::daemon_args::{DaemonArgs, refuse_open_sockets, refuse_owned};
+use crate::fault;
+use dind_contract::{Engine, Fault, Warning};
+use serde_json::{Map, Value};
+
+/// Where Docker looks for it; a user's file there is merged.
+pub const DEFAULT_FILE: &str = "/etc/docker/daemon.json";
+
+/// The merged settings.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Merged {
+    /// What goes into the file.
+    pub config: Map<String, Value>,
+    /// Sockets that the user's file names: dockerd takes them as flags, beside ours.
+    pub hosts: Vec<String>,
+    /// Where a user's setting wins over a tool's.
+    pub warnings: Vec<Warning>,
+}
+
+/// Reads the user's file. `text` is its content, `name` its path.
+///
+/// # Errors
+/// It is no JSON object, it holds a key that is ours, or it opens a TCP socket to everybody.
+pub fn parse(name: &str, text: &str) -> Result<Map<String, Value>, Fault> {
+    let hint = "Docker's own description: docs.docker.com/reference/cli/dockerd";
+    let config: Map<String, Value> = serde_json::from_str(text)
+        .map_err(|error| fault::DAEMON_JSON_INVALID.cannot("read", name, error).hint(hint))?;
+    for key in config.keys() {
+        refuse_owned(key, &format!("{key} of {name}"))?;
+    }
+    let tls = config.get("tlsverify") == Some(&Value::Bool(true));
+    refuse_open_sockets(&hosts(&config), tls)?;
+    Ok(config)
+}
+
+fn hosts(config: &Map<String, Value>) -> Vec<String> {
+    let list = config.get("hosts").and_then(Value::as_array);
+    list.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+/// Merges: the tools' fragments, then the user's file, then what flags say. The later one wins.
+#[must_use]
+pub fn merge(fragments: &[&Engine], user: &Map<String, Value>, args: &DaemonArgs) -> Merged {
+    let mut merged = Merged { hosts: hosts(user), ..Merged::default() };
+    for (key, value) in fragments.iter().flat_map(|fragment| &fragment.config) {
+        let winner = if args.keys.contains(key) {
+            "DOCKER_DAEMON_ARGS"
+        } else if user.contains_key(key) {
+            "daemon.json"
+        } else {
+            merged.config.insert(key.clone(), value.clone());
+            continue;
+        };
+        if user.get(key) != Some(value) {
+            let message = format!("{winner} sets `{key}`; what was found for this container is {value}");
+            merged.warnings.push(Warning::new(
+                "setting-overridden",
+                message,
+                "leave it out unless it is meant",
+            ));
+        }
+    }
+    let kept = user.iter().filter(|(key, _)| *key != "hosts" && !args.keys.contains(*key));
+    merged.config.extend(kept.map(|(key, value)| (key.clone(), value.clone())));
+    merged
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::daemon_args;
+    use serde_json::json;
+
+    #[test]
+    fn the_later_one_wins_and_nothing_is_said_twice() {
+        let mut storage = Engine::default();
+        storage.set("data-root", "/var/lib/docker");
+        storage.set("storage-driver", "overlay2");
+        let mut net = Engine::default();
+        net.set("mtu", 1400);
+        net.set("bip", "172.18.0.1/16");
+        let text = r#"{"mtu": 1300, "debug": true, "log-level": "warn", "hosts": ["unix:///run/b.sock"]}"#;
+        let user = parse("/etc/docker/daemon.json", text).unwrap();
+        let args = daemon_args::parse("--storage-driver=vfs -l debug").unwrap();
+        let merged = merge(&[&storage, &net], &user, &args);
+        let expected =
+            json!({"bip": "172.18.0.1/16", "data-root": "/var/lib/docker", "debug": true, "mtu": 1300});
+        assert_eq!(Value::Object(merged.config), expected);
+        assert_eq!(merged.hosts, ["unix:///run/b.sock"]);
+        assert_eq!(merged.warnings.len(), 2);
+    }
+
+    #[test]
+    fn a_bad_file_is_refused() {
+        for (text, code) in [
+            ("{", fault::DAEMON_JSON_INVALID),
+            ("[]", fault::DAEMON_JSON_INVALID),
+            (r#"{"bip": "10.0.0.1/8"}"#, fault::DAEMON_ARG_OWNED),
+            (r#"{"hosts": ["tcp://0.0.0.0:2375"]}"#, fault::DAEMON_ARG_UNSAFE),
+        ] {
+            assert_eq!(parse("x", text).unwrap_err().code, code, "{text}");
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! The engine: containerd and dockerd, started, and waited for until they answer or die.
+//!
+//! containerd is the launcher's own child and not dockerd's. dockerd waits for a containerd that it manages in steps of
+//! a second when it stops, and after a crash takes any process with the number in a stale pid file for it.
+
+use crate::fault;
+use crate::mounts;
+use crate::node::{Halt, Node, Woken, broken};
+use crate::options::Options;
+use crate::ready::{Notify, listens, ping};
+use crate::record::RUN_DIR;
+use dind_contract::supervisor::Place;
+use dind_contract::{Fault, Root};
+use nix::unistd::Pid;
+use serde_json::{Map, Value, json};
+use std::fs;
+use std::io;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// The engine's API, where every Docker client looks.
+pub const SOCKET: &str = "/var/run/docker.sock";
+
+/// How often a daemon is asked, in case it does not tell its readiness by sd_notify.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// What of our environment the engine gets. Secrets of the main process and settings of ours are not among it.
+const ENVIRONMENT: &[&str] = &[
+    "PATH",
+    "HOME",
+    "TZ",
+    "LANG",
+    "TMPDIR",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "GODEBUG",
+    "GOGC",
+    "GOMAXPROCS",
+    "GOMEMLIMIT",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "FTP_PROXY",
+    "ALL_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "ftp_proxy",
+    "all_proxy",
+    "no_proxy",
+    "DOCKER_RAMDISK",
+    "DOCKER_TMPDIR",
+    "DOCKER_MIN_API_VERSION",
+];
+
+/// The programs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Programs {
+    /// Absolute path of dockerd.
+    pub dockerd: PathBuf,
+    /// Absolute path of containerd.
+    pub containerd: PathBuf,
+}
+
+impl Programs {
+    /// Looks both up on PATH.
+    ///
+    /// # Errors
+    /// [`fault::ENGINE_MISSING`].
+    pub fn find() -> Result<Self, Fault> {
+        let one = |name: &str| {
+            which::which(name).map_err(|_| {
+                let fault = fault::ENGINE_MISSING.cannot("find", name, "it is not on PATH");
+                fault.hint("install the Docker Engine in the image: apt-get install docker.io")
+            })
+        };
+        Ok(Self { dockerd: one("dockerd")?, containerd: one("containerd")? })
+    }
+}
+
+/// The version in what `dockerd --version` prints: `Docker version 20.10.24+dfsg1, build 297e128`.
+#[must_use]
+pub fn version(text: &str) -> Option<String> {
+    let word = text.strip_prefix("Docker version ")?.split([',', ' ', '\n']).next()?;
+    Some(word.to_owned()).filter(|word| !word.is_empty())
+}
+
+/// Removes what a killed engine has left: sockets, pid files, containerd's state. All of it is void after a crash, and
+/// some of it keeps the next engine from starting.
+///
+/// # Errors
+/// An engine answers: it is not ours, and it is alive.
+pub fn clean(root: &Root) -> Result<(), Fault> {
+    if listens(Path::new(SOCKET)) {
+        let fault = fault::ALREADY_RUNNING.cannot("start an engine on", SOCKET, "somebody answers there");
+        return Err(
+            fault.hint("do not mount the host's Docker socket into a node, and stop other engines in it")
+        );
+    }
+    for stale in [SOCKET, "/var/run/docker.pid", "/run/docker/containerd/containerd.pid"] {
+        let _ = fs::remove_file(stale);
+    }
+    let state = state_folder();
+    let mounted = mounts::parse(&root.read("/proc/self/mountinfo").unwrap_or_default());
+    if !mounted.iter().any(|mount| Path::new(&mount.point).starts_with(&state)) {
+        let _ = fs::remove_dir_all(&state);
+    }
+    for stale in ["containerd.sock", "containerd.sock.ttrpc", "docker.pid"] {
+        let _ = fs::remove_file(Path::new(RUN_DIR).join(stale));
+    }
+    Ok(())
+}
+
+fn state_folder() -> PathBuf {
+    Path::new(RUN_DIR).join("containerd")
+}
+
+fn containerd_socket() -> PathBuf {
+    Path::new(RUN_DIR).join("containerd.sock")
+}
+
+/// A daemon that has been started, and the socket on which it tells that it is ready.
+#[derive(Debug)]
+pub struct Daemon {
+    /// Its pid.
+    pub pid: Pid,
+    name: &'static str,
+    notify: Notify,
+}
+
+/// Starts containerd. Its persistent part lies where dockerd's own containerd would have it, so that a data root can
+/// change hands between the two.
+///
+/// # Errors
+/// Its settings cannot be written, or it cannot be executed.
+pub fn start_containerd(node: &mut Node, programs: &Programs, data_root: &Path) -> Result<Daemon, Fault> {
+    let file = Path::new(RUN_DIR).join("containerd.toml");
+    let settings = format!(
+        "version = 2\nroot = {root}\nstate = {state}\n\
+         disabled_plugins = [\"io.containerd.grpc.v1.cri\", \"io.containerd.cri.v1.runtime\", \"io.containerd.cri.v1.images\"]\n\
+         [grpc]\naddress = {address}\n[debug]\nlevel = \"warn\"\n",
+        root = toml(&data_root.join("containerd/daemon")),
+        state = toml(&state_folder()),
+        address = toml(&containerd_socket()),
+    );
+    fs::write(&file, settings).map_err(|error| broken("write", &file.display().to_string(), &error))?;
+    let mut command = Command::new(&programs.containerd);
+    command.arg("--config").arg(&file);
+    start(node, "containerd", command, &[])
+}
+
+/// A TOML basic string takes JSON's escapes.
+fn toml(path: &Path) -> Value {
+    Value::String(path.display().to_string())
+}
+
+/// Starts dockerd with the merged settings.
+///
+/// # Errors
+/// Its settings cannot be written, or it cannot be executed.
+pub fn start_dockerd(
+    node: &mut Node,
+    programs: &Programs,
+    options: &Options,
+    config: &Map<String, Value>,
+    hosts: &[String],
+    path_prepend: &[PathBuf],
+) -> Result<Daemon, Fault> {
+    let file = Path::new(RUN_DIR).join("daemon.json");
+    let text = format!("{:#}\n", json!(config));
+    fs::write(&file, text).map_err(|error| broken("write", &file.display().to_string(), &error))?;
+    let mut command = Command::new(&programs.dockerd);
+    command.arg("--config-file").arg(&file);
+    command.arg("--containerd").arg(containerd_socket());
+    command.arg("--pidfile").arg(Path::new(RUN_DIR).join("docker.pid"));
+    let own = format!("unix://{SOCKET}");
+    for host in std::iter::once(&own).chain(hosts.iter().filter(|host| **host != own)) {
+        command.arg("--host").arg(host);
+    }
+    command.args(&options.daemon_args.words);
+    start(node, "dockerd", command, path_prepend)
+}
+
+fn start(
+    node: &mut Node,
+    name: &'static str,
+    mut command: Command,
+    path_prepend: &[PathBuf],
+) -> Result<Daemon, Fault> {
+    let socket = Path::new(RUN_DIR).join(format!("{name}.notify"));
+    let notify =
+        Notify::bind(&socket).map_err(|error| broken("bind", &socket.display().to_string(), &error))?;
+    let kept: Vec<_> = ENVIRONMENT.iter().filter_map(|name| Some((*name, std::env::var_os(name)?))).collect();
+    command.env_clear().envs(kept).env("NOTIFY_SOCKET", notify.path());
+    // Tells containerd that it is in a container: it leaves AppArmor, whose profiles are the host's, alone.
+    command.env("container", "docker");
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = path_prepend.iter().cloned().chain(std::env::split_paths(&path));
+    if let Ok(path) = std::env::join_paths(folders) {
+        command.env("PATH", path);
+    }
+    // Both streams into one pipe: the engine's stdout must not mix with the main process'.
+    let (log, write_end) = io::pipe().map_err(|error| broken("make", "a pipe", &error))?;
+    let stdout = write_end.try_clone().map_err(|error| broken("make", "a pipe", &error))?;
+    command.stdin(Stdio::null()).stdout(stdout).stderr(write_end).current_dir("/");
+    let program = command.get_program().to_string_lossy().into_owned();
+    let (pid, _) = node.spawn(&mut command, Place::Session).map_err(|error| {
+        let fault = fault::ENGINE_MISSING.cannot("execute", program, error);
+        fault.hint("install the Docker Engine in the image again: apt-get install --reinstall docker.io")
+    })?;
+    node.log.add(log);
+    Ok(Daemon { pid, name, notify })
+}
+
+/// Waits until a daemon says that it is ready, or answers. Its death ends the waiting at once.
+///
+/// # Errors
+/// It died, with the last lines of its log as causes; it took longer than `limit`; a signal asks us to stop.
+pub fn wait_ready(
+    node: &mut Node,
+    daemon: &Daemon,
+    answers: fn() -> bool,
+    limit: Duration,
+) -> Result<(), Halt> {
+    let deadline = Instant::now() + limit;
+    while node.ending(daemon.pid).is_none() {
+        let next_look = (Instant::now() + LOOK_EVERY).min(deadline);
+        match node.wait(&[daemon.notify.as_fd()], Some(next_look))? {
+            Woken::Ready(_) if daemon.notify.is_ready() => return Ok(()),
+            Woken::Ready(_) | Woken::Ended(_) => {}
+            Woken::Stop(number) => return Err(Halt::Asked(number)),
+            Woken::Deadline if answers() => return Ok(()),
+            Woken::Deadline if Instant::now() >= deadline => return Err(slow(node, daemon, limit).into()),
+            Woken::Deadline => {}
+        }
+    }
+    Err(died(node, daemon).into())
+}
+
+/// Whether dockerd answers.
+#[must_use]
+pub fn api_answers() -> bool {
+    ping(Path::new(SOCKET), LOOK_EVERY)
+}
+
+/// Whether containerd answers.
+#[must_use]
+pub fn containerd_answers() -> bool {
+    listens(&containerd_socket())
+}
+
+/// The error of a daemon that has ended unasked.
+pub fn died(node: &mut Node, daemon: &Daemon) -> Fault {
+    node.log.drain();
+    let status = node.ending(daemon.pid).map_or(0, |ending| ending.status());
+    let mut fault = fault::ENGINE_DIED.cannot("run", daemon.name, format!("it ended with status {status}"));
+    fault.causes = node.log.tail();
+    fault.hint("the last lines of its log say why; run the node with DOCKER_DAEMON_ARGS=--debug for more")
+}
+
+fn slow(node: &Node, daemon: &Daemon, limit: Duration) -> Fault {
+    let cause = format!("it did not answer within {} s", limit.as_secs_f32());
+    let mut fault = fault::ENGINE_SLOW.cannot("wait for", daemon.name, cause);
+    fault.causes = node.log.tail();
+    fault.hint("set DIND_READY_TIMEOUT to more, such as 5m, if the machine is slow")
+}

@@ -1,0 +1,92 @@
+//! The errors of `dind-launch`.
+
+use dind_contract::{Code, Exit};
+
+/// A duration of a flag or variable cannot be read.
+pub const DURATION_INVALID: Code = Code::new("duration-invalid", Exit::Config);
+/// `LOG` is neither `stdio` nor `file`.
+pub const LOG_INVALID: Code = Code::new("log-invalid", Exit::Config);
+/// A signal's name or number is unknown.
+pub const SIGNAL_INVALID: Code = Code::new("signal-invalid", Exit::Config);
+/// `DOCKER_DAEMON_ARGS` cannot be split into words.
+pub const DAEMON_ARGS_INVALID: Code = Code::new("daemon-args-invalid", Exit::Config);
+/// A flag or a key of `daemon.json` is ours to set.
+pub const DAEMON_ARG_OWNED: Code = Code::new("daemon-arg-owned", Exit::Config);
+/// The engine would listen on the network for everybody.
+pub const DAEMON_ARG_UNSAFE: Code = Code::new("daemon-arg-unsafe", Exit::Config);
+/// The user's `daemon.json` cannot be read.
+pub const DAEMON_JSON_INVALID: Code = Code::new("daemon-json-invalid", Exit::Config);
+/// The folder of image archives cannot be read.
+pub const PRELOAD_INVALID: Code = Code::new("preload-invalid", Exit::Config);
+/// An archive did not load.
+pub const PRELOAD_FAILED: Code = Code::new("preload-failed", Exit::Io);
+/// `dockerd` or `containerd` is not installed.
+pub const ENGINE_MISSING: Code = Code::new("engine-missing", Exit::Config);
+/// The engine ended before it was ready, or while the main process ran.
+pub const ENGINE_DIED: Code = Code::new("engine-died", Exit::Unavailable);
+/// The engine did not answer in time.
+pub const ENGINE_SLOW: Code = Code::new("engine-slow", Exit::Unavailable);
+/// Another engine or launcher is at work in this container.
+pub const ALREADY_RUNNING: Code = Code::new("already-running", Exit::InUse);
+/// A sibling tool is not there.
+pub const TOOL_MISSING: Code = Code::new("tool-missing", Exit::Config);
+/// A sibling tool did not do its work; its own code is the first of `causes`.
+pub const STAGE_FAILED: Code = Code::new("stage-failed", Exit::Config);
+/// A sibling tool broke the contract: no document, another schema, a signal.
+pub const TOOL_BROKEN: Code = Code::new("tool-broken", Exit::Io);
+/// The main process is not there.
+pub const COMMAND_NOT_FOUND: Code = Code::new("command-not-found", Exit::Config);
+/// The main process cannot be executed.
+pub const COMMAND_NOT_EXECUTABLE: Code = Code::new("command-not-executable", Exit::Config);
+/// The caller is not root.
+pub const NOT_ROOT: Code = Code::new("not-root", Exit::Privilege);
+/// `CAP_SYS_ADMIN` is missing.
+pub const CAP_SYS_ADMIN_MISSING: Code = Code::new("cap-sys-admin-missing", Exit::Privilege);
+/// The container lacks what a node needs.
+pub const NODE_CANNOT_WORK: Code = Code::new("node-cannot-work", Exit::Privilege);
+/// A mount, a folder or a cgroup file cannot be set up.
+pub const PREPARE_FAILED: Code = Code::new("prepare-failed", Exit::Io);
+/// The cgroup's processes keep coming back, or its controllers cannot be delegated.
+pub const CGROUP_BUSY: Code = Code::new("cgroup-busy", Exit::Io);
+/// The kernel refuses what every supervisor needs.
+pub const INIT_FAILED: Code = Code::new("init-failed", Exit::Io);
+/// The record cannot be read or written.
+pub const RECORD_UNUSABLE: Code = Code::new("record-unusable", Exit::Io);
+/// No launcher runs in this container.
+pub const NOT_RUNNING: Code = Code::new("not-running", Exit::Unavailable);
+/// The node runs, but is not healthy.
+pub const NOT_HEALTHY: Code = Code::new("not-healthy", Exit::Unavailable);
+/// `--root` is for plans.
+pub const ROOT_IS_FAKE: Code = Code::new("root-is-fake", Exit::Config);
+
+/// All of them, for the README's table.
+pub const CODES: &[Code] = &[
+    DURATION_INVALID,
+    LOG_INVALID,
+    SIGNAL_INVALID,
+    DAEMON_ARGS_INVALID,
+    DAEMON_ARG_OWNED,
+    DAEMON_ARG_UNSAFE,
+    DAEMON_JSON_INVALID,
+    PRELOAD_INVALID,
+    PRELOAD_FAILED,
+    ENGINE_MISSING,
+    ENGINE_DIED,
+    ENGINE_SLOW,
+    ALREADY_RUNNING,
+    TOOL_MISSING,
+    STAGE_FAILED,
+    TOOL_BROKEN,
+    COMMAND_NOT_FOUND,
+    COMMAND_NOT_EXECUTABLE,
+    NOT_ROOT,
+    CAP_SYS_ADMIN_MISSING,
+    NODE_CANNOT_WORK,
+    PREPARE_FAILED,
+    CGROUP_BUSY,
+    INIT_FAILED,
+    RECORD_UNUSABLE,
+    NOT_RUNNING,
+    NOT_HEALTHY,
+    ROOT_IS_FAKE,
+];

@@ -1,0 +1,85 @@
+//! The main process: which it is, and its start.
+
+use crate::fault;
+use crate::node::Node;
+use dind_contract::Fault;
+use dind_contract::supervisor::{Place, exec_status};
+use nix::unistd::{AccessFlags, Pid, access};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// What runs where no command is given and one of these is installed; `mesos-slave` is the agent's name before 1.0.
+const AGENTS: &[&str] = &["mesos-agent", "mesos-slave"];
+
+/// The command to run; empty where the engine itself is the service.
+///
+/// # Errors
+/// The command is not there, or cannot be executed. Found now, it costs no engine's start.
+pub fn choose(command: &[String]) -> Result<Vec<String>, Fault> {
+    let Some(program) = command.first() else {
+        let agent = AGENTS.iter().find(|agent| which::which(agent).is_ok());
+        return Ok(agent.map(|agent| vec![(*agent).to_owned()]).unwrap_or_default());
+    };
+    let candidates: Vec<PathBuf> = if program.contains('/') {
+        vec![program.into()]
+    } else {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        std::env::split_paths(&path).map(|folder| folder.join(program)).collect()
+    };
+    if candidates.iter().any(|path| is_executable(path)) {
+        return Ok(command.to_vec());
+    }
+    Err(if candidates.iter().any(|path| path.exists()) {
+        not_executable(program)
+    } else {
+        not_found(program)
+    })
+}
+
+fn is_executable(path: &Path) -> bool {
+    path.is_file() && access(path, AccessFlags::X_OK).is_ok()
+}
+
+fn not_found(program: &str) -> Fault {
+    let fault = fault::COMMAND_NOT_FOUND.cannot("execute", program, "there is no such command");
+    fault.hint("name a program of the image, by its path or a name on PATH")
+}
+
+fn not_executable(program: &str) -> Fault {
+    let fault = fault::COMMAND_NOT_EXECUTABLE.cannot("execute", program, "it is no executable file");
+    fault.hint("name a program, or make it one: chmod +x")
+}
+
+/// Starts the main process, with our stdin, stdout, stderr and environment, and the terminal if there is one.
+///
+/// # Errors
+/// It cannot be executed after all: a missing interpreter, a wrong architecture.
+pub fn start(node: &mut Node, command: &[String]) -> Result<Pid, Fault> {
+    let Some((program, args)) = command.split_first() else { return Err(not_found("")) };
+    let started = node.spawn(Command::new(program).args(args), Place::Foreground);
+    let (pid, _) = started.map_err(|error| {
+        let fault = if exec_status(&error) == 127 { not_found(program) } else { not_executable(program) };
+        fault.cause(error)
+    })?;
+    node.main = Some(pid);
+    Ok(pid)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_can_be_executed_is_told_before_it_is_tried() {
+        let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(choose(&words("sh -c true")).unwrap(), words("sh -c true"));
+        for (command, code) in [
+            ("/no/such", fault::COMMAND_NOT_FOUND),
+            ("no-such-program", fault::COMMAND_NOT_FOUND),
+            ("/etc/passwd", fault::COMMAND_NOT_EXECUTABLE),
+            ("/etc", fault::COMMAND_NOT_EXECUTABLE),
+        ] {
+            assert_eq!(choose(&words(command)).unwrap_err().code, code, "{command}");
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! The node while it lives: its children, its log, and whether it has been asked to stop.
+
+use crate::fault;
+use crate::log::EngineLog;
+use dind_contract::Fault;
+use dind_contract::supervisor::{Ending, Event, Place, Supervisor, send};
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
+
+/// Why a node's life goes no further.
+#[derive(Debug)]
+pub enum Halt {
+    /// This signal asked us to stop.
+    Asked(i32),
+    /// Something is wrong.
+    Fault(Box<Fault>),
+}
+
+impl From<Fault> for Halt {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(Box::new(fault))
+    }
+}
+
+impl Halt {
+    /// The fault, where being asked to stop is none that can happen.
+    #[must_use]
+    pub fn into_fault(self) -> Fault {
+        match self {
+            Self::Fault(fault) => *fault,
+            Self::Asked(number) => fault::INIT_FAILED
+                .cannot("finish", "a stage", format!("signal {number} cut it off"))
+                .hint("try again"),
+        }
+    }
+}
+
+/// What a wait ended with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Woken {
+    /// A child ended.
+    Ended(Pid),
+    /// A signal asks us to stop.
+    Stop(i32),
+    /// The watched descriptor with this index is ready.
+    Ready(usize),
+    /// The deadline passed.
+    Deadline,
+}
+
+/// The node's processes and what is known of them.
+#[derive(Debug)]
+pub struct Node {
+    supervisor: Supervisor,
+    /// The engine's log.
+    pub log: EngineLog,
+    /// The main process, once it is started: signals go to it.
+    pub main: Option<Pid>,
+    endings: BTreeMap<Pid, Ending>,
+}
+
+impl Node {
+    /// Wraps the supervisor, which has taken over the signals long before.
+    #[must_use]
+    pub fn new(supervisor: Supervisor, log: EngineLog) -> Self {
+        Self { supervisor, log, main: None, endings: BTreeMap::new() }
+    }
+
+    /// Starts a child; see [`Supervisor::spawn`].
+    ///
+    /// # Errors
+    /// Those of fork and exec.
+    pub fn spawn(&mut self, command: &mut Command, place: Place) -> io::Result<(Pid, Child)> {
+        self.supervisor.spawn(command, place)
+    }
+
+    /// How a child ended, if it has.
+    #[must_use]
+    pub fn ending(&self, pid: Pid) -> Option<Ending> {
+        self.endings.get(&pid).copied()
+    }
+
+    /// Waits for something that a stage of the node's life has to know. The log is passed on meanwhile, orphans are
+    /// reaped, and signals that do not ask us to stop go to the main process.
+    ///
+    /// # Errors
+    /// The kernel refuses to wait: nothing can be supervised any more.
+    pub fn wait(&mut self, watched: &[BorrowedFd<'_>], deadline: Option<Instant>) -> Result<Woken, Fault> {
+        loop {
+            let event = {
+                let mut all = watched.to_vec();
+                all.extend(self.log.sources());
+                self.supervisor.next(&all, deadline)
+            };
+            match event.map_err(|error| broken("wait for", "signals and children", &error))? {
+                Event::Ready(index) if index >= watched.len() => self.log.relay(index - watched.len()),
+                Event::Ready(index) => return Ok(Woken::Ready(index)),
+                Event::Ended(pid, ending) => {
+                    self.endings.insert(pid, ending);
+                    return Ok(Woken::Ended(pid));
+                }
+                Event::Signal(number) if self.asks_to_stop(number) => return Ok(Woken::Stop(number)),
+                Event::Signal(number) => self.forward(number),
+                Event::Deadline => return Ok(Woken::Deadline),
+            }
+        }
+    }
+
+    /// TERM and INT ask the node to stop. QUIT does where the engine is the service; to a main process it may mean
+    /// anything else (a JVM prints its threads), so it is passed on.
+    fn asks_to_stop(&self, number: i32) -> bool {
+        let stops = [Signal::SIGTERM, Signal::SIGINT].iter().any(|signal| *signal as i32 == number);
+        stops || (self.main.is_none() && number == Signal::SIGQUIT as i32)
+    }
+
+    /// Sends a signal to the main process, while it runs.
+    pub fn forward(&self, number: i32) {
+        if let Some(main) = self.main {
+            self.signal(main, number);
+        }
+    }
+
+    /// Sends a signal to a child that has not been waited for; its pid may be somebody else's afterwards.
+    pub fn signal(&self, pid: Pid, number: i32) {
+        if self.supervisor.is_running(pid) {
+            let _ = send(pid.as_raw(), number);
+        }
+    }
+
+    /// Waits until a child has ended or `limit` has passed; a signal that asks to stop ends the patience at once.
+    /// Returns whether it has ended.
+    ///
+    /// # Errors
+    /// As [`Node::wait`].
+    pub fn wait_for(&mut self, pid: Pid, limit: Duration) -> Result<bool, Fault> {
+        let deadline = Instant::now() + limit;
+        while self.ending(pid).is_none() {
+            match self.wait(&[], Some(deadline))? {
+                Woken::Deadline | Woken::Stop(_) => return Ok(self.ending(pid).is_some()),
+                Woken::Ended(_) | Woken::Ready(_) => {}
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// An error of the supervising itself.
+pub fn broken(verb: &str, object: &str, error: &io::Error) -> Fault {
+    fault::INIT_FAILED
+        .cannot(verb, object, error)
+        .hint("this is a fault of the kernel or of dind-launch: please report it")
+}

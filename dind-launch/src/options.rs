@@ -1,0 +1,117 @@
+//! Flags and variables, read: everything that can be wrong about them is found here, before anything changes.
+
+use crate::cli::RunOptions;
+use crate::daemon_args::{self, DaemonArgs};
+use crate::fault;
+use dind_contract::cli::given;
+use dind_contract::{Code, Fault, value};
+use nix::sys::signal::Signal;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// Where the engine's log goes in `LOG=file`, as with the predecessors.
+pub const LOG_FILE: &str = "/var/log/docker.log";
+
+/// How a node is run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Folder of the sibling tools, if it was named.
+    pub tools: Option<PathBuf>,
+    /// The user's flags for dockerd.
+    pub daemon_args: DaemonArgs,
+    /// Whether the engine's log goes to [`LOG_FILE`] instead of stderr.
+    pub log_to_file: bool,
+    /// How long the engine may take to answer.
+    pub ready_timeout: Duration,
+    /// How long the whole stop may take.
+    pub stop_budget: Duration,
+    /// The number of the signal that asks the main process to stop; by default the one we got.
+    pub main_stop_signal: Option<i32>,
+    /// A folder of image archives.
+    pub preload: Option<PathBuf>,
+}
+
+impl Options {
+    /// Reads flags and variables.
+    ///
+    /// # Errors
+    /// Names the first that cannot be read.
+    pub fn read(text: &RunOptions) -> Result<Self, Fault> {
+        let log_to_file = match given(text.log.as_ref()) {
+            None | Some("stdio") => false,
+            Some("file") => true,
+            Some(other) => {
+                let fault = fault::LOG_INVALID.cannot("read LOG", other, "it is neither `stdio` nor `file`");
+                return Err(fault.hint("set LOG=file for /var/log/docker.log, or leave it out for stderr"));
+            }
+        };
+        Ok(Self {
+            tools: text.tools.clone().filter(|folder| !folder.as_os_str().is_empty()),
+            daemon_args: daemon_args::parse(given(text.daemon_args.as_ref()).unwrap_or_default())?,
+            log_to_file,
+            ready_timeout: duration("DIND_READY_TIMEOUT", text.ready_timeout.as_ref(), 60)?,
+            stop_budget: duration("DIND_STOP_BUDGET", text.stop_budget.as_ref(), 9)?,
+            main_stop_signal: given(text.main_stop_signal.as_ref()).map(signal).transpose()?,
+            preload: given(text.preload.as_ref()).map(PathBuf::from),
+        })
+    }
+}
+
+fn duration(name: &str, text: Option<&String>, default_s: u64) -> Result<Duration, Fault> {
+    let Some(text) = given(text) else { return Ok(Duration::from_secs(default_s)) };
+    match value::duration(text) {
+        Ok(duration) if duration.is_zero() => Err("it leaves no time at all".to_owned()),
+        other => other,
+    }
+    .map_err(|cause| {
+        let fault = fault::DURATION_INVALID.cannot(&format!("read {name}"), text, cause);
+        fault.hint(format!("set {name}={default_s}s, or leave it out for that default"))
+    })
+}
+
+/// `TERM`, `SIGTERM`, `15`, `RTMIN+3`.
+fn signal(text: &str) -> Result<i32, Fault> {
+    let name = text.to_ascii_uppercase();
+    let bare = name.strip_prefix("SIG").unwrap_or(&name);
+    let real_time = || bare.strip_prefix("RTMIN+")?.parse().ok().map(|n: i32| nix::libc::SIGRTMIN() + n);
+    let named = || Signal::from_str(&format!("SIG{bare}")).ok().map(|signal| signal as i32);
+    match bare.parse().ok().or_else(named).or_else(real_time) {
+        Some(number) if (1..=nix::libc::SIGRTMAX()).contains(&number) => Ok(number),
+        _ => Err(unknown_signal(fault::SIGNAL_INVALID, text)),
+    }
+}
+
+fn unknown_signal(code: Code, text: &str) -> Fault {
+    let fault = code.cannot("read DIND_MAIN_STOP_SIGNAL", text, "there is no such signal");
+    fault.hint("use a name or a number: TERM, SIGUSR1, 10, RTMIN+3")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signals_by_name_number_and_distance() {
+        for (text, number) in
+            [("TERM", 15), ("sigusr1", 10), ("9", 9), ("RTMIN+3", nix::libc::SIGRTMIN() + 3)]
+        {
+            assert_eq!(signal(text), Ok(number), "{text}");
+        }
+        for text in ["", "TERMINATE", "0", "-1", "65", "RTMIN+99", "SIG"] {
+            assert_eq!(signal(text).unwrap_err().code, fault::SIGNAL_INVALID, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_empty_variable_is_unset_and_a_wrong_one_is_named() {
+        let empty =
+            RunOptions { log: Some(String::new()), stop_budget: Some(" ".into()), ..RunOptions::default() };
+        let options = Options::read(&empty).unwrap();
+        assert_eq!((options.log_to_file, options.stop_budget), (false, Duration::from_secs(9)));
+        let wrong = RunOptions { ready_timeout: Some("soon".into()), ..RunOptions::default() };
+        let fault = Options::read(&wrong).unwrap_err();
+        assert_eq!(fault.code, fault::DURATION_INVALID);
+        assert!(fault.message.contains("DIND_READY_TIMEOUT"), "{fault}");
+    }
+}

@@ -1,0 +1,112 @@
+//! `plan`: what `run` would do, without doing it.
+
+use crate::chain::user_config;
+use crate::cli::RunOptions;
+use crate::daemon_json;
+use crate::engine::Programs;
+use crate::fault;
+use crate::log::EngineLog;
+use crate::main_process;
+use crate::node::{Halt, Node, broken};
+use crate::options::Options;
+use crate::preload;
+use crate::tools::{Call, Document, Patience, Tools, documents};
+use dind_contract::cli::Common;
+use dind_contract::supervisor::Supervisor;
+use dind_contract::{Draft, Engine, Fault, Outcome, State, Steps};
+use schemars::JsonSchema;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// What `run` would do.
+#[derive(Debug, Default, Serialize, JsonSchema)]
+pub struct Overview {
+    /// The main process; empty where the engine is the service.
+    pub command: Vec<String>,
+    /// The programs that would be run, by name.
+    pub programs: BTreeMap<String, PathBuf>,
+    /// More words for dockerd, after our own.
+    pub daemon_args: Vec<String>,
+    /// Image archives that would be loaded, in order.
+    pub preload: Vec<PathBuf>,
+    /// Where the engine's log would go.
+    pub log: String,
+    /// How long the engine may take to answer, in milliseconds.
+    pub ready_timeout_ms: u64,
+    /// How long the whole stop may take, in milliseconds.
+    pub stop_budget_ms: u64,
+    /// The number of the signal that asks the main process to stop; nothing: the one that asks us.
+    pub main_stop_signal: Option<i32>,
+    /// The plans of the sibling tools.
+    pub documents: BTreeMap<String, Document>,
+}
+
+/// Plans a run; `engine.config` is the merged `daemon.json`.
+///
+/// # Errors
+/// What would keep `run` from starting: wrong settings, missing programs, a tool whose own plan fails.
+pub fn plan(text: &RunOptions, command: &[String], common: &Common) -> Outcome<Overview> {
+    let options = Options::read(text)?;
+    let tools = Tools::find(options.tools.as_deref())?;
+    let programs = Programs::find()?;
+    let user = user_config(&options)?;
+    let command = main_process::choose(command)?;
+    let preload = options.preload.as_deref().map(preload::archives).transpose()?.unwrap_or_default();
+    let [storage, net] = ask(&tools, common).map_err(Halt::into_fault)?;
+
+    let merged = daemon_json::merge(&[&storage.engine, &net.engine], &user, &options.daemon_args);
+    let path_prepend =
+        [&storage, &net].iter().flat_map(|document| document.engine.path_prepend.clone()).collect();
+    let mut warnings = merged.warnings;
+    warnings.extend([&storage, &net].iter().flat_map(|document| document.warnings.clone()));
+    let mut steps = Steps::default();
+    for stage in stages(&options, &command) {
+        steps.push(stage, "node", State::Planned);
+    }
+    let named = [
+        ("containerd", programs.containerd),
+        ("dockerd", programs.dockerd),
+        ("dind-net", tools.net),
+        ("dind-reaper", tools.reaper),
+        ("dind-storage", tools.storage),
+    ];
+    let result = Overview {
+        command,
+        programs: named.into_iter().map(|(name, path)| (name.to_owned(), path)).collect(),
+        daemon_args: options.daemon_args.words,
+        preload,
+        log: if options.log_to_file { crate::options::LOG_FILE.to_owned() } else { "stderr".to_owned() },
+        ready_timeout_ms: options.ready_timeout.as_millis() as u64,
+        stop_budget_ms: options.stop_budget.as_millis() as u64,
+        main_stop_signal: options.main_stop_signal,
+        documents: [("storage", storage), ("net", net)].map(|(name, plan)| (name.to_owned(), plan)).into(),
+    };
+    Ok(Draft { result, engine: Engine { config: merged.config, path_prepend }, steps, warnings })
+}
+
+/// The names under which `run` records its stages.
+fn stages(options: &Options, command: &[String]) -> Vec<&'static str> {
+    let mut stages = vec!["check", "prepare", "storage", "net", "engine"];
+    if options.preload.is_some() {
+        stages.push("preload");
+    }
+    if !command.is_empty() {
+        stages.push("main");
+    }
+    stages
+}
+
+fn ask(tools: &Tools, common: &Common) -> Result<[Document; 2], Halt> {
+    let root = common.root.to_str().ok_or_else(|| -> Fault {
+        fault::ROOT_IS_FAKE
+            .cannot("read facts below", common.root.display(), "its name is no UTF-8")
+            .hint("rename it")
+    })?;
+    let supervisor = Supervisor::new().map_err(|error| broken("take over", "signals", &error))?;
+    let log = EngineLog::open(false).map_err(|error| broken("open", "stderr", &error))?;
+    let mut node = Node::new(supervisor, log);
+    let storage = Call::tool(&mut node, &tools.storage, &["plan", "--root", root], &[])?;
+    let net = Call::tool(&mut node, &tools.net, &["plan", "--root", root], &[])?;
+    documents(&mut node, [storage, net], Patience::UntilAsked)
+}

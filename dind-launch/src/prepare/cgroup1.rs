@@ -1,0 +1,128 @@
+//! Cgroups v1: one mount to a hierarchy, each writable, under all the names that programs look for.
+
+use super::{CGROUPS, PLAIN, Prepared, Work, failed, make_folder};
+use crate::mounts::{self, Mount};
+use dind_contract::{Fault, Root, State, Warning};
+use nix::mount::MsFlags;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+/// A hierarchy of `/proc/self/cgroup`: its mount option, such as `cpu,cpuacct` or `name=systemd`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Hierarchy(String);
+
+impl Hierarchy {
+    /// The folder's usual name.
+    fn folder(&self) -> &str {
+        self.0.strip_prefix("name=").unwrap_or(&self.0)
+    }
+
+    /// Whether a mount is of this hierarchy.
+    fn is(&self, mount: &Mount) -> bool {
+        mount.kind == "cgroup"
+            && self.0.split(',').all(|option| mount.options.iter().any(|have| have == option))
+    }
+
+    /// The kernel takes a name alone only for a hierarchy that exists; `none` says that it has no controllers.
+    fn mount_option(&self) -> String {
+        if self.0.starts_with("name=") { format!("none,{}", self.0) } else { self.0.clone() }
+    }
+
+    /// Other names that programs look for: each controller alone, a pair the other way round, `name=systemd`.
+    fn aliases(&self) -> Vec<String> {
+        let parts: Vec<&str> = self.0.split(',').collect();
+        let mut aliases: Vec<String> = match parts.as_slice() {
+            [_] => Vec::new(),
+            [first, second] => vec![format!("{second},{first}")],
+            _ => Vec::new(),
+        };
+        if parts.len() > 1 {
+            aliases.extend(parts.iter().map(|part| (*part).to_owned()));
+        }
+        if self.0.starts_with("name=") {
+            aliases.push(self.0.clone());
+        }
+        aliases
+    }
+}
+
+/// The v1 hierarchies of `/proc/self/cgroup` (cgroups(7)); the unified one, `0::`, is not of them.
+fn hierarchies(text: &str) -> Vec<Hierarchy> {
+    let lines = text.lines().filter_map(|line| line.split(':').nth(1));
+    lines.filter(|option| !option.is_empty()).map(|option| Hierarchy(option.to_owned())).collect()
+}
+
+pub(super) fn prepare(root: &Root, work: &mut Work) -> Result<Prepared, Fault> {
+    let text = root.read("/proc/self/cgroup").map_err(|error| failed("read", "/proc/self/cgroup", &error))?;
+    match mounts::at(&work.mounts, CGROUPS) {
+        None => {
+            make_folder(Path::new(CGROUPS))?;
+            work.mount("tmpfs", CGROUPS, PLAIN, "mode=0755")?;
+        }
+        Some(mount) if mount.read_only => work.remount_writable(CGROUPS)?,
+        Some(_) => {}
+    }
+    let mut controllers = Vec::new();
+    for hierarchy in hierarchies(&text) {
+        one(&hierarchy, work)?;
+        controllers.push(hierarchy.folder().to_owned());
+    }
+    if !controllers.iter().any(|name| name.split(',').any(|controller| controller == "devices")) {
+        work.warnings.push(Warning::new(
+            "cgroup-devices-missing",
+            "cannot confine devices: the kernel has no devices hierarchy here",
+            "mount one on the host; inner containers may otherwise use every device of the node",
+        ));
+    }
+    Ok(Prepared { cgroup_version: "v1".to_owned(), controllers })
+}
+
+fn one(hierarchy: &Hierarchy, work: &mut Work) -> Result<(), Fault> {
+    let folder = Path::new(CGROUPS).join(hierarchy.folder());
+    let point = folder.display().to_string();
+    let mounted = work.mounts.iter().rev().find(|mount| hierarchy.is(mount)).cloned();
+    match mounted {
+        Some(mount) if mount.read_only => work.remount_writable(&mount.point)?,
+        Some(_) => {}
+        None => {
+            make_folder(&folder)?;
+            let flags = PLAIN | MsFlags::MS_RELATIME;
+            work.mount("cgroup", &point, flags, &hierarchy.mount_option())?;
+        }
+    }
+    for alias in hierarchy.aliases() {
+        let link = Path::new(CGROUPS).join(&alias);
+        if link.symlink_metadata().is_err() {
+            symlink(hierarchy.folder(), &link)
+                .map_err(|error| failed("link", &link.display().to_string(), &error))?;
+            work.steps.push("link-cgroup", link.display(), State::Done);
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_hierarchies() {
+        let found =
+            hierarchies("12:cpu,cpuacct:/docker/abc\n3:name=systemd:/\n2:memory:/x:y\n0::/init.scope\n");
+        let folders: Vec<_> = found.iter().map(Hierarchy::folder).collect();
+        assert_eq!(folders, ["cpu,cpuacct", "systemd", "memory"]);
+        assert_eq!(found[0].aliases(), ["cpuacct,cpu", "cpu", "cpuacct"]);
+        assert_eq!(found[1].aliases(), ["name=systemd"]);
+        assert_eq!(found[1].mount_option(), "none,name=systemd");
+        assert!(found[2].aliases().is_empty());
+    }
+
+    #[test]
+    fn a_mount_is_known_by_all_its_controllers() {
+        let mounts = mounts::parse(
+            "1 0 0:1 / /x rw - cgroup cgroup rw,cpuacct,cpu\n2 0 0:2 / /y rw - cgroup cgroup rw,cpu\n",
+        );
+        let pair = Hierarchy("cpu,cpuacct".to_owned());
+        assert!(pair.is(&mounts[0]) && !pair.is(&mounts[1]));
+    }
+}

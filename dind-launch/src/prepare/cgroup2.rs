@@ -1,0 +1,130 @@
+//! Cgroup v2 nesting. A cgroup that hands controllers to its children may hold no process itself (the kernel's
+//! cgroup-v2.rst, "No Internal Process Constraint"), and the container's cgroup holds us. So all processes move to a
+//! leaf, and the controllers are delegated. Processes that are being started meanwhile (`docker exec`, a health check)
+//! undo the one before the other is done, so both are tried together, and not for ever.
+//!
+//! Unfixed, an engine starts and plain containers run, but the first one with a memory limit fails: "cannot enter
+//! cgroupv2 … with domain controllers -- it is in threaded mode".
+
+use super::{CGROUPS, Prepared, Work, failed, make_folder};
+use crate::fault;
+use crate::mounts;
+use dind_contract::{Fault, Root, State, Warning};
+use nix::errno::Errno;
+use std::fs;
+use std::io;
+use std::path::Path;
+
+/// Where the processes go: the name that systemd, moby's hack/dind and kind have made usual.
+const LEAF: &str = "init";
+
+/// A round costs under a millisecond; a start storm that outlives a hundred is no start.
+const ROUNDS: usize = 100;
+
+pub(super) fn prepare(root: &Root, work: &mut Work) -> Result<Prepared, Fault> {
+    let version = "v2".to_owned();
+    let own = root.read("/proc/self/cgroup").map_err(|error| failed("read", "/proc/self/cgroup", &error))?;
+    let base = Path::new(CGROUPS);
+    // The kernel's true root cgroup has no cgroup.type. Evacuating it would move the host's own processes.
+    if !base.join("cgroup.type").exists() || !is_namespace_root(&own) {
+        work.warnings.push(Warning::new(
+            "cgroup-namespace-host",
+            "cannot nest cgroups: the container sees the host's cgroup namespace",
+            "run the container with --cgroupns=private; else limits of the node do not hold for inner containers",
+        ));
+        return Ok(Prepared { cgroup_version: version, controllers: Vec::new() });
+    }
+    if mounts::at(&work.mounts, CGROUPS).is_some_and(|mount| mount.read_only) {
+        work.remount_writable(CGROUPS)?;
+    }
+    let (moved, controllers) = nest(base)?;
+    let state = if moved { State::Done } else { State::Skipped };
+    work.steps.push("nest-cgroups", base.join(LEAF).display(), state);
+    Ok(Prepared { cgroup_version: version, controllers })
+}
+
+/// Whether `/proc/self/cgroup` shows us at the root, or in the leaf where an earlier run has put us.
+fn is_namespace_root(own: &str) -> bool {
+    own.lines().any(|line| line == "0::/" || line == format!("0::/{LEAF}"))
+}
+
+/// Moves all processes of `base` to its leaf and delegates every controller. Returns whether anything was changed,
+/// and the controllers.
+fn nest(base: &Path) -> Result<(bool, Vec<String>), Fault> {
+    let available = words(&base.join("cgroup.controllers"))?;
+    let leaf = base.join(LEAF);
+    let mut changed = false;
+    let mut last = io::Error::other("processes keep coming");
+    for _ in 0..ROUNDS {
+        let pids = words(&base.join("cgroup.procs"))?;
+        let delegated = words(&base.join("cgroup.subtree_control"))?;
+        let missing: Vec<String> = available
+            .iter()
+            .filter(|have| !delegated.contains(have))
+            .map(|name| format!("+{name}"))
+            .collect();
+        if pids.is_empty() && missing.is_empty() {
+            return Ok((changed, available));
+        }
+        changed = true;
+        make_folder(&leaf)?;
+        for pid in &pids {
+            match fs::write(leaf.join("cgroup.procs"), pid) {
+                Ok(()) => {}
+                // It has ended meanwhile.
+                Err(error) if error.raw_os_error() == Some(Errno::ESRCH as i32) => {}
+                Err(error) => last = error,
+            }
+        }
+        // All at once: one by one, the threaded controllers go first and make the cgroup a threaded domain, which
+        // then refuses memory and io.
+        if let Err(error) = fs::write(base.join("cgroup.subtree_control"), missing.join(" ")) {
+            last = error;
+        }
+    }
+    let fault = fault::CGROUP_BUSY.cannot("delegate the controllers of", base.display(), last);
+    Err(fault
+        .hint("start the node in a container of its own, and run `dind-launch prepare` before any engine"))
+}
+
+fn words(file: &Path) -> Result<Vec<String>, Fault> {
+    let text =
+        fs::read_to_string(file).map_err(|error| failed("read", &file.display().to_string(), &error))?;
+    // Pid 0 is a process of another namespace: not ours to move.
+    Ok(text.split_whitespace().filter(|word| *word != "0").map(str::to_owned).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_namespace_root_is_told_from_the_hosts() {
+        assert!(is_namespace_root("0::/\n"));
+        assert!(is_namespace_root("1:name=systemd:/\n0::/init\n"));
+        assert!(!is_namespace_root("0::/docker/abc\n"));
+    }
+
+    /// A folder of plain files stands in for cgroupfs: it keeps what is written, so the loop must give up.
+    #[test]
+    fn a_cgroup_that_never_empties_is_given_up() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("cgroup.controllers"), "cpu memory").unwrap();
+        fs::write(folder.path().join("cgroup.procs"), "7\n").unwrap();
+        fs::write(folder.path().join("cgroup.subtree_control"), "").unwrap();
+        let fault = nest(folder.path()).unwrap_err();
+        assert_eq!(fault.code, fault::CGROUP_BUSY);
+        assert_eq!(fs::read_to_string(folder.path().join("init/cgroup.procs")).unwrap(), "7");
+        assert_eq!(fs::read_to_string(folder.path().join("cgroup.subtree_control")).unwrap(), "+cpu +memory");
+    }
+
+    #[test]
+    fn a_nested_cgroup_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("cgroup.controllers"), "cpu memory").unwrap();
+        fs::write(folder.path().join("cgroup.procs"), "").unwrap();
+        fs::write(folder.path().join("cgroup.subtree_control"), "cpu memory").unwrap();
+        assert_eq!(nest(folder.path()).unwrap(), (false, vec!["cpu".to_owned(), "memory".to_owned()]));
+        assert!(!folder.path().join("init").exists());
+    }
+}

@@ -1,0 +1,102 @@
+//! `prepare`: what a container lacks before an engine can run in it. Cgroups that can be written and nested, a shared
+//! mount tree, securityfs, a /tmp that is no overlay. For `run`, and alone for entrypoints that are shell scripts.
+
+mod cgroup1;
+mod cgroup2;
+mod tree;
+
+use crate::facts;
+use crate::fault;
+use crate::mounts::{self, Mount};
+use dind_contract::{Draft, Failed, Fault, Outcome, Root, State, Steps, Warning};
+use nix::mount::{MsFlags, mount};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::path::Path;
+
+/// What was found and prepared.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Prepared {
+    /// `v1` (with or without a unified hierarchy beside it) or `v2`.
+    pub cgroup_version: String,
+    /// The hierarchies that can be used, by their folder's name; on v2 the delegated controllers.
+    pub controllers: Vec<String>,
+}
+
+/// What the preparing of one part needs: the mounts as they were, and where to note what is done.
+struct Work {
+    mounts: Vec<Mount>,
+    steps: Steps,
+    warnings: Vec<Warning>,
+}
+
+/// Prepares cgroups and mounts. What is as it should be is left alone, so a second time changes nothing.
+///
+/// # Errors
+/// The caller lacks `CAP_SYS_ADMIN`, or a cgroup hierarchy cannot be made usable. The rest only warns: engines run
+/// without it.
+pub fn prepare(root: &Root) -> Outcome<Prepared> {
+    if !root.is_host() {
+        let fault = fault::ROOT_IS_FAKE.cannot("prepare", root.path("/").display(), "it is not this machine");
+        return Err(fault.hint("leave --root out; `dind-launch plan` takes it").into());
+    }
+    facts::privileged(root)?;
+    let text =
+        root.read("/proc/self/mountinfo").map_err(|error| failed("read", "/proc/self/mountinfo", &error))?;
+    let mut work = Work { mounts: mounts::parse(&text), steps: Steps::default(), warnings: Vec::new() };
+    match all(root, &mut work) {
+        Ok(result) => Ok(Draft { result, steps: work.steps, warnings: work.warnings, ..Draft::default() }),
+        Err(fault) => Err(Failed { fault: Box::new(fault), steps: work.steps }),
+    }
+}
+
+fn all(root: &Root, work: &mut Work) -> Result<Prepared, Fault> {
+    let unified = mounts::at(&work.mounts, CGROUPS).is_some_and(|mount| mount.kind == "cgroup2");
+    let prepared = if unified { cgroup2::prepare(root, work)? } else { cgroup1::prepare(root, work)? };
+    tree::security(work);
+    tree::temporary(work);
+    tree::share(work);
+    Ok(prepared)
+}
+
+/// Where all container runtimes mount cgroups.
+const CGROUPS: &str = "/sys/fs/cgroup";
+
+/// What every pseudo filesystem is mounted with.
+const PLAIN: MsFlags = MsFlags::MS_NOSUID.union(MsFlags::MS_NODEV).union(MsFlags::MS_NOEXEC);
+
+impl Work {
+    /// Mounts a pseudo filesystem and notes the step.
+    fn mount(&mut self, kind: &str, point: &str, flags: MsFlags, data: &str) -> Result<(), Fault> {
+        mount(Some(kind), point, Some(kind), flags, Some(data)).map_err(|error| {
+            failed("mount", point, &error.into()).cause(format!("mount -t {kind} -o '{data}' {kind} {point}"))
+        })?;
+        self.steps.push(&format!("mount-{kind}"), point, State::Done);
+        Ok(())
+    }
+
+    /// Makes a read-only mount writable by a bind remount: a plain one is EBUSY where other containers hold the
+    /// same hierarchy.
+    fn remount_writable(&mut self, point: &str) -> Result<(), Fault> {
+        let flags = MsFlags::MS_REMOUNT | MsFlags::MS_BIND | PLAIN;
+        mount(None::<&str>, point, None::<&str>, flags, None::<&str>)
+            .map_err(|error| failed("make writable", point, &error.into()))?;
+        self.steps.push("remount-writable", point, State::Done);
+        Ok(())
+    }
+
+    fn warn(&mut self, code: &str, fault: &Fault, hint: &str) {
+        self.warnings.push(Warning::new(code, fault.to_string(), hint));
+    }
+}
+
+fn make_folder(path: &Path) -> Result<(), Fault> {
+    fs::create_dir_all(path).map_err(|error| failed("create", &path.display().to_string(), &error))
+}
+
+fn failed(verb: &str, object: &str, error: &std::io::Error) -> Fault {
+    fault::PREPARE_FAILED
+        .cannot(verb, object, error)
+        .hint("run the container with --privileged; `dind-launch doctor` names what is missing")
+}

@@ -1,0 +1,85 @@
+//! Readiness: a socket for sd_notify(3), and `/_ping` of the Docker API.
+
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, bind, recv, socket};
+use std::fs;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// A socket that one service tells its readiness to.
+#[derive(Debug)]
+pub struct Notify {
+    socket: OwnedFd,
+    path: PathBuf,
+}
+
+impl Notify {
+    /// Makes the socket at a path of our own, for the service's `NOTIFY_SOCKET`.
+    ///
+    /// # Errors
+    /// Those of socket and bind.
+    pub fn bind(path: &Path) -> io::Result<Self> {
+        let _ = fs::remove_file(path);
+        let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+        let socket = socket(AddressFamily::Unix, SockType::Datagram, flags, None)?;
+        bind(socket.as_raw_fd(), &UnixAddr::new(path)?)?;
+        Ok(Self { socket, path: path.to_owned() })
+    }
+
+    /// What the service gets as `NOTIFY_SOCKET`.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Reads all messages that have come; says whether one of them is `READY=1`.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        let mut ready = false;
+        let mut message = [0; 4096];
+        while let Ok(length) =
+            recv(self.socket.as_raw_fd(), &mut message, nix::sys::socket::MsgFlags::empty())
+        {
+            ready |= message[..length].split(|byte| *byte == b'\n').any(|line| line == b"READY=1");
+            if length == 0 {
+                break;
+            }
+        }
+        ready
+    }
+}
+
+impl AsFd for Notify {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+impl Drop for Notify {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// Whether somebody listens on a unix socket: a file that a killed daemon has left refuses.
+#[must_use]
+pub fn listens(socket: &Path) -> bool {
+    UnixStream::connect(socket).is_ok()
+}
+
+/// Whether the Docker API answers `/_ping` within `limit`. HTTP/1.0, so that the answer ends with the connection.
+#[must_use]
+pub fn ping(socket: &Path, limit: Duration) -> bool {
+    let answer = || -> io::Result<Vec<u8>> {
+        let mut stream = UnixStream::connect(socket)?;
+        stream.set_read_timeout(Some(limit))?;
+        stream.set_write_timeout(Some(limit))?;
+        stream.write_all(b"GET /_ping HTTP/1.0\r\nHost: docker\r\n\r\n")?;
+        let mut status = [0; 12];
+        stream.read_exact(&mut status)?;
+        Ok(status.to_vec())
+    };
+    answer().is_ok_and(|status| status.ends_with(b" 200"))
+}

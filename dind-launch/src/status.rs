@@ -1,0 +1,76 @@
+//! `status`: the record of the running launcher, and a judgement of the node's health.
+
+use crate::cli::Status;
+use crate::engine;
+use crate::fault;
+use crate::record::{self, NodeState, Record};
+use crate::{TOOL, ready};
+use dind_contract::cli::Output;
+use dind_contract::supervisor::send;
+use dind_contract::{Draft, Fault, Outcome};
+use std::fs;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// A healthy engine answers `/_ping` in under a millisecond.
+const PING_LIMIT: Duration = Duration::from_secs(2);
+
+/// Prints the record, or judges it.
+#[must_use]
+pub fn finish(wanted: &Status, output: Output) -> ExitCode {
+    dind_contract::finish(TOOL, "status", output, tell(wanted.healthy))
+}
+
+fn tell(healthy: bool) -> Outcome<Record> {
+    let record = record::read()?;
+    let over = matches!(record.state, NodeState::Stopped | NodeState::Failed);
+    if !over && !record::launcher_lives() {
+        let fault =
+            fault::NOT_RUNNING.cannot("find", "the launcher", "it was killed; its record is what it left");
+        return Err(fault.hint("start the container again").into());
+    }
+    if healthy {
+        judge(&record)?;
+    }
+    Ok(Draft { result: record, ..Draft::default() })
+}
+
+/// Whether the node does its work: the engine answers, its storage can be written, the main process lives.
+fn judge(record: &Record) -> Result<(), Fault> {
+    let mut causes = Vec::new();
+    if record.state != NodeState::Running {
+        causes.push(format!(
+            "the node is {}",
+            serde_json::to_string(&record.state).unwrap_or_default().trim_matches('"')
+        ));
+    }
+    if record
+        .main_pid
+        .is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists() || send(pid, 0).is_err())
+    {
+        causes.push("the main process has ended".to_owned());
+    }
+    if !ready::ping(Path::new(engine::SOCKET), PING_LIMIT) {
+        causes.push(format!("the engine does not answer on {}", engine::SOCKET));
+    }
+    if let Some(data_root) = record.daemon_json.get("data-root").and_then(serde_json::Value::as_str)
+        && let Err(error) = write_and_remove(Path::new(data_root))
+    {
+        causes.push(format!("cannot write to {data_root}: {error}"));
+    }
+    if causes.is_empty() {
+        return Ok(());
+    }
+    let mut fault = fault::NOT_HEALTHY.cannot("vouch for", "the node", causes.join("; "));
+    fault.causes = causes;
+    Err(fault.hint("the launcher's record says more: dind-launch status; so does its log: docker logs NODE"))
+}
+
+/// A filesystem that has met an error may call itself writable and refuse every write.
+fn write_and_remove(folder: &Path) -> std::io::Result<()> {
+    let probe = folder.join(format!(".dind-health-{}", std::process::id()));
+    let written = fs::write(&probe, b"x");
+    let removed = fs::remove_file(&probe);
+    written.and(removed)
+}

@@ -1,0 +1,159 @@
+//! The ordered stop: main process, inner containers, dockerd, containerd, whatever is left, network, storage. All of it
+//! within one budget, by the monotonic clock.
+//!
+//! Each step gets what the steps before it have left, less a reserve for those after it. A second signal takes the
+//! grace of the step under way, never the step itself.
+
+use crate::chain::Life;
+use crate::node::{Halt, Node, Woken};
+use crate::tools::{Call, Patience, documents};
+use dind_contract::Fault;
+use dind_contract::supervisor::{Ending, send};
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+const TERM: i32 = Signal::SIGTERM as i32;
+const KILL: i32 = Signal::SIGKILL as i32;
+
+/// What a killed process still needs to be gone.
+const AFTER_KILL: Duration = Duration::from_millis(500);
+/// What processes that nobody has named get to end by themselves.
+const LEFTOVERS_GRACE: Duration = Duration::from_secs(1);
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+
+/// The shares of the budget, in percent, after which a step has to be over.
+const MAIN_UNTIL: u32 = 35;
+const CONTAINERS_UNTIL: u32 = 80;
+const ENGINE_UNTIL: u32 = 92;
+const LEFTOVERS_UNTIL: u32 = 95;
+
+/// The budget of one stop.
+#[derive(Clone, Copy, Debug)]
+struct Budget {
+    begun: Instant,
+    whole: Duration,
+}
+
+impl Budget {
+    /// What is left until this percentage of the whole has passed.
+    fn until(self, percent: u32) -> Duration {
+        (self.whole * percent / 100).saturating_sub(self.begun.elapsed())
+    }
+}
+
+/// Stops everything that was started and releases everything that was applied, in order. Every step is tried, whatever
+/// has become of the one before.
+///
+/// Returns how the main process ended, and what could not be stopped or released.
+pub fn stop(node: &mut Node, life: &mut Life, signal: Option<i32>) -> (Option<Ending>, Vec<Fault>) {
+    let budget = Budget { begun: Instant::now(), whole: life.options.stop_budget };
+    let mut faults = Vec::new();
+    let mut note = |result: Result<(), Fault>| faults.extend(result.err());
+
+    let main = node.main;
+    if let Some(main) = main {
+        life.keeper.begin("stop-main");
+        let asked = life.options.main_stop_signal.or(signal).unwrap_or(TERM);
+        note(end(node, main, asked, budget.until(MAIN_UNTIL)));
+        // What it has left in its group goes with it: a group lives, and keeps its number, as long as a member does.
+        let _ = send(-main.as_raw(), KILL);
+    }
+    if let Some(engine) = life.engine.take() {
+        life.keeper.begin("stop-containers");
+        if life.engine_ready && node.ending(engine.pid).is_none() {
+            note(containers(node, life, budget));
+        }
+        life.keeper.begin("stop-engine");
+        // One TERM, and no more: dockerd takes a fourth for the order to leave everything as it is.
+        note(end(node, engine.pid, TERM, budget.until(ENGINE_UNTIL)));
+        life.keeper.record.engine_pid = None;
+    }
+    if let Some(containerd) = life.containerd.take() {
+        life.keeper.begin("stop-containerd");
+        note(end(node, containerd.pid, TERM, budget.until(ENGINE_UNTIL)));
+        life.keeper.record.containerd_pid = None;
+    }
+    life.keeper.begin("stop-leftovers");
+    note(leftovers(node, budget.until(LEFTOVERS_UNTIL)));
+    node.log.drain();
+    if std::mem::take(&mut life.net_applied) {
+        let tool = life.tools.net.clone();
+        note(release(node, life, "release-net", &tool));
+    }
+    if std::mem::take(&mut life.storage_applied) {
+        let tool = life.tools.storage.clone();
+        note(release(node, life, "release-storage", &tool));
+    }
+    (main.and_then(|pid| node.ending(pid)), faults)
+}
+
+/// Asks a child to end, waits, and kills it.
+fn end(node: &mut Node, pid: Pid, signal: i32, grace: Duration) -> Result<(), Fault> {
+    node.signal(pid, signal);
+    if !node.wait_for(pid, grace)? {
+        node.signal(pid, KILL);
+        let deadline = Instant::now() + AFTER_KILL;
+        while node.ending(pid).is_none() && Instant::now() < deadline {
+            node.wait_for(pid, deadline.saturating_duration_since(Instant::now()))?;
+        }
+    }
+    Ok(())
+}
+
+fn containers(node: &mut Node, life: &mut Life, budget: Budget) -> Result<(), Fault> {
+    let stop = |node: &mut Node, life: &Life, within: Duration, patience| {
+        let within = format!("{}ms", within.as_millis().max(1));
+        let host = format!("unix://{}", life.keeper.record.socket.display());
+        let call =
+            Call::tool(node, &life.tools.reaper, &["stop", "--budget", &within], &[("DOCKER_HOST", &host)])?;
+        documents(node, [call], patience)
+    };
+    let document = match stop(node, life, budget.until(CONTAINERS_UNTIL), Patience::UntilAsked) {
+        // The user is in a hurry.
+        Err(Halt::Asked(_)) => stop(node, life, AFTER_KILL, Patience::ToTheEnd),
+        other => other,
+    };
+    let [document] = document.map_err(Halt::into_fault)?;
+    life.keeper.keep("reaper", document);
+    Ok(())
+}
+
+/// Ends every process that is left: shims of a dead engine, what the main process has put into the background.
+fn leftovers(node: &mut Node, grace: Duration) -> Result<(), Fault> {
+    for (signal, limit) in [(TERM, grace.min(LEFTOVERS_GRACE)), (KILL, AFTER_KILL)] {
+        let deadline = Instant::now() + limit;
+        let mut left = remaining();
+        left.iter().for_each(|pid| drop(send(*pid, signal)));
+        while !left.is_empty() && Instant::now() < deadline {
+            // Some are not our children (`docker exec`), and nobody tells us of their end.
+            if let Woken::Stop(_) = node.wait(&[], Some((Instant::now() + LOOK_EVERY).min(deadline)))? {
+                break;
+            }
+            left = remaining();
+        }
+    }
+    Ok(())
+}
+
+/// As PID 1 all processes of the container; otherwise our children: orphans below us become that.
+fn remaining() -> Vec<i32> {
+    let text = if std::process::id() == 1 {
+        let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+        entries.filter_map(|entry| entry.file_name().into_string().ok()).collect::<Vec<_>>().join(" ")
+    } else {
+        fs::read_to_string("/proc/thread-self/children").unwrap_or_default()
+    };
+    text.split_whitespace().filter_map(|word| word.parse().ok()).filter(|pid| *pid != 1).collect()
+}
+
+/// A release is short and is never cut off.
+fn release(node: &mut Node, life: &mut Life, stage: &str, tool: &Path) -> Result<(), Fault> {
+    life.keeper.begin(stage);
+    let call = Call::tool(node, tool, &["release"], &[])?;
+    let [document] = documents(node, [call], Patience::ToTheEnd).map_err(Halt::into_fault)?;
+    life.keeper.keep(stage, document);
+    Ok(())
+}

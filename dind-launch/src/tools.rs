@@ -1,0 +1,214 @@
+//! The sibling tools: found, called as programs, read by their documents. What a shell script can do with them is all
+//! that the launcher does.
+
+use crate::fault;
+use crate::node::{Halt, Node, Woken};
+use dind_contract::supervisor::Place;
+use dind_contract::{Code, Exit, Failure, Fault, Report};
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
+use serde_json::Value;
+use std::io::{self, Read};
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::process::{ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// A document with a result of any shape: the launcher passes on what it does not need to understand.
+pub type Document = Report<Value>;
+
+/// How long a tool that was asked to stop may take before it is killed.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// Where the tools are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tools {
+    /// `dind-storage`.
+    pub storage: PathBuf,
+    /// `dind-net`.
+    pub net: PathBuf,
+    /// `dind-reaper`.
+    pub reaper: PathBuf,
+}
+
+impl Tools {
+    /// Looks in the named folder; without one, beside this program and then on PATH.
+    ///
+    /// # Errors
+    /// [`fault::TOOL_MISSING`].
+    pub fn find(folder: Option<&Path>) -> Result<Self, Fault> {
+        let one = |name| find(name, folder);
+        Ok(Self { storage: one("dind-storage")?, net: one("dind-net")?, reaper: one("dind-reaper")? })
+    }
+}
+
+fn find(name: &str, folder: Option<&Path>) -> Result<PathBuf, Fault> {
+    let own = std::env::current_exe().ok();
+    let beside = folder.or(own.as_deref().and_then(Path::parent));
+    let here = beside.map(|folder| folder.join(name)).filter(|path| path.is_file());
+    let found = if folder.is_some() { here } else { here.or_else(|| which::which(name).ok()) };
+    found.ok_or_else(|| {
+        let place = folder.map_or_else(|| "PATH".to_owned(), |folder| folder.display().to_string());
+        fault::TOOL_MISSING
+            .cannot("find", name, format!("it is not in {place}"))
+            .hint("put the four dind tools into one folder, or name it with --tools")
+    })
+}
+
+/// A program that was started for what it prints.
+#[derive(Debug)]
+pub struct Call {
+    name: String,
+    pid: Pid,
+    stdout: Option<ChildStdout>,
+    text: Vec<u8>,
+}
+
+/// What a signal that asks us to stop does to calls under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// They are ended: TERM, and KILL a second later.
+    UntilAsked,
+    /// They run to their end.
+    ToTheEnd,
+}
+
+impl Call {
+    /// Starts a sibling tool.
+    ///
+    /// # Errors
+    /// It cannot be executed.
+    pub fn tool(node: &mut Node, tool: &Path, args: &[&str], env: &[(&str, &str)]) -> Result<Self, Fault> {
+        let mut command = Command::new(tool);
+        command.args(args).envs(env.iter().copied()).env("DIND_OUTPUT", "json");
+        Self::start(node, command).map_err(|error| {
+            fault::TOOL_BROKEN.cannot("execute", tool.display(), error).hint("install the dind tools again")
+        })
+    }
+
+    /// Starts any program. Its stdout is read; its stderr is ours, for people.
+    ///
+    /// # Errors
+    /// Those of fork and exec.
+    pub fn start(node: &mut Node, mut command: Command) -> io::Result<Self> {
+        let program = Path::new(command.get_program());
+        let name = program.file_name().unwrap_or(program.as_os_str()).to_string_lossy().into_owned();
+        command.stdin(Stdio::null()).stdout(Stdio::piped());
+        let (pid, mut child) = node.spawn(&mut command, Place::Session)?;
+        Ok(Self { name, pid, stdout: child.stdout.take(), text: Vec::new() })
+    }
+
+    /// What it has printed.
+    #[must_use]
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.text).into_owned()
+    }
+
+    /// The status it ended with.
+    #[must_use]
+    pub fn status(&self, node: &Node) -> u8 {
+        node.ending(self.pid).map_or(0, |ending| ending.status())
+    }
+
+    /// The document of a tool that has ended.
+    fn document(&self, node: &Node) -> Result<Document, Fault> {
+        let broken = |cause: String| {
+            let fault = fault::TOOL_BROKEN.cannot("read the document of", &self.name, cause);
+            fault.hint("all dind tools have to be of one release; its own lines are above")
+        };
+        let status = self.status(node);
+        let value: Value = serde_json::from_str(self.text().trim()).map_err(|error| {
+            broken(format!("it ended with status {status}, and stdout is no JSON: {error}"))
+        })?;
+        let schema = format!("{}/v1", self.name.replace('-', "."));
+        if value.get("schema").and_then(Value::as_str) != Some(&schema) {
+            return Err(broken(format!("its schema is not {schema}")));
+        }
+        if value.get("ok") == Some(&Value::Bool(false)) {
+            let failure: Failure =
+                serde_json::from_value(value).map_err(|error| broken(error.to_string()))?;
+            return Err(of_tool(&self.name, failure, status));
+        }
+        if status != 0 {
+            return Err(broken(format!("it says `ok`, and ended with status {status}")));
+        }
+        serde_json::from_value(value).map_err(|error| broken(error.to_string()))
+    }
+}
+
+/// A tool's own error: its code, causes and hint, under its own exit status. It has told people on stderr already.
+fn of_tool(tool: &str, failure: Failure, status: u8) -> Fault {
+    let code =
+        Code { exit: Exit::from_status(status).unwrap_or(fault::STAGE_FAILED.exit), ..fault::STAGE_FAILED };
+    let error = failure.error;
+    let call = format!("{tool} {}", failure.mode);
+    let mut fault =
+        code.cannot("go on without", call, format!("it ended with {}", error.code)).hint(error.hint);
+    fault.causes = std::iter::once(error.message).chain(error.causes).collect();
+    fault
+}
+
+/// Waits for sibling tools that run at once, and gives their documents in order.
+///
+/// # Errors
+/// The first fault of one of them, or the signal that asks us to stop.
+pub fn documents<const N: usize>(
+    node: &mut Node,
+    mut calls: [Call; N],
+    patience: Patience,
+) -> Result<[Document; N], Halt> {
+    finish(node, &mut calls, patience, None)?;
+    let mut documents = Vec::with_capacity(N);
+    for call in &calls {
+        documents.push(call.document(node)?);
+    }
+    documents
+        .try_into()
+        .map_err(|_| fault::TOOL_BROKEN.cannot("collect", "documents", "one is missing").into())
+}
+
+/// Waits until all calls have ended; at `limit` they are killed.
+///
+/// # Errors
+/// The signal that asks us to stop, after the calls have ended by it.
+pub fn finish(
+    node: &mut Node,
+    calls: &mut [Call],
+    patience: Patience,
+    limit: Option<Duration>,
+) -> Result<(), Halt> {
+    let mut asked = None;
+    let mut deadline = limit.map(|limit| Instant::now() + limit);
+    while calls.iter().any(|call| call.stdout.is_some() || node.ending(call.pid).is_none()) {
+        let open: Vec<usize> = (0..calls.len()).filter(|&i| calls[i].stdout.is_some()).collect();
+        let woken = {
+            let fds: Vec<_> =
+                open.iter().filter_map(|&i| calls[i].stdout.as_ref()).map(AsFd::as_fd).collect();
+            node.wait(&fds, deadline)?
+        };
+        match woken {
+            Woken::Ready(index) => read(&mut calls[open[index]]),
+            Woken::Ended(_) => {}
+            Woken::Stop(_) if patience == Patience::ToTheEnd => {}
+            Woken::Stop(number) if asked.is_none() => {
+                asked = Some(number);
+                deadline = Some(Instant::now() + GRACE);
+                calls.iter().for_each(|call| node.signal(call.pid, Signal::SIGTERM as i32));
+            }
+            Woken::Stop(_) | Woken::Deadline => {
+                deadline = None;
+                calls.iter().for_each(|call| node.signal(call.pid, Signal::SIGKILL as i32));
+            }
+        }
+    }
+    asked.map_or(Ok(()), |number| Err(Halt::Asked(number)))
+}
+
+fn read(call: &mut Call) {
+    let mut chunk = [0; 4096];
+    match call.stdout.as_mut().map(|stdout| stdout.read(&mut chunk)) {
+        Some(Ok(length)) if length > 0 => call.text.extend_from_slice(&chunk[..length]),
+        Some(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
+        _ => call.stdout = None,
+    }
+}

@@ -1,0 +1,80 @@
+//! Stands in for the engine and the sibling tools in the launcher's own suite, by the name it is called under. It notes
+//! what happens to it in `events`, beside itself, and behaves as `NAME.mode` there says.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used)]
+
+use nix::sys::signal::{SigSet, Signal};
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
+use std::process::exit;
+
+fn main() {
+    let mut args = std::env::args();
+    let called = PathBuf::from(args.next().unwrap());
+    let args: Vec<String> = args.collect();
+    let name = called.file_name().unwrap().to_str().unwrap().to_owned();
+    let folder = called.parent().unwrap();
+    let mode = fs::read_to_string(folder.join(format!("{name}.mode"))).unwrap_or_default();
+    let verb = args.first().map_or("", String::as_str);
+    if verb == "--version" {
+        println!("Docker version 20.10.24, build stub");
+        return;
+    }
+    match name.as_str() {
+        "dockerd" | "containerd" => daemon(folder, &name, mode.trim()),
+        _ => tool(folder, &name, verb, mode.trim()),
+    }
+}
+
+fn note(folder: &Path, event: &str) {
+    let mut events = OpenOptions::new().append(true).create(true).open(folder.join("events")).unwrap();
+    // One write: lines of processes that run at once do not mix.
+    events.write_all(format!("{event}\n").as_bytes()).unwrap();
+}
+
+fn daemon(folder: &Path, name: &str, mode: &str) {
+    let signals = SigSet::from_iter([Signal::SIGTERM, Signal::SIGUSR1]);
+    signals.thread_block().unwrap();
+    note(folder, &format!("{name} start"));
+    if mode == "die" {
+        eprintln!("unknown flag: --stub");
+        exit(1);
+    }
+    if mode != "silent" {
+        let notify = std::env::var("NOTIFY_SOCKET").unwrap();
+        UnixDatagram::unbound().unwrap().send_to(b"READY=1", notify).unwrap();
+    }
+    loop {
+        let signal = signals.wait().unwrap();
+        note(folder, &format!("{name} {}", signal.as_str()));
+        if signal == Signal::SIGTERM && mode != "stubborn" {
+            exit(0);
+        }
+    }
+}
+
+fn tool(folder: &Path, name: &str, verb: &str, mode: &str) {
+    note(folder, &format!("{name} {verb}"));
+    let schema = name.replace('-', ".");
+    if mode == format!("hang {verb}") {
+        std::thread::park();
+    }
+    if mode == format!("fail {verb}") {
+        let error = r#"{"code":"stub-failed","message":"cannot please `test`: it asked for this","causes":[],"hint":"none"}"#;
+        println!(r#"{{"schema":"{schema}/v1","ok":false,"mode":"{verb}","error":{error},"steps":[]}}"#);
+        exit(78);
+    }
+    if mode == format!("babble {verb}") {
+        println!("hello");
+        return;
+    }
+    let engine = match name {
+        "dind-storage" => format!(r#"{{"config":{{"data-root":"{}"}},"path_prepend":[]}}"#, folder.display()),
+        _ => r#"{"config":{},"path_prepend":[]}"#.to_owned(),
+    };
+    println!(
+        r#"{{"schema":"{schema}/v1","ok":true,"mode":"{verb}","changed":false,"result":{{}},"engine":{engine},"steps":[],"warnings":[]}}"#
+    );
+}
