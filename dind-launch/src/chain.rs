@@ -25,6 +25,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+/// How long `dockerd --version` may take before the network is set up without it.
+const VERSION_LIMIT: Duration = Duration::from_secs(2);
+
 /// The status when the launcher or one of its stages failed, as with `docker run`.
 pub const LAUNCHER_FAILED: u8 = 125;
 
@@ -142,7 +145,7 @@ fn start(node: &mut Node, life: &mut Life) -> Result<(), Halt> {
     prepare_container(life)?;
     engine::clean(&Root::default())?;
     let storage = apply_storage(node, life)?;
-    let net = apply_net_beside_containerd(node, life, &storage, version.as_deref())?;
+    let net = apply_net_beside_containerd(node, life, &storage, version)?;
     start_engine(node, life, &[&storage, &net])?;
     if let Some(folder) = life.options.preload.clone() {
         life.keeper.begin("preload");
@@ -151,22 +154,18 @@ fn start(node: &mut Node, life: &mut Life) -> Result<(), Halt> {
     start_main(node, life)
 }
 
-/// Lets both tools plan: what is wrong with their settings is told before anything changes. Meanwhile the engine says
-/// its version, which some of the network's settings depend on.
-fn check(node: &mut Node, life: &mut Life) -> Result<Option<String>, Halt> {
+/// Lets both tools plan: what is wrong with their settings is told before anything changes. Meanwhile the engine is asked
+/// for its version, which some of the network's settings depend on; its answer is slow, and is waited for later.
+fn check(node: &mut Node, life: &mut Life) -> Result<Option<Call>, Halt> {
     life.keeper.begin("check");
     let mut command = Command::new(&life.programs.dockerd);
     command.arg("--version");
-    let version = Call::start(node, command);
-    let storage = Call::tool(node, &life.tools.storage, &["plan"], &[])?;
-    let net = Call::tool(node, &life.tools.net, &["plan"], &[])?;
-    documents(node, [storage, net], Patience::UntilAsked)?;
     // A dockerd that cannot even say its version is found out when it is started.
-    let Ok(version) = version else { return Ok(None) };
-    let mut calls = [version];
-    finish(node, &mut calls, Patience::UntilAsked, Some(Duration::from_secs(2)))?;
-    life.keeper.record.engine_version = engine::version(&calls[0].text());
-    Ok(life.keeper.record.engine_version.clone())
+    let version = Call::start(node, command).ok();
+    let storage = Call::plan(node, &life.tools.storage, "/")?;
+    let net = Call::plan(node, &life.tools.net, "/")?;
+    documents(node, [storage, net], Patience::UntilAsked)?;
+    Ok(version)
 }
 
 fn prepare_container(life: &mut Life) -> Result<(), Fault> {
@@ -206,7 +205,7 @@ fn apply_net_beside_containerd(
     node: &mut Node,
     life: &mut Life,
     storage: &Engine,
-    version: Option<&str>,
+    version: Option<Call>,
 ) -> Result<Engine, Halt> {
     life.keeper.begin("net");
     let data_root = storage.config.get("data-root").and_then(Value::as_str).unwrap_or("/var/lib/docker");
@@ -214,9 +213,12 @@ fn apply_net_beside_containerd(
     life.keeper.record.containerd_pid = Some(containerd.pid.as_raw());
     let containerd = life.containerd.insert(containerd);
     life.net_applied = true;
+    let mut version = version.into_iter().collect::<Vec<_>>();
+    finish(node, &mut version, Patience::UntilAsked, Some(VERSION_LIMIT))?;
+    life.keeper.record.engine_version = version.first().and_then(|call| engine::version(&call.text()));
     let told = std::env::var("DIND_ENGINE_VERSION").ok().filter(|text| !text.is_empty());
-    let version = told.as_deref().or(version).unwrap_or_default();
-    let call = Call::tool(node, &life.tools.net, &["apply"], &[("DIND_ENGINE_VERSION", version)])?;
+    let version = told.or_else(|| life.keeper.record.engine_version.clone()).unwrap_or_default();
+    let call = Call::tool(node, &life.tools.net, &["apply"], &[("DIND_ENGINE_VERSION", &version)])?;
     let [document] = documents(node, [call], Patience::UntilAsked)?;
     let engine = document.engine.clone();
     life.keeper.keep("net", document);
@@ -273,7 +275,7 @@ fn attend(node: &mut Node, life: &mut Life) -> Result<(), Halt> {
 /// Tells people, and gives the status to exit with.
 fn report(fault: &Fault) -> u8 {
     tell(TOOL, "error", fault);
-    // A tool that failed has told its causes and its cure itself.
+    // A tool that failed to apply has told its causes and its cure itself.
     if fault.code.name != fault::STAGE_FAILED.name {
         for cause in &fault.causes {
             tell(TOOL, "cause", cause);

@@ -30,6 +30,8 @@ pub const ENGINE_SLOW: Code = Code::new("engine-slow", Exit::Unavailable);
 pub const ALREADY_RUNNING: Code = Code::new("already-running", Exit::InUse);
 /// A sibling tool is not there.
 pub const TOOL_MISSING: Code = Code::new("tool-missing", Exit::Config);
+/// A sibling tool's plan does not come about; its own code is the first of `causes`.
+pub const SETTINGS_REFUSED: Code = Code::new("settings-refused", Exit::Config);
 /// A sibling tool did not do its work; its own code is the first of `causes`.
 pub const STAGE_FAILED: Code = Code::new("stage-failed", Exit::Config);
 /// A sibling tool broke the contract: no document, another schema, a signal.
@@ -75,6 +77,7 @@ pub const CODES: &[Code] = &[
     ENGINE_SLOW,
     ALREADY_RUNNING,
     TOOL_MISSING,
+    SETTINGS_REFUSED,
     STAGE_FAILED,
     TOOL_BROKEN,
     COMMAND_NOT_FOUND,
@@ -89,4 +92,15 @@ pub const CODES: &[Code] = &[
     NOT_RUNNING,
     NOT_HEALTHY,
     ROOT_IS_FAKE,
+];
+
+/// The codes of all warnings, for the README's table.
+pub const WARNINGS: &[&str] = &[
+    "cgroup-devices-missing",
+    "cgroup-namespace-host",
+    "mounts-not-shared",
+    "node-is-poor",
+    "securityfs-missing",
+    "setting-overridden",
+    "tmp-not-mounted",
 ];

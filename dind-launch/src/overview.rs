@@ -106,7 +106,7 @@ fn ask(tools: &Tools, common: &Common) -> Result<[Document; 2], Halt> {
     let supervisor = Supervisor::new().map_err(|error| broken("take over", "signals", &error))?;
     let log = EngineLog::open(false).map_err(|error| broken("open", "stderr", &error))?;
     let mut node = Node::new(supervisor, log);
-    let storage = Call::tool(&mut node, &tools.storage, &["plan", "--root", root], &[])?;
-    let net = Call::tool(&mut node, &tools.net, &["plan", "--root", root], &[])?;
+    let storage = Call::plan(&mut node, &tools.storage, root)?;
+    let net = Call::plan(&mut node, &tools.net, root)?;
     documents(&mut node, [storage, net], Patience::UntilAsked)
 }

@@ -59,6 +59,7 @@ fn find(name: &str, folder: Option<&Path>) -> Result<PathBuf, Fault> {
 #[derive(Debug)]
 pub struct Call {
     name: String,
+    quiet: bool,
     pid: Pid,
     stdout: Option<ChildStdout>,
     text: Vec<u8>,
@@ -74,7 +75,7 @@ pub enum Patience {
 }
 
 impl Call {
-    /// Starts a sibling tool.
+    /// Starts a sibling tool that changes something. Its stderr is ours, for people.
     ///
     /// # Errors
     /// It cannot be executed.
@@ -86,7 +87,21 @@ impl Call {
         })
     }
 
-    /// Starts any program. Its stdout is read; its stderr is ours, for people.
+    /// Starts a sibling tool's `plan`. It keeps quiet: what it warns of is warned of again by its `apply`, and its error
+    /// becomes ours.
+    ///
+    /// # Errors
+    /// It cannot be executed.
+    pub fn plan(node: &mut Node, tool: &Path, root: &str) -> Result<Self, Fault> {
+        let mut command = Command::new(tool);
+        command.args(["plan", "--root", root]).env("DIND_OUTPUT", "json").stderr(Stdio::null());
+        let call = Self::start(node, command).map_err(|error| {
+            fault::TOOL_BROKEN.cannot("execute", tool.display(), error).hint("install the dind tools again")
+        })?;
+        Ok(Self { quiet: true, ..call })
+    }
+
+    /// Starts any program for what it prints.
     ///
     /// # Errors
     /// Those of fork and exec.
@@ -95,7 +110,7 @@ impl Call {
         let name = program.file_name().unwrap_or(program.as_os_str()).to_string_lossy().into_owned();
         command.stdin(Stdio::null()).stdout(Stdio::piped());
         let (pid, mut child) = node.spawn(&mut command, Place::Session)?;
-        Ok(Self { name, pid, stdout: child.stdout.take(), text: Vec::new() })
+        Ok(Self { name, quiet: false, pid, stdout: child.stdout.take(), text: Vec::new() })
     }
 
     /// What it has printed.
@@ -127,7 +142,7 @@ impl Call {
         if value.get("ok") == Some(&Value::Bool(false)) {
             let failure: Failure =
                 serde_json::from_value(value).map_err(|error| broken(error.to_string()))?;
-            return Err(of_tool(&self.name, failure, status));
+            return Err(of_tool(self, failure, status));
         }
         if status != 0 {
             return Err(broken(format!("it says `ok`, and ended with status {status}")));
@@ -136,15 +151,19 @@ impl Call {
     }
 }
 
-/// A tool's own error: its code, causes and hint, under its own exit status. It has told people on stderr already.
-fn of_tool(tool: &str, failure: Failure, status: u8) -> Fault {
-    let code =
-        Code { exit: Exit::from_status(status).unwrap_or(fault::STAGE_FAILED.exit), ..fault::STAGE_FAILED };
+/// A tool's own error: its code, causes and hint, under its own exit status. An apply has told people on stderr already.
+fn of_tool(call: &Call, failure: Failure, status: u8) -> Fault {
     let error = failure.error;
-    let call = format!("{tool} {}", failure.mode);
+    let (code, cause) = if call.quiet {
+        (fault::SETTINGS_REFUSED, error.message.clone())
+    } else {
+        (fault::STAGE_FAILED, format!("it ended with {}", error.code))
+    };
+    let code = Code { exit: Exit::from_status(status).unwrap_or(code.exit), ..code };
     let mut fault =
-        code.cannot("go on without", call, format!("it ended with {}", error.code)).hint(error.hint);
-    fault.causes = std::iter::once(error.message).chain(error.causes).collect();
+        code.cannot("go on without", format!("{} {}", call.name, failure.mode), cause).hint(error.hint);
+    fault.causes = std::iter::once(error.code).chain(error.causes).collect();
+    fault.causes.dedup();
     fault
 }
 

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod cli;
+mod dispositions;
 pub mod document;
 pub mod engine;
 pub mod fault;

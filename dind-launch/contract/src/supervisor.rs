@@ -5,14 +5,15 @@
 //!   that it does not ask for (pid_namespaces(7)), so there is no moment at which one may be missed.
 //! * One place waits for children, and it waits for all of them: SIGCHLD is coalesced, so each wake-up reaps until
 //!   nothing is left. Nobody else may call wait, or a status is stolen.
-//! * A child gets back what we took: the signal mask. It gets no descriptor above 2 (CVE-2024-21626 was one that leaked).
+//! * A child gets back what we took: the signal mask, and SIGCHLD and SIGPIPE as they were. It gets no descriptor above 2 (CVE-2024-21626 was one that leaked).
 //! * Not PID 1? Then we become the subreaper (prctl(2)), and orphans below us come to us all the same.
 
+use crate::dispositions::Dispositions;
 use crate::helper::{die_with, timeout};
 use nix::errno::Errno;
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, signal, sigprocmask};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::{Pid, getpid, setpgid, setsid, tcsetpgrp};
 use std::collections::{BTreeSet, VecDeque};
@@ -69,8 +70,17 @@ pub enum Place {
 pub struct Supervisor {
     signals: SignalFd,
     inherited_mask: SigSet,
+    inherited_dispositions: Dispositions,
     children: BTreeSet<Pid>,
     events: VecDeque<Event>,
+}
+
+impl AsFd for Supervisor {
+    /// Can be read when a signal has come, a child's end included: for whoever waits in an event loop of another make,
+    /// and then calls [`Supervisor::next`] with a deadline that has passed until it says [`Event::Deadline`].
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.signals.as_fd()
+    }
 }
 
 /// Signals that are ours alone if they come: they mean that this very program is broken.
@@ -96,17 +106,16 @@ impl Supervisor {
         }
         let mut inherited_mask = SigSet::empty();
         sigprocmask(SigmaskHow::SIG_SETMASK, Some(&wanted), Some(&mut inherited_mask))?;
-        // An ignored SIGCHLD is inherited, and makes the kernel throw statuses away (wait(2), "ECHILD").
-        // SAFETY: no handler is installed, only the default.
-        #[allow(unsafe_code)]
-        unsafe {
-            signal(Signal::SIGCHLD, SigHandler::SigDfl)?;
-        }
+        let inherited_dispositions = Dispositions::take_over()?;
         let signals = SignalFd::with_flags(&wanted, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
         if getpid().as_raw() != 1 {
             nix::sys::prctl::set_child_subreaper(true)?;
         }
-        Ok(Self { signals, inherited_mask, children: BTreeSet::new(), events: VecDeque::new() })
+        let (children, events) = (BTreeSet::new(), VecDeque::new());
+        let mut init = Self { signals, inherited_mask, inherited_dispositions, children, events };
+        // A shell that became us by `exec` may leave us children whose SIGCHLD it has already had.
+        init.reap();
+        Ok(init)
     }
 
     /// Starts a child. The handle is for its pipes only: its status comes as an [`Event::Ended`].
@@ -114,10 +123,10 @@ impl Supervisor {
     /// # Errors
     /// Those of fork and exec; [`exec_status`] turns them into an exit status.
     pub fn spawn(&mut self, command: &mut Command, place: Place) -> io::Result<(Pid, Child)> {
-        let mask = self.inherited_mask;
+        let (mask, dispositions) = (self.inherited_mask, self.inherited_dispositions);
         let parent = getpid();
         // SAFETY: between fork and exec only async-signal-safe calls are made: setsid, setpgid, tcsetpgrp, open,
-        // prctl, getppid, close_range, sigprocmask.
+        // prctl, getppid, close_range, fcntl, sigaction, sigprocmask.
         #[allow(unsafe_code)]
         unsafe {
             command.pre_exec(move || {
@@ -131,8 +140,8 @@ impl Supervisor {
                         take_terminal();
                     }
                 }
-                // Kernels before 5.11 have no CLOSE_RANGE_CLOEXEC; there descriptors of ours are close-on-exec anyway.
-                libc::close_range(3, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC as i32);
+                close_on_exec();
+                dispositions.give_back()?;
                 // Last: until here a stop signal from the terminal would have stopped the child half-made.
                 sigprocmask(SigmaskHow::SIG_SETMASK, Some(&mask), None)?;
                 Ok(())
@@ -209,6 +218,22 @@ impl Supervisor {
             let pid = Pid::from_raw(pid);
             if self.children.remove(&pid) {
                 self.events.push_back(Event::Ended(pid, ending));
+            }
+        }
+    }
+}
+
+/// Marks all descriptors above 2. Runs in the child.
+fn close_on_exec() {
+    const ALL: libc::c_uint = libc::c_uint::MAX;
+    // SAFETY: closes nothing, marks only; both calls take integers and touch no memory.
+    #[allow(unsafe_code)]
+    unsafe {
+        if libc::close_range(3, ALL, libc::CLOSE_RANGE_CLOEXEC as i32) != 0 {
+            // Kernels before 5.11 do not know the flag, seccomp profiles of that age not the call. Ours are marked
+            // anyway; what we were started with lies low.
+            for fd in 3..1024 {
+                libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC);
             }
         }
     }
