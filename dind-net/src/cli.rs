@@ -1,0 +1,96 @@
+//! The command line.
+
+use clap::{Args, Parser, Subcommand};
+use dind_contract::cli::Common;
+use std::path::PathBuf;
+
+/// Computes and applies the network of an inner Docker Engine.
+#[derive(Debug, Parser)]
+#[command(name = "dind-net", version, about)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+    /// Flags of every dind tool.
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Decide, and change nothing; with --address compute only, and read nothing.
+    Plan {
+        /// The container's own address with the subnet's prefix, such as 172.17.0.5/16.
+        #[arg(long, value_name = "ADDRESS/N", allow_hyphen_values = true)]
+        address: Option<String>,
+        /// The outer network's gateway, with --address.
+        #[arg(long, value_name = "ADDRESS", allow_hyphen_values = true)]
+        gateway: Option<String>,
+        /// What is wanted.
+        #[command(flatten)]
+        texts: Texts,
+    },
+    /// Decide and make it so; a second time changes nothing.
+    Apply {
+        /// What is wanted.
+        #[command(flatten)]
+        texts: Texts,
+    },
+    /// Give the uplink back what it had.
+    Release {
+        /// What is wanted.
+        #[command(flatten)]
+        texts: Texts,
+    },
+}
+
+impl Verb {
+    /// The verb's name.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Plan { .. } => "plan",
+            Self::Apply { .. } => "apply",
+            Self::Release { .. } => "release",
+        }
+    }
+}
+
+/// Options as they were typed; [`crate::options`] understands them.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Texts {
+    /// Bridged mode: how many addresses after the own one the inner range lies, such as 0.0.1.0, or auto.
+    #[arg(long, value_name = "OFFSET", env = "DOCKER_NETWORK_OFFSET", allow_hyphen_values = true)]
+    pub offset: Option<String>,
+    /// Bridged mode: prefix length of the inner range [default: 24].
+    #[arg(long, value_name = "PREFIX", env = "DOCKER_NETWORK_SIZE", allow_hyphen_values = true)]
+    pub size: Option<String>,
+    /// Name of the bridge [default: docker0].
+    #[arg(long, value_name = "NAME", env = "DIND_NET_BRIDGE", allow_hyphen_values = true)]
+    pub bridge: Option<String>,
+    /// The link to the outer network [default: the one with the default route].
+    #[arg(long, value_name = "NAME", env = "DIND_NET_UPLINK", allow_hyphen_values = true)]
+    pub uplink: Option<String>,
+    /// MTU in bytes [default: the uplink's].
+    #[arg(long, value_name = "BYTES", env = "DIND_NET_MTU", allow_hyphen_values = true)]
+    pub mtu: Option<String>,
+    /// Name servers of inner containers, separated by commas or spaces.
+    #[arg(long, value_name = "ADDRESSES", env = "DIND_NET_DNS", allow_hyphen_values = true)]
+    pub dns: Option<String>,
+    /// Default mode: the network that bridge and pools are cut from [default: what is free].
+    #[arg(long, value_name = "NETWORK", env = "DIND_NET_POOL", allow_hyphen_values = true)]
+    pub pool: Option<String>,
+    /// Bridged mode: ask by ARP whether the range is in use [default: true].
+    #[arg(long, value_name = "BOOL", env = "DIND_NET_PROBE", allow_hyphen_values = true)]
+    pub probe: Option<String>,
+    /// iptables backend: auto, nft or legacy [default: auto].
+    #[arg(long, value_name = "BACKEND", env = "DIND_NET_IPTABLES", allow_hyphen_values = true)]
+    pub iptables: Option<String>,
+    /// Version of the inner engine, such as 24.0.7; options that it may not know are left out.
+    #[arg(long, value_name = "VERSION", env = "DIND_ENGINE_VERSION", allow_hyphen_values = true)]
+    pub engine_version: Option<String>,
+    /// Folder of the journal and the iptables links.
+    #[arg(long, value_name = "DIR", env = "DIND_NET_STATE", default_value = crate::journal::DEFAULT_FOLDER)]
+    pub state: PathBuf,
+}

@@ -1,0 +1,120 @@
+//! What is: the network by netlink, the rest by files. A captured machine has `/.dind/net.json` for the former.
+
+use crate::fault;
+use crate::iptables::Installed;
+use crate::journal::{self, Journal};
+use crate::net::Net;
+use crate::nft::{self, Tables};
+use crate::rtnl::Netlink;
+use dind_contract::{Fault, Root};
+use std::net::IpAddr;
+use std::path::Path;
+
+/// The network of a captured machine, as [`Net`].
+pub const CAPTURED_NET: &str = "/.dind/net.json";
+/// The state of nf_tables of a captured machine, as [`Tables`].
+pub const CAPTURED_NFT: &str = "/.dind/nft.json";
+
+/// Exists in the machine's first network namespace alone (`net_core_table` of net/core/sysctl_net_core.c is
+/// registered for `init_net`), whatever the container is allowed otherwise.
+const INIT_NET_ONLY: &str = "/proc/sys/net/core/netdev_budget";
+
+/// What decisions are made of.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// Links, addresses and routes as they are now.
+    pub net: Net,
+    /// The journal, if it speaks of this network namespace.
+    pub journal: Option<Journal>,
+    /// Whether the network namespace is the machine's own.
+    pub host_network: bool,
+    /// The name servers that dockerd would look at.
+    pub resolvers: Vec<IpAddr>,
+    /// iptables programs and tables.
+    pub iptables: Installed,
+}
+
+impl Facts {
+    /// Reads everything below `root`.
+    ///
+    /// # Errors
+    /// [`fault::NETLINK_FAILED`], [`fault::READ_FAILED`], [`fault::FACTS_INVALID`].
+    pub fn observe(root: &Root, state: &Path) -> Result<Self, Fault> {
+        let (net, tables) = if root.is_host() {
+            let read = Netlink::open().and_then(|netlink| netlink.read());
+            (read.map_err(fault::unlistable)?, nft::tables())
+        } else {
+            (
+                captured(root, CAPTURED_NET)?.unwrap_or_default(),
+                captured::<Tables>(root, CAPTURED_NFT)?.unwrap_or_default(),
+            )
+        };
+        let unread = |path: &'static str| move |error| fault::unreadable(path, error);
+        Ok(Self {
+            journal: journal::read(root, state)?.filter(|journal| journal.is_live(&net)),
+            host_network: root.exists(INIT_NET_ONLY),
+            resolvers: resolvers(root)?,
+            iptables: Installed::observe(root, tables).map_err(unread("/proc/net/ip_tables_names"))?,
+            net,
+        })
+    }
+
+    /// The network before dind-net changed it.
+    #[must_use]
+    pub fn before(&self) -> &Net {
+        self.journal.as_ref().map_or(&self.net, |journal| &journal.before)
+    }
+}
+
+fn captured<T: serde::de::DeserializeOwned>(root: &Root, path: &'static str) -> Result<Option<T>, Fault> {
+    let text = root.read_opt(path).map_err(|error| fault::unreadable(path, error))?;
+    text.map(|text| serde_json::from_str(&text)).transpose().map_err(|error| {
+        fault::FACTS_INVALID.cannot("read", path, error).hint("see the captured machines in tests/cases")
+    })
+}
+
+/// The addresses that dockerd would take: systemd-resolved's upstreams where its stub is all there is
+/// (moby, `resolvconf.Path`).
+fn resolvers(root: &Root) -> Result<Vec<IpAddr>, Fault> {
+    let read = |path: &str| {
+        let text = root.read_opt(path).map_err(|error| fault::unreadable(path, error))?;
+        Ok(parse_resolvers(&text.unwrap_or_default()))
+    };
+    let servers = read("/etc/resolv.conf")?;
+    let stub = IpAddr::from([127, 0, 0, 53]);
+    if servers == [stub] {
+        let upstream = read("/run/systemd/resolve/resolv.conf")?;
+        if !upstream.is_empty() {
+            return Ok(upstream);
+        }
+    }
+    Ok(servers)
+}
+
+/// The `nameserver` lines of a resolv.conf(5); a zone such as `%eth0` is cut off.
+#[must_use]
+pub fn parse_resolvers(text: &str) -> Vec<IpAddr> {
+    let mut servers = Vec::new();
+    for line in text.lines() {
+        let mut words = line.split_whitespace();
+        if words.next() == Some("nameserver")
+            && let Some(word) = words.next()
+            && let Ok(address) = word.split('%').next().unwrap_or(word).parse()
+        {
+            servers.push(address);
+        }
+    }
+    servers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn resolv_conf() {
+        let text = "# nameserver 1.1.1.1\nsearch example\nnameserver 10.0.0.2\n\tnameserver\tfe80::1%eth0\nnameserver x\nnameserver";
+        let want: Vec<IpAddr> = vec!["10.0.0.2".parse().unwrap(), "fe80::1".parse().unwrap()];
+        assert_eq!(parse_resolvers(text), want);
+    }
+}

@@ -1,0 +1,173 @@
+//! The errors and warnings of dind-net; the README lists each with its cure.
+
+use dind_contract::{Code, Exit, Fault};
+use std::fmt::Display;
+
+/// An address that is no `a.b.c.d/n`, or a gateway that is no `a.b.c.d`.
+pub const ADDRESS_INVALID: Code = Code::new("address-invalid", Exit::Config);
+/// An offset that is neither `a.b.c.d` nor `auto`.
+pub const OFFSET_INVALID: Code = Code::new("offset-invalid", Exit::Config);
+/// A size that is no number from 0 to 32.
+pub const SIZE_INVALID: Code = Code::new("size-invalid", Exit::Config);
+/// Address + offset lies past the subnet's end.
+pub const RANGE_WRAPS: Code = Code::new("range-wraps", Exit::Config);
+/// The range is not smaller than the subnet.
+pub const RANGE_OUTSIDE_SUBNET: Code = Code::new("range-outside-subnet", Exit::Config);
+/// A /31 or /32 leaves no addresses for containers.
+pub const RANGE_TOO_SMALL: Code = Code::new("range-too-small", Exit::Config);
+/// The range holds the outer network's gateway.
+pub const RANGE_HOLDS_GATEWAY: Code = Code::new("range-holds-gateway", Exit::Config);
+/// The range holds the container's own address.
+pub const RANGE_HOLDS_SELF: Code = Code::new("range-holds-self", Exit::Config);
+/// The range holds the subnet's network address.
+pub const RANGE_HOLDS_NETWORK: Code = Code::new("range-holds-network", Exit::Config);
+/// The range holds the subnet's broadcast address.
+pub const RANGE_HOLDS_BROADCAST: Code = Code::new("range-holds-broadcast", Exit::Config);
+/// The gateway lies outside the subnet, or is the own, network or broadcast address.
+pub const GATEWAY_UNUSABLE: Code = Code::new("gateway-unusable", Exit::Config);
+/// `auto` has no range left for this address.
+pub const OFFSET_AUTO_NO_ROOM: Code = Code::new("offset-auto-no-room", Exit::Config);
+/// An address of the range answers.
+pub const RANGE_IN_USE: Code = Code::new("range-in-use", Exit::InUse);
+
+/// A bridge name that the kernel or dockerd would not take.
+pub const BRIDGE_INVALID: Code = Code::new("bridge-invalid", Exit::Config);
+/// An MTU that is no number, too small for IPv4, or above the uplink's.
+pub const MTU_INVALID: Code = Code::new("mtu-invalid", Exit::Config);
+/// A name server that is no address, or one that inner containers cannot reach.
+pub const DNS_INVALID: Code = Code::new("dns-invalid", Exit::Config);
+/// A pool that is no IPv4 network, or too small to be shared out.
+pub const POOL_INVALID: Code = Code::new("pool-invalid", Exit::Config);
+/// The pool overlaps something that the container reaches.
+pub const POOL_OVERLAPS: Code = Code::new("pool-overlaps", Exit::Config);
+/// No private network is left.
+pub const POOL_EXHAUSTED: Code = Code::new("pool-exhausted", Exit::Config);
+/// A probe switch that is neither true nor false.
+pub const PROBE_INVALID: Code = Code::new("probe-invalid", Exit::Config);
+/// An engine version that starts with no number.
+pub const ENGINE_VERSION_INVALID: Code = Code::new("engine-version-invalid", Exit::Config);
+/// A backend that is neither auto, nft nor legacy.
+pub const IPTABLES_INVALID: Code = Code::new("iptables-invalid", Exit::Config);
+/// The backend that was asked for is not installed.
+pub const IPTABLES_MISSING: Code = Code::new("iptables-missing", Exit::Config);
+
+/// No IPv4 default route, or no link of that name.
+pub const UPLINK_MISSING: Code = Code::new("uplink-missing", Exit::Config);
+/// More than one link has a default route.
+pub const UPLINK_AMBIGUOUS: Code = Code::new("uplink-ambiguous", Exit::Config);
+/// The uplink is no veth, and nobody said that it may be something else.
+pub const UPLINK_KIND: Code = Code::new("uplink-kind", Exit::Config);
+/// The uplink cannot join a bridge: it is down, loopback, a bridge, or in another bridge.
+pub const UPLINK_UNUSABLE: Code = Code::new("uplink-unusable", Exit::Config);
+/// No IPv4 address of the uplink reaches the gateway.
+pub const UPLINK_ADDRESS_MISSING: Code = Code::new("uplink-address-missing", Exit::Config);
+/// The network namespace is the machine's own.
+pub const HOST_NETWORK: Code = Code::new("host-network", Exit::Config);
+/// A link of the bridge's name exists and is not ours.
+pub const BRIDGE_EXISTS: Code = Code::new("bridge-exists", Exit::Config);
+/// Bridged already, with another bridge or uplink.
+pub const ALREADY_BRIDGED: Code = Code::new("already-bridged", Exit::Config);
+/// A route that could not be made again.
+pub const ROUTE_UNSUPPORTED: Code = Code::new("route-unsupported", Exit::Config);
+
+/// `apply` with a root other than `/`.
+pub const ROOT_NOT_HOST: Code = Code::new("root-not-host", Exit::Config);
+/// A captured machine's file that is not what it should be.
+pub const FACTS_INVALID: Code = Code::new("facts-invalid", Exit::Config);
+/// Not the user root.
+pub const NOT_ROOT: Code = Code::new("not-root", Exit::Privilege);
+/// `CAP_NET_ADMIN` is missing.
+pub const CAP_NET_ADMIN_MISSING: Code = Code::new("cap-net-admin-missing", Exit::Privilege);
+/// `CAP_NET_RAW` is missing.
+pub const CAP_NET_RAW_MISSING: Code = Code::new("cap-net-raw-missing", Exit::Privilege);
+/// Another dind-net is at work.
+pub const BUSY: Code = Code::new("busy", Exit::InUse);
+/// A file of facts cannot be read.
+pub const READ_FAILED: Code = Code::new("read-failed", Exit::Io);
+/// The kernel refused a netlink request.
+pub const NETLINK_FAILED: Code = Code::new("netlink-failed", Exit::Io);
+/// ARP packets cannot be sent or received.
+pub const ARP_FAILED: Code = Code::new("arp-failed", Exit::Io);
+/// The state before the first change cannot be written down.
+pub const JOURNAL_FAILED: Code = Code::new("journal-failed", Exit::CannotCreate);
+/// The folder of iptables links cannot be made or removed.
+pub const LINKS_FAILED: Code = Code::new("links-failed", Exit::CannotCreate);
+/// A step failed, and taking the earlier ones back failed too.
+pub const UNDO_FAILED: Code = Code::new("undo-failed", Exit::Io);
+
+/// All codes.
+pub const CODES: &[Code] = &[
+    ADDRESS_INVALID,
+    OFFSET_INVALID,
+    SIZE_INVALID,
+    RANGE_WRAPS,
+    RANGE_OUTSIDE_SUBNET,
+    RANGE_TOO_SMALL,
+    RANGE_HOLDS_GATEWAY,
+    RANGE_HOLDS_SELF,
+    RANGE_HOLDS_NETWORK,
+    RANGE_HOLDS_BROADCAST,
+    GATEWAY_UNUSABLE,
+    OFFSET_AUTO_NO_ROOM,
+    RANGE_IN_USE,
+    BRIDGE_INVALID,
+    MTU_INVALID,
+    DNS_INVALID,
+    POOL_INVALID,
+    POOL_OVERLAPS,
+    POOL_EXHAUSTED,
+    PROBE_INVALID,
+    ENGINE_VERSION_INVALID,
+    IPTABLES_INVALID,
+    IPTABLES_MISSING,
+    UPLINK_MISSING,
+    UPLINK_AMBIGUOUS,
+    UPLINK_KIND,
+    UPLINK_UNUSABLE,
+    UPLINK_ADDRESS_MISSING,
+    HOST_NETWORK,
+    BRIDGE_EXISTS,
+    ALREADY_BRIDGED,
+    ROUTE_UNSUPPORTED,
+    ROOT_NOT_HOST,
+    FACTS_INVALID,
+    NOT_ROOT,
+    CAP_NET_ADMIN_MISSING,
+    CAP_NET_RAW_MISSING,
+    BUSY,
+    READ_FAILED,
+    NETLINK_FAILED,
+    ARP_FAILED,
+    JOURNAL_FAILED,
+    LINKS_FAILED,
+    UNDO_FAILED,
+];
+
+/// Inner containers would get name servers nobody chose.
+pub const DNS_LOOPBACK: &str = "dns-loopback";
+/// The engine will work in the machine's own network namespace.
+pub const SHARED_HOST_NETWORK: &str = "shared-host-network";
+/// The uplink is no veth, but was asked for by name.
+pub const UPLINK_FORCED: &str = "uplink-forced";
+/// IPv6 addresses move along.
+pub const IPV6_MOVED: &str = "ipv6-moved";
+/// Not every address of the range is probed.
+pub const PROBE_PARTIAL: &str = "probe-partial";
+/// No iptables is installed.
+pub const IPTABLES_NOT_FOUND: &str = "iptables-not-found";
+
+/// All warning codes.
+pub const WARNINGS: &[&str] =
+    &[DNS_LOOPBACK, SHARED_HOST_NETWORK, UPLINK_FORCED, IPV6_MOVED, PROBE_PARTIAL, IPTABLES_NOT_FOUND];
+
+/// A file of facts that cannot be read.
+pub fn unreadable(path: impl Display, cause: impl Display) -> Fault {
+    READ_FAILED.cannot("read", path, cause).hint("make the file readable for the user that runs dind-net")
+}
+
+/// The network that cannot be read.
+pub fn unlistable(cause: impl Display) -> Fault {
+    NETLINK_FAILED
+        .cannot("read", "the network", cause)
+        .hint("run it again; the container's seccomp profile has to allow netlink sockets")
+}
