@@ -22,7 +22,7 @@ pub mod status;
 pub mod stop;
 pub mod tools;
 
-use dind_contract::{Failure, Report, Tool};
+use dind_contract::{Report, Tool};
 
 /// Who we are in documents and on stderr.
 pub const TOOL: Tool = Tool { name: "dind-launch", schema: "dind.launch/v1" };
@@ -30,15 +30,12 @@ pub const TOOL: Tool = Tool { name: "dind-launch", schema: "dind.launch/v1" };
 /// The JSON Schema of every document that the tool prints.
 #[must_use]
 pub fn schema() -> serde_json::Value {
-    serde_json::json!({
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": TOOL.schema,
-        "oneOf": [
-            schemars::schema_for!(Report<overview::Overview>),
-            schemars::schema_for!(Report<record::Record>),
-            schemars::schema_for!(Report<doctor::Examination>),
-            schemars::schema_for!(Report<prepare::Prepared>),
-            schemars::schema_for!(Failure),
-        ],
+    dind_contract::document::schema(TOOL, |generator| {
+        vec![
+            generator.subschema_for::<Report<overview::Overview>>(),
+            generator.subschema_for::<Report<record::Record>>(),
+            generator.subschema_for::<Report<doctor::Examination>>(),
+            generator.subschema_for::<Report<prepare::Prepared>>(),
+        ]
     })
 }

@@ -104,16 +104,16 @@ fn end(node: &mut Node, pid: Pid, signal: i32, grace: Duration) -> Result<(), Fa
 }
 
 fn containers(node: &mut Node, life: &mut Life, budget: Budget) -> Result<(), Fault> {
-    let stop = |node: &mut Node, life: &Life, within: Duration, patience| {
-        let within = format!("{}ms", within.as_millis().max(1));
+    let stop = |node: &mut Node, life: &Life, args: &[&str], patience| {
+        let within = format!("{}ms", budget.until(CONTAINERS_UNTIL).as_millis());
+        let args = [&["stop", "--budget", &within], args].concat();
         let host = format!("unix://{}", life.keeper.record.socket.display());
-        let call =
-            Call::tool(node, &life.tools.reaper, &["stop", "--budget", &within], &[("DOCKER_HOST", &host)])?;
+        let call = Call::tool(node, &life.tools.reaper, &args, &[("DOCKER_HOST", &host)])?;
         documents(node, [call], patience)
     };
-    let document = match stop(node, life, budget.until(CONTAINERS_UNTIL), Patience::UntilAsked) {
+    let document = match stop(node, life, &[], Patience::UntilAsked) {
         // The user is in a hurry.
-        Err(Halt::Asked(_)) => stop(node, life, AFTER_KILL, Patience::ToTheEnd),
+        Err(Halt::Asked(_)) => stop(node, life, &["--now"], Patience::ToTheEnd),
         other => other,
     };
     let [document] = document.map_err(Halt::into_fault)?;

@@ -23,7 +23,7 @@ mod wire;
 
 use cli::{Cli, Verb};
 use dind_contract::cli::given;
-use dind_contract::{Failure, Outcome, Report, Tool};
+use dind_contract::{Outcome, Report, Tool};
 use facts::Facts;
 use options::Options;
 use plan::Plan;
@@ -60,16 +60,8 @@ pub fn run(cli: &Cli) -> Outcome<Network> {
     }
 }
 
-/// The JSON Schema of all documents, `schema.json`.
+/// The JSON Schema of every document that the tool prints.
 #[must_use]
 pub fn schema() -> serde_json::Value {
-    // One generator for both, so that their references meet in one `$defs`.
-    let mut generator = schemars::SchemaGenerator::default();
-    let documents = [generator.subschema_for::<Report<Network>>(), generator.subschema_for::<Failure>()];
-    serde_json::json!({
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": TOOL.schema,
-        "oneOf": documents,
-        "$defs": generator.take_definitions(true),
-    })
+    dind_contract::document::schema(TOOL, |generator| vec![generator.subschema_for::<Report<Network>>()])
 }

@@ -22,7 +22,7 @@ pub mod size;
 pub mod superblock;
 
 use cli::{Cli, Verb};
-use dind_contract::{Draft, Failure, Outcome, Report, Tool};
+use dind_contract::{Draft, Outcome, Report, Tool};
 use document::Storage;
 use options::Options;
 
@@ -54,9 +54,5 @@ pub fn run(cli: &Cli) -> Outcome<Storage> {
 /// The JSON Schema of every document that the tool prints.
 #[must_use]
 pub fn schema() -> serde_json::Value {
-    serde_json::json!({
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": TOOL.schema,
-        "oneOf": [schemars::schema_for!(Report<Storage>), schemars::schema_for!(Failure)],
-    })
+    dind_contract::document::schema(TOOL, |generator| vec![generator.subschema_for::<Report<Storage>>()])
 }

@@ -3,121 +3,16 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
 
-use dind_tests::{bin, eventually};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+#[path = "chain/site.rs"]
+mod site;
+
+use dind_tests::bin;
+use nix::sys::signal::Signal;
 use serde_json::Value;
+use site::{Site, stderr};
 use std::fs;
-use std::os::unix::fs::symlink;
-use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
-
-const LIMIT: Duration = Duration::from_secs(20);
-
-/// A folder of stubs, and a launcher among them.
-struct Site {
-    folder: tempfile::TempDir,
-}
-
-impl Site {
-    fn new() -> Self {
-        let folder = tempfile::Builder::new().prefix("dind-chain-").tempdir_in("/var/tmp").unwrap();
-        for name in ["dockerd", "containerd", "dind-storage", "dind-net", "dind-reaper"] {
-            symlink(env!("CARGO_BIN_EXE_dind-stub"), folder.path().join(name)).unwrap();
-        }
-        fs::create_dir(folder.path().join("run")).unwrap();
-        fs::create_dir(folder.path().join("log")).unwrap();
-        Self { folder }
-    }
-
-    fn path(&self) -> &Path {
-        self.folder.path()
-    }
-
-    fn mode(self, name: &str, mode: &str) -> Self {
-        fs::write(self.path().join(format!("{name}.mode")), mode).unwrap();
-        self
-    }
-
-    fn events(&self) -> Vec<String> {
-        let text = fs::read_to_string(self.path().join("events")).unwrap_or_default();
-        text.lines().map(str::to_owned).collect()
-    }
-
-    /// `dind-launch` as PID 1 of its own namespaces. /run is a folder of the test, so that its record can be read.
-    fn command(&self, args: &[&str]) -> Command {
-        let script = "mount --bind \"$1/run\" /run && mount --bind \"$1/log\" /var/log && \
-                      mount -t tmpfs -o mode=0755 tmpfs /sys/fs/cgroup && shift && exec \"$@\"";
-        let mut command = Command::new("unshare");
-        command.args([
-            "--mount",
-            "--pid",
-            "--fork",
-            "--kill-child",
-            "--mount-proc",
-            "sh",
-            "-c",
-            script,
-            "sh",
-        ]);
-        command.arg(self.path()).arg(bin("dind-launch")).args(args);
-        let path = format!("{}:{}", self.path().display(), std::env::var("PATH").unwrap());
-        command.env("PATH", path).env("DIND_TOOLS", self.path()).env("DIND_STOP_BUDGET", "3s");
-        command
-    }
-
-    fn run(&self, main: &[&str]) -> Output {
-        self.command(&[&["run", "--"], main].concat()).output().unwrap()
-    }
-
-    fn spawn(&self, main: &[&str]) -> Running<'_> {
-        let mut command = self.command(&[&["run", "--"], main].concat());
-        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        Running { site: self, child }
-    }
-
-    fn record(&self) -> Value {
-        let text = fs::read_to_string(self.path().join("run/dind/launch.json")).unwrap_or_default();
-        serde_json::from_str(&text).unwrap_or_default()
-    }
-}
-
-struct Running<'a> {
-    site: &'a Site,
-    child: Child,
-}
-
-impl Running<'_> {
-    /// The launcher's pid, as we see it: the one child of `unshare`.
-    fn pid(&self) -> Pid {
-        let unshare = self.child.id();
-        let children = format!("/proc/{unshare}/task/{unshare}/children");
-        eventually("the launcher has been started", LIMIT, || {
-            fs::read_to_string(&children).ok()?.trim().parse().ok().map(Pid::from_raw)
-        })
-    }
-
-    fn until_state(&self, state: &str) {
-        eventually(state, LIMIT, || (self.site.record()["state"] == state).then_some(()));
-    }
-
-    fn until_event(&self, event: &str) {
-        eventually(event, LIMIT, || self.site.events().iter().any(|seen| seen == event).then_some(()));
-    }
-
-    fn signal(&self, signal: Signal) {
-        kill(self.pid(), signal).unwrap();
-    }
-
-    fn finish(self) -> Output {
-        self.child.wait_with_output().unwrap()
-    }
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
 
 #[test]
 fn stages_run_in_order_and_are_undone_in_reverse() {

@@ -1,1 +1,170 @@
-fn main() {}
+//! Builds the image, runs nodes and suites: `cargo xtask help`.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+mod base;
+mod binaries;
+mod engine;
+mod image;
+mod leftovers;
+mod lint;
+mod node;
+mod progress;
+mod runtime;
+mod setup;
+mod suite;
+mod workspace;
+
+use clap::{CommandFactory, Parser, Subcommand};
+use engine::Engine;
+use std::error::Error;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::process::ExitCode;
+use suite::{Options, Tier};
+use workspace::Workspace;
+
+/// What went wrong, for people.
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", about = "Builds the image, runs nodes and suites")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Build everything, start a node, run a container inside it and show what happened
+    Up(Base),
+    /// Remove what `up` started, and check that nothing is left
+    Down {
+        /// Remove the private engine's build cache as well
+        #[arg(long)]
+        purge: bool,
+    },
+    /// Build the image dind:dev
+    Image(Base),
+    /// Run the suites: all tiers, or the named ones
+    Test {
+        /// Tiers to run
+        tiers: Vec<Tier>,
+        #[command(flatten)]
+        base: Base,
+        /// For the test programs, such as a filter or --nocapture
+        #[arg(last = true)]
+        extra: Vec<String>,
+    },
+    /// Build the image and test it, or test an existing one
+    TestImage {
+        /// An image that the engine has
+        #[arg(long)]
+        image: Option<String>,
+        #[command(flatten)]
+        base: Base,
+        /// For the test programs, such as a filter or --nocapture
+        #[arg(last = true)]
+        extra: Vec<String>,
+    },
+    /// What continuous integration runs: lint, then test
+    Ci(Base),
+    /// Check format, lints, documentation, schemas and house rules
+    Lint,
+    /// Write the JSON Schemas of the tools' documents
+    Schema {
+        /// Only compare them
+        #[arg(long)]
+        check: bool,
+    },
+    /// Start the engine that `up` and `test` would use, leave it running, and print its environment
+    #[command(hide = true)]
+    Engine,
+    /// The first process of the private engine's namespaces
+    #[command(hide = true)]
+    EngineInit,
+}
+
+#[derive(clap::Args, Debug)]
+struct Base {
+    /// Base image: any Debian or Ubuntu image [default: ubuntu:24.04]
+    #[arg(long, env = "BASE_IMAGE", value_name = "IMAGE")]
+    base: Option<String>,
+}
+
+fn main() -> ExitCode {
+    let mut args = std::env::args();
+    let own_name = args.next().unwrap_or_default();
+    let done = if own_name.ends_with(runtime::NAME) {
+        runtime::run(&args.collect::<Vec<_>>())
+    } else {
+        run(Cli::parse().command)
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<()> {
+    if !matches!(command, Command::Lint | Command::Schema { .. }) {
+        setup::become_root()?;
+    }
+    let workspace = Workspace::open()?;
+    match command {
+        Command::Up(base) => node::up(&workspace, base.base.as_deref()),
+        Command::Down { purge } => node::down(&workspace, purge),
+        Command::Image(base) => build_image(&workspace, &base),
+        Command::Test { tiers, base, extra } => {
+            let base = base.base.as_deref();
+            suite::run(&workspace, &Options { tiers: &tiers, base, image: None, extra: &extra })
+        }
+        Command::TestImage { image, base, extra } => {
+            let (base, image) = (base.base.as_deref(), image.as_deref());
+            suite::run(&workspace, &Options { tiers: &[Tier::Image], base, image, extra: &extra })
+        }
+        Command::Ci(base) => {
+            lint::run(&workspace, &commands())?;
+            suite::run(&workspace, &Options { base: base.base.as_deref(), ..Options::default() })
+        }
+        Command::Lint => lint::run(&workspace, &commands()),
+        Command::Schema { check } => lint::schema(&workspace, check),
+        Command::Engine => leave_engine(&workspace),
+        Command::EngineInit => {
+            let line = UnixStream::from(std::io::stdin().as_fd().try_clone_to_owned()?);
+            engine::init::run(&engine::Places::of(&workspace), line)
+        }
+    }
+}
+
+fn commands() -> Vec<String> {
+    let cli = Cli::command();
+    let visible = cli.get_subcommands().filter(|command| !command.is_hide_set());
+    // clap adds this one itself, and late.
+    visible.map(|command| command.get_name().to_owned()).chain(["help".to_owned()]).collect()
+}
+
+/// The engine stays, or the image that was just built would go with it.
+fn build_image(workspace: &Workspace, base: &Base) -> Result<()> {
+    setup::install(workspace, &[setup::BUILD, setup::ENGINE])?;
+    binaries::build(workspace)?;
+    let mut engine = Engine::find_or_start(workspace)?;
+    image::build(workspace, &engine, base.base.as_deref())?;
+    engine.keep()?;
+    if engine.is_private() {
+        progress::note(&format!("{} is in a private engine: DOCKER_HOST={}", image::NODE, engine.host));
+        progress::note("`cargo xtask down` stops it");
+    }
+    Ok(())
+}
+
+fn leave_engine(workspace: &Workspace) -> Result<()> {
+    setup::install(workspace, &[setup::ENGINE])?;
+    let mut engine = Engine::find_or_start(workspace)?;
+    engine.keep()?;
+    let Engine { host, pid, .. } = &engine;
+    println!("export DOCKER_HOST={host} DIND_TEST_DOCKER_HOST={host} DIND_TEST_ENGINE_PID={pid}");
+    Ok(())
+}

@@ -2,7 +2,7 @@
 
 use crate::engine::Engine;
 use crate::fault::{ErrorObject, Fault};
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 
 /// Who is talking: the program's name and the schema its documents follow.
@@ -148,3 +148,17 @@ impl From<Fault> for Failed {
 
 /// The two ways a verb ends.
 pub type Outcome<T> = Result<Draft<T>, Failed>;
+
+/// The JSON Schema of everything that a tool prints. One generator makes all documents, so that their references meet in
+/// one `$defs`.
+pub fn schema(tool: Tool, documents: impl FnOnce(&mut SchemaGenerator) -> Vec<Schema>) -> serde_json::Value {
+    let mut generator = SchemaGenerator::default();
+    let mut documents = documents(&mut generator);
+    documents.push(generator.subschema_for::<Failure>());
+    serde_json::json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": tool.schema,
+        "oneOf": documents,
+        "$defs": generator.take_definitions(true),
+    })
+}

@@ -1,0 +1,32 @@
+# A container with its own Docker Engine: any Debian or Ubuntu image, the distribution's engine, and four static binaries.
+# `cargo xtask image` builds the binaries first; they are expected in target/image/bin.
+ARG BASE_IMAGE=ubuntu:24.04
+FROM ${BASE_IMAGE}
+
+# docker-cli       a package of its own in newer releases, part of docker.io in older ones
+# iptables         dockerd writes its rules with it
+# e2fsprogs, xfsprogs  make, check and grow the loop image where the data root cannot carry overlay
+# procps           `docker top` runs the `ps` of the engine's side
+# ca-certificates  pulls from registries
+# policy-rc.d keeps the packages from starting services during the build.
+RUN set -eu; \
+    export DEBIAN_FRONTEND=noninteractive; \
+    policy=/usr/sbin/policy-rc.d; \
+    if [ -e "$policy" ]; then policy=; else printf '#!/bin/sh\nexit 101\n' >"$policy"; chmod +x "$policy"; fi; \
+    apt-get update; \
+    cli=$(apt-cache show docker-cli >/dev/null 2>&1 && echo docker-cli || true); \
+    apt-get install --yes --no-install-recommends \
+        docker.io $cli iptables e2fsprogs xfsprogs procps ca-certificates; \
+    rm -rf /var/lib/apt/lists/* $policy
+
+COPY target/image/bin/ /usr/local/bin/
+
+# The outer engine's own filesystem carries the inner engine's layers natively; a container's overlay does not.
+# Remove containers with `--rm` or `docker rm --volumes`, or these volumes pile up.
+VOLUME /var/lib/docker
+
+# Healthy is: the launcher's record says that it runs, and the inner engine answers.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s CMD ["dind-launch", "status", "--healthy"]
+
+# With no command, the image's Mesos agent runs if there is one, otherwise the engine itself is the service.
+ENTRYPOINT ["dind-launch", "run", "--"]

@@ -1,0 +1,117 @@
+//! A folder of stubs, and a launcher among them.
+
+use dind_tests::{bin, eventually};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+pub(crate) const LIMIT: Duration = Duration::from_secs(20);
+
+/// A folder of stubs, and a launcher among them.
+pub(crate) struct Site {
+    folder: tempfile::TempDir,
+}
+
+impl Site {
+    pub(crate) fn new() -> Self {
+        let folder = tempfile::Builder::new().prefix("dind-chain-").tempdir_in("/var/tmp").unwrap();
+        for name in ["dockerd", "containerd", "dind-storage", "dind-net", "dind-reaper"] {
+            symlink(env!("CARGO_BIN_EXE_dind-stub"), folder.path().join(name)).unwrap();
+        }
+        fs::create_dir(folder.path().join("run")).unwrap();
+        fs::create_dir(folder.path().join("log")).unwrap();
+        Self { folder }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub(crate) fn mode(self, name: &str, mode: &str) -> Self {
+        fs::write(self.path().join(format!("{name}.mode")), mode).unwrap();
+        self
+    }
+
+    pub(crate) fn events(&self) -> Vec<String> {
+        let text = fs::read_to_string(self.path().join("events")).unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
+    }
+
+    /// `dind-launch` as PID 1 of its own namespaces. /run is a folder of the test, so that its record can be read.
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        let script = "mount --bind \"$1/run\" /run && mount --bind \"$1/log\" /var/log && \
+                      mount -t tmpfs -o mode=0755 tmpfs /sys/fs/cgroup && shift && exec \"$@\"";
+        let mut command = Command::new("unshare");
+        command.args([
+            "--mount",
+            "--pid",
+            "--fork",
+            "--kill-child",
+            "--mount-proc",
+            "sh",
+            "-c",
+            script,
+            "sh",
+        ]);
+        command.arg(self.path()).arg(bin("dind-launch")).args(args);
+        let path = format!("{}:{}", self.path().display(), std::env::var("PATH").unwrap());
+        command.env("PATH", path).env("DIND_TOOLS", self.path()).env("DIND_STOP_BUDGET", "3s");
+        command
+    }
+
+    pub(crate) fn run(&self, main: &[&str]) -> Output {
+        self.command(&[&["run", "--"], main].concat()).output().unwrap()
+    }
+
+    pub(crate) fn spawn(&self, main: &[&str]) -> Running<'_> {
+        let mut command = self.command(&[&["run", "--"], main].concat());
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        Running { site: self, child }
+    }
+
+    pub(crate) fn record(&self) -> Value {
+        let text = fs::read_to_string(self.path().join("run/dind/launch.json")).unwrap_or_default();
+        serde_json::from_str(&text).unwrap_or_default()
+    }
+}
+
+pub(crate) struct Running<'a> {
+    site: &'a Site,
+    child: Child,
+}
+
+impl Running<'_> {
+    /// The launcher's pid, as we see it: the one child of `unshare`.
+    pub(crate) fn pid(&self) -> Pid {
+        let unshare = self.child.id();
+        let children = format!("/proc/{unshare}/task/{unshare}/children");
+        eventually("the launcher has been started", LIMIT, || {
+            fs::read_to_string(&children).ok()?.trim().parse().ok().map(Pid::from_raw)
+        })
+    }
+
+    pub(crate) fn until_state(&self, state: &str) {
+        eventually(state, LIMIT, || (self.site.record()["state"] == state).then_some(()));
+    }
+
+    pub(crate) fn until_event(&self, event: &str) {
+        eventually(event, LIMIT, || self.site.events().iter().any(|seen| seen == event).then_some(()));
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill(self.pid(), signal).unwrap();
+    }
+
+    pub(crate) fn finish(self) -> Output {
+        self.child.wait_with_output().unwrap()
+    }
+}
+
+pub(crate) fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}

@@ -1,0 +1,198 @@
+//! The image that ours is built on: a given one, the default, or one bootstrapped from the machine's package mirror.
+
+use crate::engine::Engine;
+use crate::workspace::Workspace;
+use crate::{Result, progress, setup};
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+use xshell::cmd;
+
+/// As in the Dockerfile.
+const DEFAULT: &str = "ubuntu:24.04";
+
+/// A registry that has not begun to answer by then will not.
+const REGISTRY_TIME: Duration = Duration::from_secs(20);
+
+/// The image to build on, present in the engine. Only the default has a substitute.
+pub(crate) fn ensure(workspace: &Workspace, engine: &Engine, wanted: Option<&str>) -> Result<String> {
+    let image = wanted.filter(|image| !image.is_empty());
+    if has(workspace, engine, image.unwrap_or(DEFAULT)) {
+        return Ok(image.unwrap_or(DEFAULT).to_owned());
+    }
+    if let Some(image) = image {
+        progress::step(&format!("pull the base image {image}"), || pull(engine, image)).map_err(|error| {
+            format!("cannot pull the base image `{image}`: {error}\nhint: give one that the engine has or can reach by --base or BASE_IMAGE, or leave it out")
+        })?;
+        return Ok(image.to_owned());
+    }
+    let machine = Machine::read()?;
+    let substitute = machine.tag();
+    if !has(workspace, engine, &substitute) {
+        if progress::step(&format!("pull the base image {DEFAULT}"), || pull(engine, DEFAULT)).is_ok() {
+            return Ok(DEFAULT.to_owned());
+        }
+        bootstrap(workspace, engine, &machine)?;
+    }
+    progress::note(&format!(
+        "{DEFAULT} cannot be pulled: using {substitute}, bootstrapped from this machine's package mirror"
+    ));
+    Ok(substitute)
+}
+
+fn has(workspace: &Workspace, engine: &Engine, image: &str) -> bool {
+    engine.ask(workspace, &["image", "inspect", "--format", "{{.Id}}", image]).is_ok()
+}
+
+/// Gives the registry a limited time for its first word, and a slow line all the time it needs.
+fn pull(engine: &Engine, image: &str) -> Result<()> {
+    let mut docker = Command::new("docker")
+        .args(["pull", image])
+        .env("DOCKER_HOST", &engine.host)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let (sender, first_line) = mpsc::channel();
+    if let Some(stdout) = docker.stdout.take() {
+        thread::spawn(move || {
+            let mut lines = BufReader::new(stdout).lines();
+            let _ = sender.send(lines.next().is_some());
+            lines.for_each(drop);
+        });
+    }
+    if first_line.recv_timeout(REGISTRY_TIME).is_err() {
+        docker.kill()?;
+        docker.wait()?;
+        return Err(format!("the registry does not answer within {} s", REGISTRY_TIME.as_secs()).into());
+    }
+    let mut complaint = String::new();
+    if let Some(mut stderr) = docker.stderr.take() {
+        stderr.read_to_string(&mut complaint)?;
+    }
+    if docker.wait()?.success() { Ok(()) } else { Err(complaint.trim().into()) }
+}
+
+/// The archive outlives the engine's data root.
+fn bootstrap(workspace: &Workspace, engine: &Engine, machine: &Machine) -> Result<()> {
+    let folder = workspace.target.join("base");
+    let archive = folder.join(format!("{}.tar", machine.suite));
+    if !archive.exists() {
+        setup::install(workspace, &[setup::BASE])?;
+        let sources = machine.sources(workspace)?;
+        fs::create_dir_all(&folder)?;
+        let (shell, fresh, suite) = (&workspace.shell, archive.with_extension("tar.new"), &machine.suite);
+        progress::step(&format!("bootstrap {suite} from this machine's package mirror"), || {
+            let debootstrap =
+                cmd!(shell, "mmdebstrap --variant=minbase --format=tar {suite} {fresh} {sources...}");
+            progress::logged(workspace, "mmdebstrap", debootstrap)
+        })?;
+        fs::rename(&fresh, &archive)?;
+    }
+    let (tag, archive) = (machine.tag(), archive.display().to_string());
+    progress::step(&format!("import {tag}"), || {
+        engine.ask(workspace, &["import", "--change", r#"CMD ["bash"]"#, &archive, &tag]).map(drop)
+    })
+}
+
+/// The distribution of this machine.
+struct Machine {
+    /// `debian` or `ubuntu`, as os-release(5) has it.
+    id: String,
+    /// `bookworm`, `noble`.
+    suite: String,
+}
+
+impl Machine {
+    fn read() -> Result<Self> {
+        Self::parse(&fs::read_to_string("/etc/os-release")?).ok_or_else(|| {
+            format!(
+                "{DEFAULT} cannot be pulled and this machine is no Debian or Ubuntu: give an image by --base"
+            )
+            .into()
+        })
+    }
+
+    fn parse(os_release: &str) -> Option<Self> {
+        let value = |key: &str| {
+            let line = os_release.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='))?;
+            Some(line.trim_matches('"').to_owned())
+        };
+        Some(Self { id: value("ID")?, suite: value("VERSION_CODENAME")? })
+    }
+
+    fn tag(&self) -> String {
+        format!("dind-base:{}", self.suite)
+    }
+
+    /// The distribution's own entries of the machine's apt configuration, in one-line style (sources.list(5)).
+    fn sources(&self, workspace: &Workspace) -> Result<Vec<String>> {
+        let shell = &workspace.shell;
+        let format = "$(ORIGIN)|$(REPO_URI)|$(RELEASE)|$(COMPONENT)";
+        let targets = cmd!(shell, "apt-get indextargets --format {format}")
+            .arg("Created-By: Packages")
+            .quiet()
+            .read()?;
+        let sources = self.select(&targets);
+        if sources.is_empty() {
+            return Err(format!(
+                "apt on this machine knows no mirror of {} {}: run `apt-get update`",
+                self.id, self.suite
+            )
+            .into());
+        }
+        Ok(sources)
+    }
+
+    /// Third parties use the suite's name too; what tells them apart is the origin.
+    fn select(&self, targets: &str) -> Vec<String> {
+        let mut components = BTreeMap::<_, Vec<_>>::new();
+        for line in targets.lines() {
+            let [origin, uri, release, component] = line.split('|').collect::<Vec<_>>()[..] else { continue };
+            let of_suite = release
+                .strip_prefix(&self.suite)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('-'));
+            if origin.eq_ignore_ascii_case(&self.id) && of_suite {
+                let known = components.entry((uri, release)).or_default();
+                if !known.contains(&component) {
+                    known.push(component);
+                }
+            }
+        }
+        // Newer releases trust no key that a source does not name. The packages have the same path inside.
+        let keyring = format!("/usr/share/keyrings/{}-archive-keyring.gpg", self.id);
+        let line = |((uri, release), components): (_, Vec<_>)| {
+            format!("deb [signed-by={keyring}] {uri} {release} {}", components.join(" "))
+        };
+        components.into_iter().map(line).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Machine;
+
+    #[test]
+    fn only_the_distributions_own_sources_are_taken() {
+        let machine = Machine::parse("NAME=\"Debian\"\nVERSION_CODENAME=bookworm\nID=debian\n").unwrap();
+        assert_eq!(machine.tag(), "dind-base:bookworm");
+        let targets = "Debian|http://mirror.test/debian/|bookworm|main\n\
+            Debian|http://mirror.test/debian/|bookworm|contrib\n\
+            Debian|http://mirror.test/debian/|bookworm|main\n\
+            Debian|http://mirror.test/security/|bookworm-security|main\n\
+            Debian|http://mirror.test/debian/|trixie|main\n\
+            Docker|http://other.test/linux/|bookworm|stable\n";
+        let key = "signed-by=/usr/share/keyrings/debian-archive-keyring.gpg";
+        assert_eq!(
+            machine.select(targets),
+            [
+                format!("deb [{key}] http://mirror.test/debian/ bookworm main contrib"),
+                format!("deb [{key}] http://mirror.test/security/ bookworm-security main"),
+            ]
+        );
+    }
+}

@@ -1,0 +1,43 @@
+//! The four tools as static binaries: they run in any image, `FROM scratch` included.
+
+use crate::workspace::Workspace;
+use crate::{Result, progress, setup};
+use std::fs;
+use std::path::PathBuf;
+use xshell::cmd;
+
+/// The packages, which are also the programs.
+pub(crate) const TOOLS: [&str; 4] = ["dind-storage", "dind-net", "dind-reaper", "dind-launch"];
+
+/// Builds them into `target/image/bin`; returns that folder.
+pub(crate) fn build(workspace: &Workspace) -> Result<PathBuf> {
+    setup::install(workspace, &[setup::BUILD])?;
+    let target = host_triple(workspace)?;
+    progress::heading("build the static binaries");
+    let mut args = vec!["build", "--release", "--locked", "--target", &target];
+    args.extend(TOOLS.iter().flat_map(|tool| ["--package", *tool]));
+    // With `--target` these flags do not reach proc macros, which cannot be static.
+    workspace.cargo(&args).env("RUSTFLAGS", "-C target-feature=+crt-static").run()?;
+
+    let (built, folder) = (workspace.target.join(&target).join("release"), workspace.binaries());
+    fs::create_dir_all(&folder)?;
+    for tool in TOOLS {
+        // A new file under a new name: the old one may be running.
+        let fresh = folder.join(format!(".{tool}"));
+        fs::copy(built.join(tool), &fresh)?;
+        fs::rename(&fresh, folder.join(tool))?;
+    }
+    Ok(folder)
+}
+
+/// The glibc target of this machine; a toolchain for musl would build for musl.
+fn host_triple(workspace: &Workspace) -> Result<String> {
+    let shell = &workspace.shell;
+    let version = cmd!(shell, "rustc -vV").quiet().read()?;
+    let host =
+        version.lines().find_map(|line| line.strip_prefix("host: ")).ok_or("`rustc -vV` names no host")?;
+    match host.split_once('-') {
+        Some((arch, rest)) if rest.contains("linux") => Ok(format!("{arch}-unknown-linux-gnu")),
+        _ => Err(format!("the tools are for Linux, this toolchain is for `{host}`").into()),
+    }
+}

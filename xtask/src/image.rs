@@ -1,0 +1,64 @@
+//! The node image, and the tiny image that runs inside nodes.
+
+use crate::engine::Engine;
+use crate::workspace::Workspace;
+use crate::{Result, base, progress, setup};
+use std::fs;
+use std::os::unix::fs::symlink;
+use xshell::cmd;
+
+/// The node image.
+pub(crate) const NODE: &str = "dind:dev";
+
+/// A static busybox and nothing else.
+pub(crate) const INNER: &str = "dind-inner:dev";
+
+/// Builds both images. The static binaries are there already.
+pub(crate) fn build(workspace: &Workspace, engine: &Engine, wanted_base: Option<&str>) -> Result<()> {
+    let base = format!("BASE_IMAGE={}", base::ensure(workspace, engine, wanted_base)?);
+    progress::step(&format!("build the image {NODE}"), || {
+        let build = engine.docker(workspace, &["build", "--build-arg", &base, "--tag", NODE, "."]);
+        progress::logged(workspace, "docker-build", build)
+    })?;
+    inner(workspace, engine)
+}
+
+/// Makes the inner image where the engine or the preload folder lacks it. The same bytes in both.
+pub(crate) fn inner(workspace: &Workspace, engine: &Engine) -> Result<()> {
+    let archive = workspace.preload().join("inner.tar");
+    let path = archive.display().to_string();
+    if archive.exists() {
+        return engine.ask(workspace, &["load", "--input", &path]).map(drop);
+    }
+    progress::step(&format!("make the image {INNER}"), || {
+        fs::create_dir_all(workspace.preload())?;
+        let (shell, rootfs) = (&workspace.shell, root_file_system(workspace)?);
+        let layer = workspace.image().join("rootfs.tar");
+        cmd!(shell, "tar --create --file {layer} --directory {rootfs} --owner=0 --group=0 .")
+            .quiet()
+            .run()?;
+        let layer = layer.display().to_string();
+        engine.ask(
+            workspace,
+            &["import", "--change", r#"CMD ["sh"]"#, "--change", "ENV PATH=/bin", &layer, INNER],
+        )?;
+        engine.ask(workspace, &["save", "--output", &path, INNER]).map(drop)
+    })
+}
+
+fn root_file_system(workspace: &Workspace) -> Result<std::path::PathBuf> {
+    let busybox = setup::static_busybox(workspace).ok_or("no static busybox on this machine")?;
+    let rootfs = workspace.image().join("rootfs");
+    if rootfs.exists() {
+        fs::remove_dir_all(&rootfs)?;
+    }
+    fs::create_dir_all(rootfs.join("bin"))?;
+    fs::create_dir_all(rootfs.join("tmp"))?;
+    fs::copy(&busybox, rootfs.join("bin/busybox"))?;
+    let shell = &workspace.shell;
+    let applets = cmd!(shell, "{busybox} --list").quiet().read()?;
+    for applet in applets.lines().filter(|applet| *applet != "busybox") {
+        symlink("busybox", rootfs.join("bin").join(applet))?;
+    }
+    Ok(rootfs)
+}

@@ -1,0 +1,76 @@
+//! Shows what is being done: a spinner on a terminal, plain lines elsewhere; what commands print goes to a log.
+
+use crate::Result;
+use crate::workspace::Workspace;
+use indicatif::{ProgressBar, ProgressStyle};
+use std::fs::{self, File};
+use std::io::IsTerminal;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Lines of a failed command's log that are shown.
+const TAIL: usize = 25;
+
+/// Shorter steps do not say how long they took.
+const WORTH_TELLING: Duration = Duration::from_secs(1);
+
+/// Does one piece of work under a heading.
+pub(crate) fn step<T>(what: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    let start = Instant::now();
+    let spinner = std::io::stderr().is_terminal().then(|| spinner(what));
+    if spinner.is_none() {
+        eprintln!("==> {what}");
+    }
+    let done = work();
+    let seconds = start.elapsed().as_secs_f32();
+    match spinner {
+        Some(bar) => {
+            bar.finish_and_clear();
+            eprintln!("==> {what} ({seconds:.1} s)");
+        }
+        None if start.elapsed() >= WORTH_TELLING => eprintln!("    {seconds:.1} s"),
+        None => {}
+    }
+    done
+}
+
+/// Announces work whose own output is the progress.
+pub(crate) fn heading(what: &str) {
+    eprintln!("==> {what}");
+}
+
+/// One line for people.
+pub(crate) fn note(text: &str) {
+    eprintln!("    {text}");
+}
+
+fn spinner(what: &str) -> ProgressBar {
+    let bar = ProgressBar::new_spinner().with_message(what.to_owned());
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} ({elapsed})") {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(100));
+    bar
+}
+
+/// Runs a command with its output in `target/log/NAME.log`; a failure shows the end of it.
+pub(crate) fn logged(workspace: &Workspace, name: &str, command: impl Into<Command>) -> Result<()> {
+    let mut command = command.into();
+    fs::create_dir_all(workspace.logs())?;
+    let path = workspace.logs().join(format!("{name}.log"));
+    let log = File::create(&path)?;
+    command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+    let program = command.get_program().to_string_lossy().into_owned();
+    let status = command.status().map_err(|error| format!("cannot run `{program}`: {error}"))?;
+    if status.success() {
+        return Ok(());
+    }
+    Err(format!("`{program}` failed ({status}); the end of `{}`:\n{}", path.display(), tail(&path)).into())
+}
+
+/// The last lines of a log, indented.
+pub(crate) fn tail(path: &std::path::Path) -> String {
+    let text = fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
+    let lines: Vec<_> = text.lines().map(|line| format!("    {line}")).collect();
+    lines[lines.len().saturating_sub(TAIL)..].join("\n")
+}

@@ -1,0 +1,160 @@
+//! `test`: the tiers, each by cargo's own test runner, with what the tests need in their environment.
+
+use crate::engine::Engine;
+use crate::leftovers::Snapshot;
+use crate::workspace::Workspace;
+use crate::{Result, binaries, image, progress, setup};
+use clap::ValueEnum;
+use std::fs;
+use std::path::Path;
+use std::time::Instant;
+
+/// What a group of tests needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Tier {
+    /// Nothing: tables and captured machines.
+    Unit,
+    /// The static binaries, with stubs beside them.
+    Stub,
+    /// Own network namespaces.
+    Netns,
+    /// Root and loop devices.
+    Root,
+    /// An engine and the image.
+    Image,
+}
+
+impl Tier {
+    /// The files below `tests/tests` that belong to the tier.
+    fn programs(self) -> &'static [&'static str] {
+        match self {
+            Self::Unit => &[],
+            Self::Stub => &["contract", "chain", "init"],
+            Self::Netns => &["netns"],
+            Self::Root => &["loopback"],
+            Self::Image => &["image", "reaper", "faults"],
+        }
+    }
+
+    fn name(self) -> String {
+        format!("{self:?}").to_lowercase()
+    }
+}
+
+/// How to run the suites.
+#[derive(Debug, Default)]
+pub(crate) struct Options<'a> {
+    /// All of them where this is empty.
+    pub(crate) tiers: &'a [Tier],
+    /// The base of the image to build.
+    pub(crate) base: Option<&'a str>,
+    /// An existing image to test instead of a new one.
+    pub(crate) image: Option<&'a str>,
+    /// For the test programs: filters, `--nocapture`.
+    pub(crate) extra: &'a [String],
+}
+
+/// Runs all tiers, whatever becomes of the ones before, and then tells about each.
+pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
+    let tiers = if options.tiers.is_empty() { Tier::value_variants() } else { options.tiers };
+    let present = present(workspace)?;
+    setup::install(workspace, &[setup::BUILD, setup::ENGINE, setup::TESTS])?;
+    let binaries = binaries::build(workspace)?;
+    let before = Snapshot::take(&binaries);
+    let mut summary = Vec::new();
+    for tier in tiers {
+        progress::heading(&format!("tier {}", tier.name()));
+        let start = Instant::now();
+        let outcome = tier_run(workspace, *tier, &present, options).and_then(|()| before.check(&binaries));
+        let verdict = outcome.as_ref().map_or_else(|error| format!("FAILED: {error}"), |()| "ok".to_owned());
+        summary.push((
+            format!("{:6} {:4} s  {verdict}", tier.name(), start.elapsed().as_secs()),
+            outcome.is_ok(),
+        ));
+    }
+    progress::heading("summary");
+    summary.iter().for_each(|(line, _)| progress::note(line));
+    if summary.iter().all(|(_, ok)| *ok) { Ok(()) } else { Err("not all tiers passed".into()) }
+}
+
+/// The test programs that there are; each must belong to a tier, or nobody would run it.
+fn present(workspace: &Workspace) -> Result<Vec<String>> {
+    let mut present = Vec::new();
+    for entry in fs::read_dir(workspace.root.join("tests/tests"))? {
+        let path = entry?.path();
+        let Some(name) = program(&path) else { continue };
+        if !Tier::value_variants().iter().any(|tier| tier.programs().contains(&name)) {
+            return Err(
+                format!("`{}` belongs to no tier: add it to xtask/src/suite.rs", path.display()).into()
+            );
+        }
+        present.push(name.to_owned());
+    }
+    Ok(present)
+}
+
+fn program(path: &Path) -> Option<&str> {
+    path.extension().filter(|extension| *extension == "rs")?;
+    path.file_stem()?.to_str()
+}
+
+fn tier_run(workspace: &Workspace, tier: Tier, present: &[String], options: &Options) -> Result<()> {
+    match tier {
+        Tier::Unit => unit(workspace, options.extra),
+        Tier::Image => with_engine(workspace, present, options),
+        _ => programs(workspace, tier, present, &[], options.extra),
+    }
+}
+
+fn unit(workspace: &Workspace, extra: &[String]) -> Result<()> {
+    let mut args = vec!["test", "--locked", "--no-fail-fast", "--workspace", "--exclude", "dind-tests", "--"];
+    args.extend(extra.iter().map(String::as_str));
+    Ok(workspace.cargo(&args).run()?)
+}
+
+/// A private engine that was not there before does not outlive the tier, whatever happens.
+fn with_engine(workspace: &Workspace, present: &[String], options: &Options) -> Result<()> {
+    let engine = Engine::find_or_start(workspace)?;
+    match options.image {
+        Some(_) => image::inner(workspace, &engine)?,
+        None => image::build(workspace, &engine, options.base)?,
+    }
+    let env = [
+        ("DIND_TEST_DOCKER_HOST", engine.host.clone()),
+        ("DIND_TEST_ENGINE_PID", engine.pid.to_string()),
+        ("DIND_TEST_IMAGE", options.image.unwrap_or(image::NODE).to_owned()),
+        ("DIND_TEST_INNER_IMAGE", image::INNER.to_owned()),
+        ("DIND_TEST_PRELOAD", workspace.preload().display().to_string()),
+    ];
+    let outcome = programs(workspace, Tier::Image, present, &env, options.extra);
+    engine.release(workspace)?;
+    outcome
+}
+
+fn programs(
+    workspace: &Workspace,
+    tier: Tier,
+    present: &[String],
+    env: &[(&str, String)],
+    extra: &[String],
+) -> Result<()> {
+    let mut failed = Vec::new();
+    let mut ran = 0;
+    for program in tier.programs().iter().filter(|program| present.iter().any(|name| name == *program)) {
+        let build = ["test", "--locked", "--package", "dind-tests", "--test", program];
+        workspace.cargo(&[&build[..], &["--no-run"]].concat()).run()?;
+        let mut args = build.to_vec();
+        args.push("--");
+        args.extend(extra.iter().map(String::as_str));
+        let test = workspace.cargo_as_root(&args).envs(env.iter().map(|(key, value)| (key, value)));
+        if test.env("DIND_BIN_DIR", workspace.binaries()).run().is_err() {
+            failed.push(*program);
+        }
+        ran += 1;
+    }
+    match (ran, failed.as_slice()) {
+        (0, _) => Err("there are no tests".into()),
+        (_, []) => Ok(()),
+        (_, failed) => Err(format!("failures in {}", failed.join(", ")).into()),
+    }
+}
