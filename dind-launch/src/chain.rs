@@ -7,7 +7,7 @@
 
 use crate::cli::RunOptions;
 use crate::daemon_json::{self, DEFAULT_FILE};
-use crate::engine::{self, Daemon, Programs};
+use crate::engine::{self, Daemon, Programs, Settings};
 use crate::log::EngineLog;
 use crate::main_process;
 use crate::node::{Halt, Node, Woken, broken};
@@ -21,7 +21,7 @@ use dind_contract::finish::{tell, tell_warning};
 use dind_contract::supervisor::{Ending, Supervisor};
 use dind_contract::{Engine, Failed, Fault, Report, Root};
 use serde_json::{Map, Value};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -233,11 +233,15 @@ fn start_engine(node: &mut Node, life: &mut Life, fragments: &[&Engine]) -> Resu
         tell_warning(TOOL, warning);
     }
     life.keeper.record.warnings.extend(merged.warnings);
-    let hosts: Vec<String> = merged.hosts.iter().chain(&life.options.daemon_args.hosts).cloned().collect();
-    let path: Vec<PathBuf> = fragments.iter().flat_map(|fragment| fragment.path_prepend.clone()).collect();
-    let daemon = engine::start_dockerd(node, &life.programs, &life.options, &merged.config, &hosts, &path)?;
+    let settings = Settings {
+        hosts: merged.hosts.iter().chain(&life.options.daemon_args.hosts).cloned().collect(),
+        words: life.options.daemon_args.words.clone(),
+        path_prepend: fragments.iter().flat_map(|fragment| fragment.path_prepend.clone()).collect(),
+        config: merged.config,
+    };
+    let daemon = engine::start_dockerd(node, &life.programs, &settings)?;
     life.keeper.record.engine_pid = Some(daemon.pid.as_raw());
-    life.keeper.record.daemon_json = merged.config;
+    life.keeper.record.daemon_json = settings.config;
     let daemon = life.engine.insert(daemon);
     engine::wait_ready(node, daemon, engine::api_answers, life.options.ready_timeout)?;
     life.engine_ready = true;

@@ -6,7 +6,6 @@
 use crate::fault;
 use crate::mounts;
 use crate::node::{Halt, Node, Woken, broken};
-use crate::options::Options;
 use crate::ready::{Notify, listens, ping};
 use crate::record::RUN_DIR;
 use dind_contract::supervisor::Place;
@@ -155,31 +154,37 @@ fn toml(path: &Path) -> Value {
     Value::String(path.display().to_string())
 }
 
-/// Starts dockerd with the merged settings.
+/// What dockerd is started with.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// The merged `daemon.json`.
+    pub config: Map<String, Value>,
+    /// Sockets beside the node's own.
+    pub hosts: Vec<String>,
+    /// More words of the user's, passed literally.
+    pub words: Vec<String>,
+    /// Folders that go to the front of its `PATH`.
+    pub path_prepend: Vec<PathBuf>,
+}
+
+/// Starts dockerd.
 ///
 /// # Errors
 /// Its settings cannot be written, or it cannot be executed.
-pub fn start_dockerd(
-    node: &mut Node,
-    programs: &Programs,
-    options: &Options,
-    config: &Map<String, Value>,
-    hosts: &[String],
-    path_prepend: &[PathBuf],
-) -> Result<Daemon, Fault> {
+pub fn start_dockerd(node: &mut Node, programs: &Programs, settings: &Settings) -> Result<Daemon, Fault> {
     let file = Path::new(RUN_DIR).join("daemon.json");
-    let text = format!("{:#}\n", json!(config));
+    let text = format!("{:#}\n", json!(settings.config));
     fs::write(&file, text).map_err(|error| broken("write", &file.display().to_string(), &error))?;
     let mut command = Command::new(&programs.dockerd);
     command.arg("--config-file").arg(&file);
     command.arg("--containerd").arg(containerd_socket());
     command.arg("--pidfile").arg(Path::new(RUN_DIR).join("docker.pid"));
     let own = format!("unix://{SOCKET}");
-    for host in std::iter::once(&own).chain(hosts.iter().filter(|host| **host != own)) {
+    for host in std::iter::once(&own).chain(settings.hosts.iter().filter(|host| **host != own)) {
         command.arg("--host").arg(host);
     }
-    command.args(&options.daemon_args.words);
-    start(node, "dockerd", command, path_prepend)
+    command.args(&settings.words);
+    start(node, "dockerd", command, &settings.path_prepend)
 }
 
 fn start(

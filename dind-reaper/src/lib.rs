@@ -1,1 +1,30 @@
-//! x
+#![doc = include_str!("../README.md")]
+
+pub mod apply;
+pub mod cli;
+pub mod document;
+pub mod engine;
+pub mod facts;
+pub mod fault;
+pub mod init;
+pub mod one;
+pub mod options;
+pub mod plan;
+pub mod signals;
+pub mod terminal;
+
+use dind_contract::{Report, Tool};
+
+/// Our name and the schema of our documents.
+pub const TOOL: Tool = Tool { name: "dind-reaper", schema: "dind.reaper/v1" };
+
+/// The JSON Schema of every document that the tool prints.
+#[must_use]
+pub fn schema() -> serde_json::Value {
+    dind_contract::document::schema(TOOL, |generator| {
+        vec![
+            generator.subschema_for::<Report<document::Planned>>(),
+            generator.subschema_for::<Report<document::Stopped>>(),
+        ]
+    })
+}

@@ -1,0 +1,46 @@
+//! A process for an init under test.
+//!
+//! `signals` prints the number of every signal that reaches it, and exits with 7 when its stdin ends.
+//! `zombie COMMAND…` leaves a child that has ended and was not waited for, and becomes the command.
+
+#![allow(clippy::print_stdout)]
+
+use nix::sys::signal::SigSet;
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use std::io::{Error, Read, Result};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+fn main() -> Result<()> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    match args.split_first() {
+        Some((verb, [])) if verb == "signals" => signals(),
+        Some((verb, [program, args @ ..])) if verb == "zombie" => zombie(program, args),
+        _ => Err(Error::other("usage: signals | zombie COMMAND…")),
+    }
+}
+
+fn signals() -> Result<()> {
+    let all = SigSet::all();
+    all.thread_block()?;
+    let signals = SignalFd::with_flags(&all, SfdFlags::empty())?;
+    std::thread::spawn(|| {
+        let _ = std::io::stdin().read_to_end(&mut Vec::new());
+        std::process::exit(7);
+    });
+    println!("ready");
+    loop {
+        if let Some(signal) = signals.read_signal()? {
+            println!("{}", signal.ssi_signo);
+        }
+    }
+}
+
+#[allow(clippy::zombie_processes, reason = "that is what it is for")]
+fn zombie(program: &str, args: &[String]) -> Result<()> {
+    let child = Command::new("true").spawn()?;
+    while !std::fs::read_to_string(format!("/proc/{}/stat", child.id()))?.contains(") Z ") {
+        std::thread::yield_now();
+    }
+    Err(Command::new(program).args(args).exec())
+}
