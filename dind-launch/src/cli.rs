@@ -38,7 +38,7 @@ pub struct Run {
     #[command(flatten)]
     pub options: RunOptions,
     /// The main process. Without one: mesos-agent or mesos-slave, if on PATH; otherwise the engine is the service.
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
+    #[arg(trailing_var_arg = true, value_name = "COMMAND")]
     pub command: Vec<String>,
 }
 
