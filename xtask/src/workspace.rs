@@ -49,10 +49,11 @@ impl Workspace {
         }
     }
 
-    /// Cargo, as whoever runs this.
+    /// Cargo, as whoever runs this. In the background HUP, INT or QUIT may be ignored, which children inherit and shells
+    /// cannot trap: the suites start from the defaults.
     pub(crate) fn cargo_as_root(&self, args: &[&str]) -> Cmd<'_> {
         let shell = &self.shell;
-        cmd!(shell, "cargo {args...}").quiet()
+        cmd!(shell, "env --default-signal=HUP,INT,QUIT cargo {args...}").quiet()
     }
 
     /// What goes into the image. Below the checkout even when cargo builds elsewhere: `docker build .` reads it.

@@ -46,9 +46,7 @@ impl Site {
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let script = "mount --bind \"$1/run\" /run && mount --bind \"$1/log\" /var/log && \
                       mount -t tmpfs -o mode=0755 tmpfs /sys/fs/cgroup && shift && exec \"$@\"";
-        // Whoever runs the suite in the background has HUP, INT or QUIT ignored, and a shell cannot trap those then.
-        let mut command = Command::new("env");
-        command.args(["--default-signal", "unshare"]);
+        let mut command = Command::new("unshare");
         command.args([
             "--mount",
             "--pid",
