@@ -71,7 +71,7 @@ pub struct RunOptions {
 /// What to tell of the running node.
 #[derive(Args, Debug)]
 pub struct Status {
-    /// Only judge: 0 when the engine answers, its storage can be written, and the main process lives; 69 otherwise.
+    /// Only judge: 0 when the engine answers, its storage can be written and is sound, and the main process lives; 69 otherwise.
     #[arg(long)]
     pub healthy: bool,
 }

@@ -4,10 +4,14 @@ use crate::cli::Status;
 use crate::engine;
 use crate::fault;
 use crate::record::{self, NodeState, Record};
+use crate::tools::{Document, Tools};
 use crate::{TOOL, ready};
 use dind_contract::cli::Output;
+use dind_contract::helper::Helper;
 use dind_contract::supervisor::send;
 use dind_contract::{Draft, Fault, Outcome};
+use serde_json::Value;
+use std::fmt::Display;
 use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
@@ -16,6 +20,9 @@ use std::time::Duration;
 /// A healthy engine answers `/_ping` in under a millisecond.
 const PING_LIMIT: Duration = Duration::from_secs(2);
 
+/// `dind-storage plan` takes a few milliseconds, unless the disk does not answer.
+const STORAGE_LIMIT: Duration = Duration::from_secs(2);
+
 /// Prints the record, or judges it.
 #[must_use]
 pub fn finish(wanted: &Status, output: Output) -> ExitCode {
@@ -23,21 +30,25 @@ pub fn finish(wanted: &Status, output: Output) -> ExitCode {
 }
 
 fn tell(healthy: bool) -> Outcome<Record> {
-    let record = record::read()?;
+    let mut record = record::read()?;
     let over = matches!(record.state, NodeState::Stopped | NodeState::Failed);
     if !over && !record::launcher_lives() {
         let fault =
             fault::NOT_RUNNING.cannot("find", "the launcher", "it was killed; its record is what it left");
         return Err(fault.hint("start the container again").into());
     }
+    let storage = if over { None } else { storage_now(&record) };
     if healthy {
-        judge(&record)?;
+        judge(&record, storage.as_ref())?;
+    }
+    if let Some(Ok(storage)) = storage {
+        record.documents.insert("storage-now".to_owned(), storage);
     }
     Ok(Draft { result: record, ..Draft::default() })
 }
 
 /// Whether the node does its work: the engine answers, its storage can be written, the main process lives.
-fn judge(record: &Record) -> Result<(), Fault> {
+fn judge(record: &Record, storage: Option<&Result<Document, Fault>>) -> Result<(), Fault> {
     let mut causes = Vec::new();
     if record.state != NodeState::Running {
         causes.push(format!(
@@ -59,12 +70,40 @@ fn judge(record: &Record) -> Result<(), Fault> {
     {
         causes.push(format!("cannot write to {data_root}: {error}"));
     }
+    match storage {
+        Some(Ok(now)) => causes.extend(unwell(now)),
+        Some(Err(fault)) => causes.push(fault.message.clone()),
+        None => {}
+    }
     if causes.is_empty() {
         return Ok(());
     }
     let mut fault = fault::NOT_HEALTHY.cannot("vouch for", "the node", causes.join("; "));
     fault.causes = causes;
     Err(fault.hint("the launcher's record says more: dind-launch status; so does its log: docker logs NODE"))
+}
+
+/// What `dind-storage plan` says by now of what its `apply` has made: used and free space, errors, read-only.
+fn storage_now(record: &Record) -> Option<Result<Document, Fault>> {
+    let applied = &record.documents.get("storage")?.result;
+    let value = |pointer| applied.pointer(pointer).and_then(Value::as_str);
+    let mut args = vec!["plan", "--data-root", value("/data_root")?, "--backing", value("/backing")?];
+    args.extend(["--driver", value("/driver")?]);
+    args.extend(value("/image/path").into_iter().flat_map(|image| ["--image", image]));
+    Some(Tools::find(None).and_then(|tools| {
+        let broken = |cause: &dyn Display| {
+            let fault = fault::TOOL_BROKEN.cannot("ask", tools.storage.display(), cause);
+            fault.hint("run `dind-storage plan` in the node")
+        };
+        let helper = tools.storage.to_str().and_then(Helper::find).ok_or_else(|| broken(&"it is gone"))?;
+        let done = helper.args(args).run(STORAGE_LIMIT).map_err(|error| broken(&error))?;
+        serde_json::from_str(&done.stdout).map_err(|_| broken(&done.stderr))
+    }))
+}
+
+fn unwell(storage: &Document) -> impl Iterator<Item = String> + '_ {
+    let warnings = storage.warnings.iter().filter(|warning| warning.code == "filesystem-unwell");
+    warnings.map(|warning| warning.message.clone())
 }
 
 /// A filesystem that has met an error may call itself writable and refuse every write.

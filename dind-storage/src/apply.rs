@@ -2,11 +2,13 @@
 
 use crate::device::{self, Attached};
 use crate::document::Storage;
+use crate::facts::Mounted;
 use crate::make;
 use crate::options::Options;
 use crate::plan::{LoopWork, Plan};
-use crate::{facts, fault, grow, image, paths, plan, release};
+use crate::{facts, fault, grow, health, image, paths, plan, release};
 use dind_contract::{Draft, Failed, Fault, Outcome, Root, State, Steps, Warning};
+use nix::fcntl::OFlag;
 use nix::mount::{MsFlags, mount};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::stat::fstat;
@@ -24,21 +26,19 @@ pub fn apply(root: &Root, options: &Options) -> Outcome<Storage> {
     let mut block = SigSet::empty();
     block.add(Signal::SIGXFSZ);
     let _ = block.thread_block();
-    let mut plan = plan::decide(&facts::observe(root, options)?, options)?;
-    let steps = match plan.work.take() {
-        None => Steps::default(),
-        Some(work) if work.mounted => {
-            plan.work = Some(work);
-            plan.steps()
+    let facts = facts::observe(root, options)?;
+    let mut plan = plan::decide(&facts, options)?;
+    let mut journal = Journal::default();
+    if let Some(work) = plan.work.take() {
+        let done = match &facts.mounted {
+            Some(mounted) => mounted_already(&work, mounted, &mut plan, &mut journal),
+            None => carry_out(root, &work, &mut plan, &mut journal),
+        };
+        if let Err(fault) = done {
+            return Err(Failed { fault: Box::new(fault), steps: journal.undo() });
         }
-        Some(work) => {
-            let mut journal = Journal::default();
-            if let Err(fault) = carry_out(&work, &mut plan, &mut journal) {
-                return Err(Failed { fault: Box::new(fault), steps: journal.undo() });
-            }
-            journal.steps
-        }
-    };
+    }
+    let steps = journal.steps;
     Ok(Draft { engine: plan.engine(), result: plan.storage, steps, warnings: plan.warnings })
 }
 
@@ -118,7 +118,28 @@ impl Journal {
     }
 }
 
-fn carry_out(work: &LoopWork, plan: &mut Plan, journal: &mut Journal) -> Result<(), Fault> {
+/// There is nothing to do, unless the image shall be larger.
+fn mounted_already(
+    work: &LoopWork,
+    mounted: &Mounted,
+    plan: &mut Plan,
+    journal: &mut Journal,
+) -> Result<(), Fault> {
+    match work.grow {
+        Some(size) if grow::mounted(work, mounted, size)? => {
+            journal.done("grow-image", &work.image, Undo::Keep);
+        }
+        Some(_) => {
+            plan.warnings.push(plan::grow_deferred(&work.image));
+            journal.skipped("grow-image", &work.image);
+        }
+        None => {}
+    }
+    journal.skipped("mount-image", &work.target);
+    Ok(())
+}
+
+fn carry_out(root: &Root, work: &LoopWork, plan: &mut Plan, journal: &mut Journal) -> Result<(), Fault> {
     let (folder, _) = paths::split(&work.image)?;
     let folder = paths::make_folder(folder, |made| {
         journal.done("make-folder", made, Undo::Folder(made.to_owned()));
@@ -160,19 +181,27 @@ fn carry_out(work: &LoopWork, plan: &mut Plan, journal: &mut Journal) -> Result<
     if found.superblock.filesystem == "xfs" && work.grow.is_some() {
         grow::xfs(&work.target)?;
     }
+    // The journal may tell of errors that the superblock did not.
+    plan.storage.health = health::at(root, &work.target)?;
+    plan.warnings.extend(plan.storage.health.and_then(|health| health.warning(&work.target)));
     Ok(())
 }
 
 /// The image, locked, whole, and as large as it shall be.
 fn file(folder: &OwnedFd, work: &LoopWork, journal: &mut Journal) -> Result<File, Fault> {
-    if let Some(file) = image::open(folder, &work.image)? {
+    make::forget_second_name(folder, &work.image)?;
+    if let Some(file) = image::open(folder, &work.image, OFlag::O_RDWR)? {
         image::lock(&file, &work.image)?;
         // The lock may have come free because the file was replaced, or the facts may be old: look again.
         let found = image::examine(&file, &work.image)?;
         journal.skipped("make-image", &work.image);
-        if found.superblock.errors {
+        if found.needs_check() {
             image::check(&file, &work.image, false)?;
             journal.done("check-image", &work.image, Undo::Keep);
+        }
+        if !found.is_sparse() && found.allocated < found.size {
+            // Holes of before. An image that cannot have all of its space back is still one that can be used.
+            let _ = make::reserve(folder, &file, &work.image, found.size, false);
         }
         if let Some(size) = work.grow {
             grow::file(folder, &file, &work.image, &found, size)?;
@@ -207,7 +236,9 @@ fn still_empty(target: &OwnedFd, path: &Path) -> Result<(), Fault> {
 
 fn mount_on(target: &OwnedFd, path: &Path, device: &Path, filesystem: &str) -> Result<(), Fault> {
     // No nodev, nosuid or noexec: containers have device files, set-user-id programs, and programs.
-    let options = (filesystem == "ext4").then_some("errors=remount-ro");
+    // The kernel zeroes inode tables in the background by punching holes, into the reservation too. They are zeroes
+    // already, in a file that was new, and ext4 knows which of them it has not used yet.
+    let options = (filesystem == "ext4").then_some("errors=remount-ro,noinit_itable");
     let point = paths::by_descriptor(target.as_fd());
     mount(Some(device), &point, Some(filesystem), MsFlags::empty(), options)
         .map_err(|error| mount_failed("mount the image on", path, error.desc()))

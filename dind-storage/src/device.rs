@@ -5,6 +5,7 @@
 //! as they are in a container: its /dev is a copy made at start.
 
 use crate::fault;
+use crate::loopabi::{AUTOCLEAR, Config, DIRECT_IO, Info, READ_ONLY, ioctl};
 use crate::node::{self, Node};
 use dind_contract::Fault;
 use loopdev::{LoopControl, LoopDevice};
@@ -18,61 +19,6 @@ use std::time::{Duration, Instant};
 
 /// The major number of loop devices (Documentation/admin-guide/devices.txt).
 pub const MAJOR: u64 = 7;
-
-const READ_ONLY: u32 = 1;
-const AUTOCLEAR: u32 = 4;
-const DIRECT_IO: u32 = 16;
-
-/// `struct loop_info64` of linux/loop.h.
-#[repr(C)]
-#[derive(Clone, Copy, Debug)]
-struct Info {
-    device: u64,
-    inode: u64,
-    rdevice: u64,
-    offset: u64,
-    size_limit: u64,
-    number: u32,
-    encrypt_type: u32,
-    encrypt_key_size: u32,
-    flags: u32,
-    names_and_key: [[u8; 32]; 5],
-    init: [u64; 2],
-}
-
-impl Info {
-    const EMPTY: Self = Self {
-        device: 0,
-        inode: 0,
-        rdevice: 0,
-        offset: 0,
-        size_limit: 0,
-        number: 0,
-        encrypt_type: 0,
-        encrypt_key_size: 0,
-        flags: 0,
-        names_and_key: [[0; 32]; 5],
-        init: [0; 2],
-    };
-}
-
-/// `struct loop_config` of linux/loop.h. A block size of 0 leaves the choice to the kernel.
-#[repr(C)]
-#[derive(Debug)]
-struct Config {
-    fd: u32,
-    block_size: u32,
-    info: Info,
-    reserved: [u64; 8],
-}
-
-/// Requests of linux/loop.h, which predate the scheme that encodes direction and size in the number.
-mod ioctl {
-    #![allow(missing_docs)] // the macros take no comments
-    nix::ioctl_none_bad!(get_free, 0x4C82);
-    nix::ioctl_write_ptr_bad!(configure, 0x4C0A, super::Config);
-    nix::ioctl_read_bad!(get_status, 0x4C05, super::Info);
-}
 
 /// A device with our file. It goes when the last user does: this value, or a mount.
 #[derive(Debug)]
@@ -175,6 +121,17 @@ pub fn backing(number: i32) -> Result<Option<Backing>, Fault> {
     }
 }
 
+/// Makes a device see that its file has become longer.
+///
+/// # Errors
+/// The device cannot be opened, or refuses.
+pub fn read_capacity(number: i32) -> Result<(), Fault> {
+    let node = node::open(number)?;
+    let grown = LoopDevice::open(node.reachable()).and_then(|device| device.set_capacity());
+    node.forget();
+    grown.map_err(|error| refused(&node, raw(&error)))
+}
+
 /// Where sysfs says which file a device has; it is there for as long as the device is attached.
 #[must_use]
 pub fn backing_file(number: i32) -> PathBuf {
@@ -182,12 +139,8 @@ pub fn backing_file(number: i32) -> PathBuf {
 }
 
 fn connect(device: &LoopDevice, file: &File) -> Result<(), Errno> {
-    let config = Config {
-        fd: u32::try_from(file.as_raw_fd()).map_err(|_| Errno::EBADF)?,
-        block_size: 0,
-        info: Info { flags: AUTOCLEAR | DIRECT_IO, ..Info::EMPTY },
-        reserved: [0; 8],
-    };
+    let fd = u32::try_from(file.as_raw_fd()).map_err(|_| Errno::EBADF)?;
+    let config = Config::new(fd, AUTOCLEAR | DIRECT_IO);
     // SAFETY: `config` is laid out as linux/loop.h says and outlives the call; both descriptors are open.
     #[allow(unsafe_code)]
     let answer = unsafe { ioctl::configure(device.as_raw_fd(), &raw const config) };
@@ -279,16 +232,5 @@ impl Jitter {
         self.0 ^= self.0 << 17;
         self.1 = (self.1 + 1).min(6);
         std::thread::sleep(Duration::from_micros(200 + self.0 % (500 << self.1)));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn structures_are_as_long_as_in_linux_loop_h() {
-        assert_eq!(size_of::<Info>(), 232);
-        assert_eq!(size_of::<Config>(), 304);
     }
 }

@@ -86,6 +86,8 @@ pub struct Storage {
     pub passed_over: Vec<PassedOver>,
     /// Room in the file system that holds the data: the data root's own, or the image's folder until it is mounted.
     pub space: Option<Space>,
+    /// How that file system fares, where it is mounted on the data root or carries it as it is.
+    pub health: Option<Health>,
 }
 
 /// A loop image.
@@ -116,11 +118,22 @@ pub struct PassedOver {
     pub reason: String,
 }
 
+/// How the mounted file system fares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Health {
+    /// Whether it cannot be written to.
+    pub read_only: bool,
+    /// How many errors it has met since it was last repaired; nothing where it does not tell.
+    pub errors: Option<u64>,
+}
+
 /// Room in a file system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Space {
     /// All of it, in bytes.
     pub total_bytes: u64,
+    /// What is in use, in bytes.
+    pub used_bytes: u64,
     /// What can still be written, in bytes.
     pub available_bytes: u64,
     /// What an apply takes of it at once, in bytes.

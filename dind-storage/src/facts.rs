@@ -1,13 +1,15 @@
 //! What the machine is like. Everything is read below a root, so that a captured machine can stand in for a real one;
 //! `/.dind/overlay-probe` and `/.dind/available-bytes` there hold what no file of a real machine says.
 
-use crate::document::{ProbeSource, Space};
+use crate::document::{Health, ProbeSource, Space};
 use crate::image::{self, Found};
 use crate::mounts::{self, Mount};
 use crate::options::Options;
 use crate::probe::{self, Verdict};
-use crate::{device, fault};
+use crate::{device, fault, health, paths};
 use dind_contract::{Fault, Root};
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
 use nix::sys::statvfs::statvfs;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -21,6 +23,8 @@ const CAPTURED_SPACE: &str = "/.dind/available-bytes";
 
 /// CAP_SYS_ADMIN (linux/capability.h).
 const SYS_ADMIN: u32 = 21;
+/// CAP_SYS_RESOURCE (linux/capability.h).
+const SYS_RESOURCE: u32 = 24;
 
 /// What the machine is like.
 #[derive(Clone, Debug)]
@@ -35,8 +39,12 @@ pub struct Facts {
     pub probe: ProbeSource,
     /// Whether there is /dev/fuse.
     pub fuse: bool,
+    /// How the file system that carries the data root fares.
+    pub health: Health,
     /// The image on the data root, if it is mounted there.
     pub mounted: Option<Mounted>,
+    /// Whether the kernel lets us grow an ext4 that is mounted.
+    pub grows_mounted_ext4: bool,
     /// What lies under the image's name; the fault is why it cannot be used.
     pub image: Option<Result<Found, Fault>>,
     /// Where the image lies or would lie.
@@ -54,6 +62,14 @@ pub struct Folder {
     pub empty: bool,
     /// Room in its file system, where that is known.
     pub space: Option<Space>,
+}
+
+impl Folder {
+    /// Whether a loop device is mounted at exactly this point.
+    #[must_use]
+    pub fn is_on_other_loop(&self) -> bool {
+        self.mount.point == self.path && self.mount.device.0 == device::MAJOR
+    }
 }
 
 /// Our image, mounted on the data root.
@@ -96,7 +112,9 @@ pub fn observe(root: &Root, options: &Options) -> Result<Facts, Fault> {
         overlay,
         probe,
         fuse: root.exists("/dev/fuse"),
+        health: health::of(root, &data_root.mount),
         mounted,
+        grows_mounted_ext4: has_capability(root, SYS_RESOURCE)?,
         image: existing_image(root, &options.image),
         data_root,
         image_folder,
@@ -164,12 +182,13 @@ fn space(root: &Root, path: &Path) -> Option<Space> {
         let bytes = |blocks: u64| blocks.saturating_mul(stat.fragment_size());
         return Some(Space {
             total_bytes: bytes(stat.blocks()),
+            used_bytes: bytes(stat.blocks().saturating_sub(stat.blocks_free())),
             available_bytes: bytes(stat.blocks_available()),
             needed_bytes: 0,
         });
     }
     let bytes = root.read(CAPTURED_SPACE).ok()?.trim().parse().ok()?;
-    Some(Space { total_bytes: bytes, available_bytes: bytes, needed_bytes: 0 })
+    Some(Space { total_bytes: bytes, used_bytes: 0, available_bytes: bytes, needed_bytes: 0 })
 }
 
 fn overlay(root: &Root, data_root: &Folder) -> Result<(Verdict, ProbeSource), Fault> {
@@ -197,25 +216,45 @@ fn overlay(root: &Root, data_root: &Folder) -> Result<(Verdict, ProbeSource), Fa
 /// # Errors
 /// /proc/self/status cannot be read.
 pub fn has_sys_admin(root: &Root) -> Result<bool, Fault> {
+    has_capability(root, SYS_ADMIN)
+}
+
+fn has_capability(root: &Root, number: u32) -> Result<bool, Fault> {
     let status = read(root, "/proc/self/status")?;
     let mask = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
     Ok(mask
         .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
-        .is_some_and(|mask| mask >> SYS_ADMIN & 1 == 1))
+        .is_some_and(|mask| mask >> number & 1 == 1))
 }
 
-fn existing_image(root: &Root, path: &Path) -> Option<Result<Found, Fault>> {
-    let real = root.path(path);
-    let meta = fs::symlink_metadata(&real).ok()?;
-    if !meta.is_file() {
-        let fault = fault::IMAGE_UNSAFE.cannot("use", path.display(), "it is no regular file");
-        return Some(Err(fault.hint("set DIND_STORAGE_IMAGE to another file")));
+/// What lies under the image's name; the fault is why it cannot be used.
+pub(crate) fn existing_image(root: &Root, path: &Path) -> Option<Result<Found, Fault>> {
+    let opened = if root.is_host() { opened_image(path) } else { captured_image(root, path) };
+    opened.transpose().map(|opened| opened.and_then(|file| image::examine(&file, path)))
+}
+
+/// As an apply opens it: whatever it would refuse, a plan refuses too.
+fn opened_image(path: &Path) -> Result<Option<File>, Fault> {
+    let (folder, _) = paths::split(path)?;
+    match paths::open_folder(folder) {
+        Ok(folder) => image::open(&folder, path, OFlag::O_RDONLY),
+        Err(error @ (Errno::ELOOP | Errno::ENOTDIR)) => Err(paths::unusable(folder, error)),
+        // It is not there, or this caller may not look.
+        Err(_) => Ok(None),
     }
-    let examined = File::open(&real).map_err(|error| {
-        let fault = fault::IMAGE_UNREADABLE.cannot("read", path.display(), error);
-        fault.hint("run it as root")
-    });
-    Some(examined.and_then(|file| image::examine(&file, path)))
+}
+
+/// The owner of a captured machine's files is whoever captured it.
+fn captured_image(root: &Root, path: &Path) -> Result<Option<File>, Fault> {
+    let real = root.path(path);
+    if !fs::symlink_metadata(&real).is_ok_and(|file| file.is_file()) {
+        return Ok(None);
+    }
+    File::open(&real).map(Some).map_err(|error| {
+        fault::IMAGE_UNREADABLE
+            .cannot("read", path.display(), error)
+            .hint("look at the captured machine's files")
+    })
 }
 
 fn filesystems(text: &str) -> BTreeSet<String> {

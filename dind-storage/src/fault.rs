@@ -20,6 +20,8 @@ pub const PATH_UNSAFE: Code = Code::new("path-unsafe", Exit::Config);
 pub const DATA_ROOT_UNSAFE: Code = Code::new("data-root-unsafe", Exit::Config);
 /// A mount would hide what lies in the data root.
 pub const DATA_ROOT_NOT_EMPTY: Code = Code::new("data-root-not-empty", Exit::Config);
+/// Another image is mounted on the data root.
+pub const DATA_ROOT_MOUNTED: Code = Code::new("data-root-mounted", Exit::Config);
 /// The image is mounted, and the options ask for none.
 pub const IMAGE_MOUNTED: Code = Code::new("image-mounted", Exit::Config);
 /// The image's file is not ours alone: owner, mode, links or type.
@@ -68,6 +70,8 @@ pub const MOUNT_FAILED: Code = Code::new("mount-failed", Exit::Io);
 pub const UNMOUNT_FAILED: Code = Code::new("unmount-failed", Exit::Io);
 /// Processes still hold what should be released.
 pub const STILL_IN_USE: Code = Code::new("still-in-use", Exit::Io);
+/// The file system met errors while it was mounted.
+pub const FILESYSTEM_ERRORS: Code = Code::new("filesystem-errors", Exit::Io);
 /// A fact about the machine cannot be read.
 pub const FACTS_UNREADABLE: Code = Code::new("facts-unreadable", Exit::Io);
 /// The caller is not root.
@@ -88,6 +92,7 @@ pub const CODES: &[Code] = &[
     PATH_UNSAFE,
     DATA_ROOT_UNSAFE,
     DATA_ROOT_NOT_EMPTY,
+    DATA_ROOT_MOUNTED,
     IMAGE_MOUNTED,
     IMAGE_UNSAFE,
     IMAGE_FOREIGN,
@@ -112,6 +117,7 @@ pub const CODES: &[Code] = &[
     MOUNT_FAILED,
     UNMOUNT_FAILED,
     STILL_IN_USE,
+    FILESYSTEM_ERRORS,
     FACTS_UNREADABLE,
     NOT_ROOT,
     CAP_SYS_ADMIN_MISSING,
@@ -134,6 +140,8 @@ pub const BUFFERED_IO: &str = "buffered-io";
 pub const PROPAGATION_STOPPED: &str = "propagation-stopped";
 /// The data root is a mount that is not ours; it was left alone.
 pub const MOUNT_NOT_OURS: &str = "mount-not-ours";
+/// The file system has met errors, or cannot be written to.
+pub const FILESYSTEM_UNWELL: &str = "filesystem-unwell";
 
 /// All warnings; README.md explains each.
 pub const WARNINGS: &[&str] = &[
@@ -145,4 +153,5 @@ pub const WARNINGS: &[&str] = &[
     BUFFERED_IO,
     PROPAGATION_STOPPED,
     MOUNT_NOT_OURS,
+    FILESYSTEM_UNWELL,
 ];

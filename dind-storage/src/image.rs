@@ -1,7 +1,7 @@
 //! The image's file: opened without surprises, locked, looked at, repaired.
 
-use crate::superblock::{self, LABEL, Superblock};
-use crate::{fault, paths};
+use crate::superblock::{self, Dirty, LABEL, Superblock};
+use crate::{fault, make, paths};
 use dind_contract::Fault;
 use dind_contract::helper::Helper;
 use nix::errno::Errno;
@@ -11,7 +11,10 @@ use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// How long a lock may be held by somebody who is just dying: a helper of a killed run, a device that lets go.
+const DYING: Duration = Duration::from_millis(250);
 
 /// How long a check of the whole file system may take.
 const CHECK_LIMIT: Duration = Duration::from_secs(600);
@@ -27,12 +30,34 @@ pub struct Found {
     pub superblock: Superblock,
 }
 
+impl Found {
+    /// Whether it only promises its space. Holes where the inode tables are do not make a reserved image a sparse one.
+    #[must_use]
+    pub fn is_sparse(&self) -> bool {
+        let Superblock { bytes, tables, slack, .. } = self.superblock;
+        self.allocated.saturating_add(tables).saturating_add(slack) < bytes
+    }
+
+    /// Whether it has to be checked before it is mounted. A journal that has to be replayed is no reason: the kernel
+    /// does that, in milliseconds.
+    #[must_use]
+    pub fn needs_check(&self) -> bool {
+        self.superblock.errors || self.superblock.dirty == Dirty::Check
+    }
+
+    /// Whether a grow was cut off after the file and before the file system.
+    #[must_use]
+    pub fn is_half_grown(&self) -> bool {
+        self.size.saturating_sub(self.superblock.bytes) > self.superblock.slack
+    }
+}
+
 /// Opens an image by its folder; nothing where there is none. The file must be regular, root's, with one name, and
 /// writable by root alone: whoever can write to it can attack the kernel's file system code.
 ///
 /// # Errors
 /// It is anything else, or cannot be opened.
-pub fn open(folder: &OwnedFd, path: &Path) -> Result<Option<File>, Fault> {
+pub fn open(folder: &OwnedFd, path: &Path, access: OFlag) -> Result<Option<File>, Fault> {
     let (_, name) = paths::split(path)?;
     let place =
         match openat(folder, name, OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC, Mode::empty()) {
@@ -44,7 +69,9 @@ pub fn open(folder: &OwnedFd, path: &Path) -> Result<Option<File>, Fault> {
     let found = fstat(&place).map_err(|error| unreadable(path, error.desc()))?;
     let what = match SFlag::from_bits_truncate(found.st_mode & SFlag::S_IFMT.bits()) {
         SFlag::S_IFREG if found.st_uid != 0 => Some("it does not belong to root"),
-        SFlag::S_IFREG if found.st_nlink != 1 => Some("it has more than one name"),
+        SFlag::S_IFREG if found.st_nlink != 1 && make::second_name(folder, path, &found).is_none() => {
+            Some("it has more than one name")
+        }
         SFlag::S_IFREG if found.st_mode & 0o022 != 0 => Some("others than root may write to it"),
         SFlag::S_IFREG => None,
         SFlag::S_IFLNK => Some("it is a symbolic link"),
@@ -55,11 +82,11 @@ pub fn open(folder: &OwnedFd, path: &Path) -> Result<Option<File>, Fault> {
             "set DIND_STORAGE_IMAGE to another file, or give this one to root alone: chown 0:0, chmod 600";
         return Err(fault::IMAGE_UNSAFE.cannot("use", path.display(), cause).hint(hint));
     }
-    let file = paths::reopen(&place, OFlag::O_RDWR).map_err(|error| unreadable(path, error.desc()))?;
+    let file = paths::reopen(&place, access).map_err(|error| unreadable(path, error.desc()))?;
     Ok(Some(File::from(file)))
 }
 
-/// Takes the image for us alone, or says at once that somebody else has it.
+/// Takes the image for us alone, or says that somebody else has it.
 ///
 /// The lock belongs to the open file, not to the process (flock(2)). A loop device keeps the open file that it was
 /// configured with, so the lock lives exactly as long as the attachment: it outlives us, and is gone with the
@@ -68,8 +95,21 @@ pub fn open(folder: &OwnedFd, path: &Path) -> Result<Option<File>, Fault> {
 /// # Errors
 /// Somebody else has it.
 pub fn lock(file: &File, path: &Path) -> Result<(), Fault> {
-    #[allow(deprecated)]
-    match nix::fcntl::flock(file.as_raw_fd(), FlockArg::LockExclusiveNonblock) {
+    let deadline = Instant::now() + DYING;
+    loop {
+        #[allow(deprecated)]
+        match nix::fcntl::flock(file.as_raw_fd(), FlockArg::LockExclusiveNonblock) {
+            Err(Errno::EWOULDBLOCK) if Instant::now() < deadline => {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            Err(Errno::EINTR) => {}
+            locked => return verdict(locked, file, path),
+        }
+    }
+}
+
+fn verdict(locked: nix::Result<()>, file: &File, path: &Path) -> Result<(), Fault> {
+    match locked {
         // The other one may have taken its file back between our open and our lock.
         Ok(()) if file.metadata().is_ok_and(|meta| meta.nlink() == 1) => Ok(()),
         Ok(()) | Err(Errno::EWOULDBLOCK) => Err(in_use(path)),

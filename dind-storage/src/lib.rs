@@ -8,8 +8,10 @@ pub mod document;
 pub mod facts;
 pub mod fault;
 pub mod grow;
+pub mod health;
 pub mod holders;
 pub mod image;
+mod loopabi;
 pub mod make;
 pub mod mounts;
 pub mod node;
@@ -20,6 +22,7 @@ pub mod probe;
 pub mod release;
 pub mod size;
 pub mod superblock;
+pub mod trim;
 
 use cli::{Cli, Verb};
 use dind_contract::{Draft, Outcome, Report, Tool};

@@ -9,10 +9,11 @@ use crate::superblock::LABEL;
 use crate::{fault, image, paths};
 use dind_contract::Fault;
 use nix::errno::Errno;
-use nix::fcntl::{FallocateFlags, OFlag, RenameFlags, fallocate, openat, renameat2};
-use nix::sys::stat::Mode;
+use nix::fcntl::{AtFlags, FallocateFlags, OFlag, RenameFlags, fallocate, openat, renameat2};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstatat};
 use nix::sys::statvfs::fstatvfs;
-use nix::unistd::{UnlinkatFlags, ftruncate, unlinkat};
+use nix::unistd::{UnlinkatFlags, ftruncate, linkat, unlinkat};
+use std::ffi::OsString;
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
@@ -32,15 +33,18 @@ pub struct Spec {
     pub sparse: bool,
 }
 
+/// How far an ext4 can grow without moving anything: to 16 times its size, but by no more than this, in bytes. mkfs keeps
+/// room for the descriptors of 1,024 times the size, and writes a block for each 8 GiB of that: half of its work.
+const ROOM_TO_GROW: u64 = 512 << 30;
+
 /// Makes an image in an open folder, and returns it locked.
 ///
 /// # Errors
 /// There is not enough space, mkfs fails, or somebody else is at it. Nothing is left.
 pub fn make(folder: &OwnedFd, path: &Path, spec: &Spec) -> Result<File, Fault> {
     let (_, name) = paths::split(path)?;
-    let prefix = format!(".{name}.tmp-");
-    sweep(folder, path, &prefix)?;
-    let temporary = Temporary::create(folder, format!("{prefix}{}", std::process::id()), path)?;
+    sweep(folder, path)?;
+    let temporary = Temporary::create(folder, format!("{}{}", prefix(name), std::process::id()), path)?;
     reserve(folder, &temporary.file, path, spec.size, spec.sparse)?;
     format(&temporary.file, path, spec)?;
     if !spec.sparse {
@@ -107,9 +111,10 @@ fn format(file: &File, path: &Path, spec: &Spec) -> Result<(), Fault> {
         ImageFilesystem::Ext4 => {
             // nodiscard keeps the reservation (else 131,072 blocks become 8,960). The tables are zeroes already, in a
             // file that is new. Blocks of 4 KiB, where mkfs takes 1 KiB below 512 MiB, go with direct I/O on any disk.
-            let extended = "nodiscard,lazy_itable_init=1,lazy_journal_init=1";
+            let most = spec.size.saturating_mul(16).min(spec.size.saturating_add(ROOM_TO_GROW)) / 4096;
+            let extended = format!("nodiscard,lazy_itable_init=1,lazy_journal_init=1,resize={most}");
             image::helper("mkfs.ext4", "e2fsprogs")?
-                .args(["-q", "-F", "-b", "4096", "-m", "0", "-L", LABEL, "-E", extended])
+                .args(["-q", "-F", "-b", "4096", "-m", "0", "-L", LABEL, "-E", &extended])
         }
         ImageFilesystem::Xfs => image::helper("mkfs.xfs", "xfsprogs")?.args(["-q", "-K", "-L", LABEL]),
     };
@@ -130,15 +135,8 @@ fn not_made(path: &Path, cause: impl std::fmt::Display) -> Fault {
 }
 
 /// Removes what killed runs left. A locked one is somebody at work on the same image.
-fn sweep(folder: &OwnedFd, path: &Path, prefix: &str) -> Result<(), Fault> {
-    let listed = paths::readable(folder).map_err(|error| not_made(path, error.desc()))?;
-    let names =
-        std::fs::read_dir(paths::by_descriptor(listed.as_fd())).map_err(|error| not_made(path, error))?;
-    for entry in names.flatten() {
-        let name = entry.file_name();
-        if !name.to_string_lossy().starts_with(prefix) {
-            continue;
-        }
+fn sweep(folder: &OwnedFd, path: &Path) -> Result<(), Fault> {
+    for name in temporaries(folder, path)? {
         let flags = OFlag::O_RDWR | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
         let Ok(stale) = openat(folder, name.as_os_str(), flags, Mode::empty()).map(File::from) else {
             continue;
@@ -148,6 +146,48 @@ fn sweep(folder: &OwnedFd, path: &Path, prefix: &str) -> Result<(), Fault> {
             .map_err(|error| not_made(path, error.desc()))?;
     }
     Ok(())
+}
+
+/// Takes away the temporary name that a run had not come to remove when it was killed between link and unlink.
+///
+/// # Errors
+/// The folder cannot be written.
+pub fn forget_second_name(folder: &OwnedFd, path: &Path) -> Result<(), Fault> {
+    let (_, name) = paths::split(path)?;
+    let Ok(image) = fstatat(folder, name, AtFlags::AT_SYMLINK_NOFOLLOW) else { return Ok(()) };
+    match second_name(folder, path, &image) {
+        None => Ok(()),
+        Some(other) => unlinkat(folder, other.as_os_str(), UnlinkatFlags::NoRemoveDir)
+            .map_err(|error| not_made(path, error.desc())),
+    }
+}
+
+/// That name, of an image that has it.
+#[must_use]
+pub fn second_name(folder: &OwnedFd, path: &Path, image: &FileStat) -> Option<OsString> {
+    if image.st_mode & SFlag::S_IFMT.bits() != SFlag::S_IFREG.bits() || image.st_nlink != 2 {
+        return None;
+    }
+    let is_image = |name: &OsString| {
+        fstatat(folder, name.as_os_str(), AtFlags::AT_SYMLINK_NOFOLLOW)
+            .is_ok_and(|other| (other.st_dev, other.st_ino) == (image.st_dev, image.st_ino))
+    };
+    temporaries(folder, path).ok()?.into_iter().find(is_image)
+}
+
+/// The names of what runs in progress work on, and of what killed ones left.
+fn temporaries(folder: &OwnedFd, path: &Path) -> Result<Vec<OsString>, Fault> {
+    let (_, name) = paths::split(path)?;
+    let prefix = prefix(name);
+    let listed = paths::readable(folder).map_err(|error| not_made(path, error.desc()))?;
+    let names =
+        std::fs::read_dir(paths::by_descriptor(listed.as_fd())).map_err(|error| not_made(path, error))?;
+    let names = names.flatten().map(|entry| entry.file_name());
+    Ok(names.filter(|name| name.to_string_lossy().starts_with(&prefix)).collect())
+}
+
+fn prefix(name: &str) -> String {
+    format!(".{name}.tmp-")
 }
 
 /// A file that is removed unless it gets its final name. It is locked from its first moment on.
@@ -176,11 +216,20 @@ impl<'a> Temporary<'a> {
     }
 
     fn name_it(mut self, name: &str, path: &Path) -> Result<File, Fault> {
-        match renameat2(self.folder, self.name.as_str(), self.folder, name, RenameFlags::RENAME_NOREPLACE) {
-            Ok(()) => self.named = true,
-            Err(Errno::EEXIST) => return Err(image::in_use(path)),
-            Err(error) => return Err(not_made(path, error.desc())),
+        let temporary = self.name.as_str();
+        match renameat2(self.folder, temporary, self.folder, name, RenameFlags::RENAME_NOREPLACE) {
+            // NFS and others do not know the flag. A link never replaces anything either.
+            Err(Errno::EINVAL | Errno::ENOSYS | Errno::EOPNOTSUPP) => {
+                linkat(self.folder, temporary, self.folder, name, AtFlags::empty())
+                    .and_then(|()| unlinkat(self.folder, temporary, UnlinkatFlags::NoRemoveDir))
+            }
+            renamed => renamed,
         }
+        .map_err(|error| match error {
+            Errno::EEXIST => image::in_use(path),
+            error => not_made(path, error.desc()),
+        })?;
+        self.named = true;
         let on_disk =
             paths::readable(self.folder).map_err(std::io::Error::from).and_then(|folder| folder.sync_all());
         let kept = on_disk.and_then(|()| self.file.try_clone());

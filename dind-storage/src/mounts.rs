@@ -11,6 +11,8 @@ pub struct Mount {
     pub device: (u64, u64),
     /// Where it is mounted.
     pub point: PathBuf,
+    /// Whether it cannot be written to: asked for, or because of errors.
+    pub read_only: bool,
     /// Whether mounts below it appear in other mounts of its peer group.
     pub shared: bool,
     /// File system type.
@@ -54,15 +56,19 @@ fn line(line: &str) -> Option<Mount> {
     let (mount, filesystem) = line.split_once(" - ")?;
     let mut fields = mount.split(' ').skip(2);
     let (major, minor) = fields.next()?.split_once(':')?;
-    let (_root, point, _flags) = (fields.next()?, fields.next()?, fields.next()?);
+    let (_root, point, flags) = (fields.next()?, fields.next()?, fields.next()?);
     let shared = fields.any(|field| field.starts_with("shared:"));
     let mut filesystem = filesystem.split(' ');
+    let (kind, source) = (filesystem.next()?, filesystem.next()?);
+    let mut options = flags.split(',').chain(filesystem.next().unwrap_or_default().split(','));
     Some(Mount {
         device: (major.parse().ok()?, minor.parse().ok()?),
         point: PathBuf::from(OsString::from_vec(unescape(point))),
+        // After errors, ext4 says `ro`, since Linux 6.15 `emergency_ro`, and `shutdown` after a forced one.
+        read_only: options.any(|option| matches!(option, "ro" | "emergency_ro" | "shutdown")),
         shared,
-        kind: filesystem.next()?.to_owned(),
-        source: String::from_utf8_lossy(&unescape(filesystem.next()?)).into_owned(),
+        kind: kind.to_owned(),
+        source: String::from_utf8_lossy(&unescape(source)).into_owned(),
     })
 }
 
@@ -96,7 +102,7 @@ mod tests {
 30 22 8:1 /volumes/x /var/lib/docker rw,relatime shared:1 master:2 - ext4 /dev/sda1 rw
 31 30 7:3 / /var/lib/docker rw,relatime - ext4 /dev/loop3 rw
 32 31 0:44 / /var/lib/docker/overlay2/a\\040b/merged rw - overlay overlay rw
-33 31 0:45 / /var/lib/docker/x rw - tmpfs tmpfs rw
+33 31 0:45 / /var/lib/docker/x rw - tmpfs tmpfs rw,emergency_ro
 nonsense
 ";
 
@@ -110,6 +116,7 @@ nonsense
         assert_eq!(at(&mounts, Path::new("/var/lib/docker")).unwrap().source, "/dev/loop3");
         assert_eq!(at(&mounts, Path::new("/var/lib")), None);
         assert!(mounts[1].shared && !mounts[2].shared);
+        assert!(mounts[4].read_only && !mounts[2].read_only);
     }
 
     #[test]

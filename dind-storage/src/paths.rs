@@ -3,7 +3,7 @@
 use crate::fault;
 use dind_contract::Fault;
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open, openat};
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat, openat2};
 use nix::sys::stat::{Mode, mkdirat};
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -62,18 +62,38 @@ pub fn by_descriptor(fd: BorrowedFd<'_>) -> PathBuf {
     PathBuf::from(format!("/proc/self/fd/{}", fd.as_raw_fd()))
 }
 
-/// Opens a folder as a place only (`O_PATH`). No link is followed on any level, as with openat2's
-/// `RESOLVE_NO_SYMLINKS`, which kernels before 5.6 and old seccomp profiles do not have (CVE-2026-27456: `O_NOFOLLOW`
-/// alone looks at the last name only).
+/// Opens a folder as a place only (`O_PATH`). No link is followed on any level (CVE-2026-27456: `O_NOFOLLOW` alone looks
+/// at the last name only).
 ///
 /// # Errors
 /// Some part of it does not exist, or is no folder.
 pub fn open_folder(path: &Path) -> Result<OwnedFd, Errno> {
-    let mut folder = open("/", PLACE, Mode::empty())?;
-    for part in names(path) {
-        folder = openat(&folder, part, PLACE, Mode::empty())?;
+    let root = open("/", PLACE, Mode::empty())?;
+    match path.strip_prefix("/") {
+        Ok(below) if !below.as_os_str().is_empty() => inside(&root, below),
+        _ => Ok(root),
     }
-    Ok(folder)
+}
+
+/// A folder below another, by openat2. Kernels before 5.6 do not have that call, and seccomp profiles of their time
+/// answer EPERM; there, name after name is opened, which comes to the same: a name without a slash,
+/// opened with `O_NOFOLLOW | O_DIRECTORY`, is a folder or an error. The path has no `..`, see [`plain`].
+fn inside(folder: &OwnedFd, below: &Path) -> Result<OwnedFd, Errno> {
+    let no_links = ResolveFlag::RESOLVE_NO_SYMLINKS | ResolveFlag::RESOLVE_NO_MAGICLINKS;
+    match openat2(folder, below, OpenHow::new().flags(PLACE).resolve(no_links)) {
+        Err(Errno::ENOSYS | Errno::EPERM) => name_by_name(folder, below),
+        // Somebody renamed something on the machine meanwhile (openat2(2)).
+        Err(Errno::EAGAIN | Errno::EINTR) => name_by_name(folder, below),
+        opened => opened,
+    }
+}
+
+fn name_by_name(folder: &OwnedFd, below: &Path) -> Result<OwnedFd, Errno> {
+    let mut place = folder.try_clone().map_err(|_| Errno::EMFILE)?;
+    for part in names(below) {
+        place = openat(&place, part, PLACE, Mode::empty())?;
+    }
+    Ok(place)
 }
 
 /// Opens a folder as [`open_folder`] does, and makes what is missing of it, with mode 0755.
@@ -94,7 +114,7 @@ pub fn make_folder(path: &Path, mut made: impl FnMut(&Path)) -> Result<OwnedFd, 
                 return Err(fault.hint("mount a volume there, or choose another path"));
             }
         }
-        folder = openat(&folder, part, PLACE, Mode::empty()).map_err(|error| unusable(path, error))?;
+        folder = inside(&folder, Path::new(part)).map_err(|error| unusable(path, error))?;
     }
     Ok(folder)
 }
@@ -163,10 +183,17 @@ mod tests {
         let real = scratch.path().canonicalize().unwrap();
         std::fs::create_dir_all(real.join("a/b")).unwrap();
         symlink(real.join("a"), real.join("link")).unwrap();
-        assert!(open_folder(&real.join("a/b")).is_ok());
-        assert_eq!(open_folder(&real.join("link/b")).unwrap_err(), Errno::ENOTDIR);
-        assert_eq!(open_folder(&real.join("link")).unwrap_err(), Errno::ENOTDIR);
-        assert_eq!(open_folder(&real.join("none")).unwrap_err(), Errno::ENOENT);
+        let root = open("/", PLACE, Mode::empty()).unwrap();
+        for new_kernel in [true, false] {
+            let way = |path: &Path| if new_kernel { open_folder(path) } else { name_by_name(&root, path) };
+            assert!(way(&real.join("a/b")).is_ok());
+            for path in ["link/b", "link"] {
+                let error = way(&real.join(path)).unwrap_err();
+                assert!(matches!(error, Errno::ENOTDIR | Errno::ELOOP), "{path}: {error}");
+            }
+            assert_eq!(way(&real.join("none")).unwrap_err(), Errno::ENOENT);
+        }
+        assert!(open_folder(Path::new("/proc/self/cwd")).is_err(), "a magic link was followed");
         let fault = make_folder(&real.join("link/c"), |_| {}).unwrap_err();
         assert_eq!(fault.code, fault::PATH_UNSAFE);
         assert!(!real.join("a/c").exists());

@@ -60,7 +60,9 @@ pub fn decide(facts: &Facts, options: &Options) -> Result<Plan, Fault> {
         image: None,
         passed_over,
         space: facts.data_root.space,
+        health: (backing == Backing::Native || facts.mounted.is_some()).then_some(facts.health),
     };
+    warnings.extend(storage.health.and_then(|health| health.warning(&options.data_root)));
     if let (ProbeSource::NotRun, Verdict::NotRun(reason)) = (facts.probe, &facts.overlay)
         && facts.kernel.contains("overlay")
     {
@@ -96,6 +98,9 @@ impl Plan {
         let Some(work) = &self.work else { return steps };
         let (image, target) = (work.image.display(), work.target.display());
         if work.mounted {
+            if work.grow.is_some() {
+                steps.push("grow-image", &image, State::Planned);
+            }
             steps.push("mount-image", target, State::Skipped);
             return steps;
         }
@@ -127,6 +132,11 @@ fn image_on_loop(
             fault::PATH_INVALID.cannot("mount", options.image.display(), "it lies in the data root itself");
         return Err(fault.hint("set DIND_STORAGE_IMAGE to a file outside, such as /data/docker"));
     }
+    if facts.mounted.is_none() && facts.data_root.is_on_other_loop() {
+        let fault =
+            fault::DATA_ROOT_MOUNTED.cannot("mount on", target.display(), "another image is mounted on it");
+        return Err(fault.hint("unmount it, or set DIND_STORAGE_IMAGE to the image that is mounted there"));
+    }
     if facts.mounted.is_none() && !facts.data_root.empty {
         let cause = "it is not empty, and the image would hide what is in it";
         let fault = fault::DATA_ROOT_NOT_EMPTY.cannot("mount on", target.display(), cause);
@@ -142,7 +152,7 @@ fn image_on_loop(
         mounted: facts.mounted.is_some(),
     };
     let image = match &facts.image {
-        Some(found) => existing(found.clone()?, options, &mut work, warnings)?,
+        Some(found) => existing(&found.clone()?, facts, options, &mut work, warnings)?,
         None if work.mounted => nameless(facts, options),
         None => new(facts, options, &mut work, warnings)?,
     };
@@ -192,14 +202,13 @@ fn isolate(facts: &Facts, warnings: &mut Vec<Warning>) -> Option<PathBuf> {
 }
 
 fn existing(
-    found: Found,
+    found: &Found,
+    facts: &Facts,
     options: &Options,
     work: &mut LoopWork,
     warnings: &mut Vec<Warning>,
 ) -> Result<Image, Fault> {
-    let mut size = found.size;
-    let sparse = found.allocated < found.superblock.bytes;
-    match options.size {
+    let larger = match options.size {
         Some(wanted) if wanted < found.size => {
             let cause =
                 format!("it has {} bytes, {wanted} were asked for, and an image never shrinks", found.size);
@@ -208,20 +217,16 @@ fn existing(
                 fault.hint("leave VAR_LIB_DOCKER_SIZE out to keep it, or move the image away to start anew")
             );
         }
-        Some(wanted) if wanted > found.size && work.mounted => warnings.push(Warning::new(
-            fault::GROW_DEFERRED,
-            format!("{} is mounted and keeps its {} bytes for now", options.image.display(), found.size),
-            "run `dind-storage release` and `apply` again: images grow while they are not mounted",
-        )),
-        Some(wanted) if wanted > found.size => {
-            work.grow = Some(wanted);
-            size = wanted;
-        }
-        // A grow was cut off after the file and before the file system.
-        _ if found.superblock.bytes < found.size && !work.mounted => work.grow = Some(found.size),
-        _ => {}
+        Some(wanted) if wanted > found.size => Some(wanted),
+        // The superblock of a mounted one is behind: what it says stands in the journal.
+        _ => (!work.mounted && found.is_half_grown()).then_some(found.size),
+    };
+    let deferred = work.mounted && found.superblock.filesystem == "ext4" && !facts.grows_mounted_ext4;
+    work.grow = larger.filter(|_| !deferred);
+    if deferred && larger.is_some() {
+        warnings.push(grow_deferred(&options.image));
     }
-    work.check = found.superblock.errors && !work.mounted;
+    work.check = found.needs_check() && !work.mounted;
     if options.filesystem.name() != found.superblock.filesystem
         && options.filesystem != options::ImageFilesystem::Ext4
     {
@@ -231,7 +236,21 @@ fn existing(
             "move the image away to start with an empty one",
         ));
     }
-    Ok(image(options, size, found.superblock.filesystem, sparse))
+    let size = work.grow.unwrap_or(found.size);
+    Ok(image(options, size, found.superblock.filesystem, found.is_sparse()))
+}
+
+/// A mounted ext4 cannot be made larger by us.
+#[must_use]
+pub fn grow_deferred(image: &Path) -> Warning {
+    Warning::new(
+        fault::GROW_DEFERRED,
+        format!(
+            "{} is mounted and keeps its size for now: growing it takes CAP_SYS_RESOURCE",
+            image.display()
+        ),
+        "run the container with --cap-add SYS_RESOURCE, or apply again after `dind-storage release`",
+    )
 }
 
 /// The image's file was removed while it was mounted. It lives until the release.

@@ -20,6 +20,25 @@ pub struct Superblock {
     pub bytes: u64,
     /// Whether it was marked by the kernel as having errors.
     pub errors: bool,
+    /// Whether it was not unmounted. With a journal the next mount puts that right, without one only a check does.
+    pub dirty: Dirty,
+    /// How much at the end of the device may be left unused, in bytes: a group that has no room for more than its own
+    /// tables is not made. A file system that ends earlier was not grown to its end.
+    pub slack: u64,
+    /// How long all of its inode tables are, in bytes. They may be holes in the file: zeroing a table that was never used,
+    /// the kernel and e2fsprogs punch one.
+    pub tables: u64,
+}
+
+/// How a file system was left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dirty {
+    /// It was unmounted.
+    No,
+    /// Its journal has to be replayed.
+    Journal,
+    /// It has no journal that would say what is true.
+    Check,
 }
 
 /// Reads a superblock; nothing where there is none that we know.
@@ -31,13 +50,16 @@ pub fn parse(head: &[u8]) -> Option<Superblock> {
 fn ext4(block: &[u8]) -> Option<Superblock> {
     const MAGIC: u16 = 0xEF53;
     const INCOMPAT_64BIT: u32 = 0x80;
+    const INCOMPAT_RECOVER: u32 = 0x4;
+    const STATE_CLEAN: u16 = 1;
     const STATE_ERRORS: u16 = 2;
     let u16_at = |at: usize| Some(u16::from_le_bytes(block.get(at..at + 2)?.try_into().ok()?));
     let u32_at = |at: usize| Some(u32::from_le_bytes(block.get(at..at + 4)?.try_into().ok()?));
     if u16_at(0x38)? != MAGIC {
         return None;
     }
-    let high = if u32_at(0x60)? & INCOMPAT_64BIT == 0 { 0 } else { u32_at(0x150)? };
+    let (incompat, state) = (u32_at(0x60)?, u16_at(0x3A)?);
+    let high = if incompat & INCOMPAT_64BIT == 0 { 0 } else { u32_at(0x150)? };
     let blocks = u64::from(high) << 32 | u64::from(u32_at(0x4)?);
     // 64 KiB is the most that the format knows.
     let block_bytes = 1024u64 << Some(u32_at(0x18)?).filter(|shift| *shift <= 6)?;
@@ -45,7 +67,21 @@ fn ext4(block: &[u8]) -> Option<Superblock> {
         filesystem: "ext4",
         label: text(block.get(0x78..0x88)?),
         bytes: blocks.saturating_mul(block_bytes),
-        errors: u16_at(0x3A)? & STATE_ERRORS != 0,
+        errors: state & STATE_ERRORS != 0,
+        dirty: match (incompat & INCOMPAT_RECOVER != 0, state & STATE_CLEAN != 0) {
+            (true, _) => Dirty::Journal,
+            (false, true) => Dirty::No,
+            (false, false) => Dirty::Check,
+        },
+        // ext2fs_initialize of e2fsprogs: fewer blocks than the group's tables and its copies of the superblock and of
+        // the descriptors, with the room kept for more of these, and 50 blocks.
+        tables: u64::from(u32_at(0)?) * u64::from(u16_at(0x58)?),
+        slack: {
+            let tables = u64::from(u32_at(0x28)?) * u64::from(u16_at(0x58)?);
+            let descriptors = 64 * blocks.div_ceil(u64::from(u32_at(0x20)?).max(1)).saturating_add(64);
+            let reserved = u64::from(u16_at(0xCE)?) + 60;
+            tables.saturating_add(descriptors).saturating_add(reserved.saturating_mul(block_bytes))
+        },
     })
 }
 
@@ -57,6 +93,10 @@ fn xfs(block: &[u8]) -> Option<Superblock> {
         label: text(block.get(108..120)?),
         bytes: blocks.saturating_mul(block_bytes.into()),
         errors: false,
+        dirty: Dirty::No,
+        // mkfs.xfs drops a last allocation group of less than 16 MiB (XFS_AG_MIN_BYTES).
+        slack: 16 << 20,
+        tables: 0,
     })
 }
 
@@ -73,10 +113,14 @@ mod tests {
         let mut head = vec![0; LENGTH];
         let mut put =
             |at: usize, bytes: &[u8]| head[1024 + at..1024 + at + bytes.len()].copy_from_slice(bytes);
+        put(0x0, &25_600u32.to_le_bytes());
         put(0x4, &25_600u32.to_le_bytes());
         put(0x18, &2u32.to_le_bytes());
+        put(0x20, &32_768u32.to_le_bytes());
+        put(0x28, &25_600u32.to_le_bytes());
         put(0x38, &[0x53, 0xEF]);
         put(0x3A, &1u16.to_le_bytes());
+        put(0x58, &256u16.to_le_bytes());
         put(0x60, &0x2C2u32.to_le_bytes());
         put(0x78, b"dind-docker");
         head
@@ -84,9 +128,12 @@ mod tests {
 
     #[test]
     fn an_ext4_of_100_mib() {
-        let expected =
-            Superblock { filesystem: "ext4", label: LABEL.into(), bytes: 100 << 20, errors: false };
-        assert_eq!(parse(&ext4_head()), Some(expected));
+        let block = parse(&ext4_head()).unwrap();
+        assert_eq!((block.filesystem, block.label.as_str(), block.bytes), ("ext4", LABEL, 100 << 20));
+        assert_eq!((block.errors, block.dirty), (false, Dirty::No));
+        // A group's 25,600 inodes of 256 bytes, and a little more.
+        assert_eq!(block.tables, 25_600 * 256);
+        assert!((25_600 * 256..8 << 20).contains(&block.slack), "{}", block.slack);
     }
 
     #[test]
@@ -100,14 +147,23 @@ mod tests {
     }
 
     #[test]
+    fn how_it_was_left() {
+        let mut head = ext4_head();
+        head[1024 + 0x3A] = 0;
+        assert_eq!(parse(&head).unwrap().dirty, Dirty::Check);
+        head[1024 + 0x60] |= 4;
+        assert_eq!(parse(&head).unwrap().dirty, Dirty::Journal);
+    }
+
+    #[test]
     fn an_xfs() {
         let mut head = vec![0; LENGTH];
         head[..4].copy_from_slice(b"XFSB");
         head[4..8].copy_from_slice(&4096u32.to_be_bytes());
         head[8..16].copy_from_slice(&131_072u64.to_be_bytes());
         head[108..119].copy_from_slice(LABEL.as_bytes());
-        let expected = Superblock { filesystem: "xfs", label: LABEL.into(), bytes: 512 << 20, errors: false };
-        assert_eq!(parse(&head), Some(expected));
+        let block = parse(&head).unwrap();
+        assert_eq!((block.filesystem, block.label.as_str(), block.bytes), ("xfs", LABEL, 512 << 20));
     }
 
     #[test]

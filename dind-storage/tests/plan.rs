@@ -3,14 +3,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use dind_storage::cli::Wanted;
-use dind_storage::document::{ProbeSource, Space};
-use dind_storage::facts::{Facts, Folder};
+use dind_storage::document::{Health, ProbeSource, Space};
+use dind_storage::facts::{Facts, Folder, Mounted};
 use dind_storage::image::Found;
 use dind_storage::mounts::Mount;
 use dind_storage::options::Options;
 use dind_storage::plan::{LoopWork, decide};
 use dind_storage::probe::Verdict;
-use dind_storage::superblock::{LABEL, Superblock};
+use dind_storage::superblock::{Dirty, LABEL, Superblock};
 use std::path::PathBuf;
 
 const MIB: u64 = 1 << 20;
@@ -22,12 +22,18 @@ fn facts(found: Found) -> Facts {
         mount: Mount {
             device: (8, 1),
             point: PathBuf::from("/"),
+            read_only: false,
             shared: false,
             kind: kind.to_owned(),
             source: kind.to_owned(),
         },
         empty: true,
-        space: Some(Space { total_bytes: 9 << 30, available_bytes: 8 << 30, needed_bytes: 0 }),
+        space: Some(Space {
+            total_bytes: 9 << 30,
+            used_bytes: 1 << 30,
+            available_bytes: 8 << 30,
+            needed_bytes: 0,
+        }),
     };
     Facts {
         kernel: ["ext4", "overlay"].map(str::to_owned).into(),
@@ -35,7 +41,9 @@ fn facts(found: Found) -> Facts {
         overlay: Verdict::Fails("mounting overlay fails".to_owned()),
         probe: ProbeSource::Run,
         fuse: false,
+        health: Health { read_only: false, errors: None },
         mounted: None,
+        grows_mounted_ext4: false,
         image: Some(Ok(found)),
         image_folder: folder("/data", "ext4"),
     }
@@ -50,6 +58,9 @@ fn found(file_mib: u64, filesystem_mib: u64) -> Found {
             label: LABEL.to_owned(),
             bytes: filesystem_mib * MIB,
             errors: false,
+            dirty: Dirty::No,
+            slack: 9 * MIB,
+            tables: 80 * MIB,
         },
     }
 }
@@ -73,6 +84,8 @@ fn an_image_grows_on_request_only() {
         (6144, 5120, None, Some(6 << 30)),
         (6144, 5120, Some("6"), Some(6 << 30)),
         (6144, 5120, Some("7"), Some(7 << 30)),
+        // What is left over behind the last group is no such thing.
+        (5128, 5120, None, None),
     ] {
         assert_eq!(work(found(file, filesystem), size).grow, grow, "{file} {filesystem} {size:?}");
     }
@@ -90,6 +103,11 @@ fn only_an_image_with_errors_is_checked() {
     let mut broken = found(5120, 5120);
     broken.superblock.errors = true;
     assert!(work(broken, None).check);
+    let mut dirty = found(5120, 5120);
+    dirty.superblock.dirty = Dirty::Check;
+    assert!(work(dirty.clone(), None).check);
+    dirty.superblock.dirty = Dirty::Journal;
+    assert!(!work(dirty, None).check, "the kernel replays a journal");
     assert!(!work(found(5120, 5120), None).check);
 }
 
@@ -104,7 +122,8 @@ fn an_image_keeps_its_file_system() {
 #[test]
 fn an_image_that_is_there_needs_no_space() {
     let mut full = facts(found(5120, 5120));
-    full.image_folder.space = Some(Space { total_bytes: 9 << 30, available_bytes: 0, needed_bytes: 0 });
+    full.image_folder.space =
+        Some(Space { total_bytes: 9 << 30, used_bytes: 1 << 30, available_bytes: 0, needed_bytes: 0 });
     assert!(decide(&full, &options(None)).is_ok());
     full.image = None;
     assert_eq!(decide(&full, &options(None)).unwrap_err().code.name, "space-short");
@@ -115,4 +134,37 @@ fn a_data_root_that_leads_to_a_system_folder_is_refused() {
     let mut astray = facts(found(5120, 5120));
     astray.data_root.path = PathBuf::from("/etc/docker");
     assert_eq!(decide(&astray, &options(None)).unwrap_err().code.name, "data-root-unsafe");
+}
+
+#[test]
+fn a_mounted_image_grows_where_the_kernel_lets_us_and_waits_where_not() {
+    let mut machine = facts(found(5120, 5120));
+    machine.data_root.mount.device = (7, 3);
+    machine.mounted = Some(Mounted { number: 3, mount: machine.data_root.mount.clone(), backing: None });
+    for (filesystem, allowed, grow) in
+        [("ext4", false, None), ("ext4", true, Some(6 << 30)), ("xfs", false, Some(6 << 30))]
+    {
+        machine.grows_mounted_ext4 = allowed;
+        machine.image.as_mut().unwrap().as_mut().unwrap().superblock.filesystem = filesystem;
+        let plan = decide(&machine, &options(Some("6"))).unwrap();
+        assert_eq!(plan.work.unwrap().grow, grow, "{filesystem} {allowed}");
+        assert_eq!(plan.warnings.iter().any(|warning| warning.code == "grow-deferred"), grow.is_none());
+    }
+}
+
+#[test]
+fn another_image_on_the_data_root_is_not_covered() {
+    let mut machine = facts(found(5120, 5120));
+    machine.data_root.mount.device = (7, 3);
+    machine.data_root.mount.point = machine.data_root.path.clone();
+    let options = Options::read(&Wanted { backing: Some("loop".to_owned()), ..Wanted::default() }).unwrap();
+    assert_eq!(decide(&machine, &options).unwrap_err().code.name, "data-root-mounted");
+}
+
+#[test]
+fn holes_in_the_inode_tables_do_not_make_an_image_sparse() {
+    for (allocated_mib, sparse) in [(5120, false), (5120 - 80, false), (5120 - 100, true), (20, true)] {
+        let image = Found { allocated: allocated_mib * MIB, ..found(5120, 5120) };
+        assert_eq!(image.is_sparse(), sparse, "{allocated_mib}");
+    }
 }

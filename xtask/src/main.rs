@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod base;
+mod bench;
 mod binaries;
 mod engine;
 mod image;
@@ -66,6 +67,14 @@ enum Command {
         #[arg(last = true)]
         extra: Vec<String>,
     },
+    /// Measure, and print ratios: all subjects, or the named ones
+    Bench {
+        /// What to measure
+        subjects: Vec<bench::Subject>,
+        /// How often
+        #[arg(long, default_value_t = 11)]
+        rounds: usize,
+    },
     /// What continuous integration runs: lint, then test
     Ci(Base),
     /// Check format, lints, documentation, schemas and house rules
@@ -125,6 +134,7 @@ fn run(command: Command) -> Result<()> {
             let (base, image) = (base.base.as_deref(), image.as_deref());
             suite::run(&workspace, &Options { tiers: &[Tier::Image], base, image, extra: &extra })
         }
+        Command::Bench { subjects, rounds } => bench::run(&workspace, &subjects, rounds),
         Command::Ci(base) => {
             lint::run(&workspace, &commands())?;
             suite::run(&workspace, &Options { base: base.base.as_deref(), ..Options::default() })

@@ -30,6 +30,7 @@ pub(crate) const ENGINE: &[Need] = &[
     Need::DockerCli,
     Need::Program("dockerd", "docker.io"),
     Need::Program("iptables", "iptables"),
+    Need::Program("nft", "nftables"),
     Need::Program("slirp4netns", "slirp4netns"),
     Need::StaticBusybox,
 ];
@@ -41,9 +42,12 @@ pub(crate) const BASE: &[Need] = &[Need::Program("mmdebstrap", "mmdebstrap")];
 pub(crate) const TESTS: &[Need] = &[
     Need::Program("ip", "iproute2"),
     Need::Program("iptables", "iptables"),
+    Need::Program("nft", "nftables"),
     Need::Program("mkfs.ext4", "e2fsprogs"),
     Need::Program("mkfs.xfs", "xfsprogs"),
     Need::Program("strace", "strace"),
+    Need::Program("nbdkit", "nbdkit"),
+    Need::Program("nbdfuse", "libnbd-bin"),
     Need::Program("jq", "jq"),
     Need::StaticBusybox,
 ];

@@ -43,6 +43,20 @@ fn a_missing_loop_control_is_named_with_the_flag_that_gives_it() {
     machine.assert_untouched();
 }
 
+#[test]
+fn a_loop_control_that_may_not_be_opened_is_told_apart_from_a_missing_one() {
+    let machine = Machine::new();
+    bare_dev(&machine);
+    // The device cgroup of a container answers EPERM, a mount without devices EACCES.
+    let flags = MsFlags::MS_REMOUNT | MsFlags::MS_BIND | MsFlags::MS_NODEV;
+    let control = Some("/dev/loop-control");
+    mount(control, "/dev/loop-control", None::<&str>, MsFlags::MS_BIND, None::<&str>).unwrap();
+    mount(None::<&str>, "/dev/loop-control", None::<&str>, flags, None::<&str>).unwrap();
+    let refused = fails(&mut machine.storage("apply"), "loop-control-denied", 77);
+    assert!(refused["error"]["hint"].as_str().unwrap().contains("--device-cgroup-rule"), "{refused}");
+    machine.assert_untouched();
+}
+
 /// A /dev as a container has it: a tmpfs with no loop devices but the control.
 fn bare_dev(machine: &Machine) {
     let dev = machine.path("dev");

@@ -1,13 +1,12 @@
-//! The life of an image: made, mounted, reused, grown, released.
+//! The life of an image: made, mounted, reused, released.
 
-use crate::machine::{Machine, document, fails, steps, succeeds};
-use dind_tests::{bin, eventually};
+use crate::machine::{Machine, steps, succeeds};
+use dind_tests::bin;
 use nix::mount::{MsFlags, mount, umount};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::process::Command;
 
 #[test]
 fn the_first_apply_makes_and_mounts_the_second_does_nothing_release_leaves_nothing() {
@@ -104,82 +103,6 @@ fn overlay_as_the_root_of_a_container_has_gets_the_image() {
 }
 
 #[test]
-fn a_larger_size_grows_an_equal_one_does_nothing_a_smaller_one_is_refused() {
-    let machine = Machine::new();
-    machine.apply();
-    fs::write(machine.root().join("kept"), "kept").unwrap();
-    let sized = |verb, size| {
-        let mut command = machine.storage(verb);
-        command.env("VAR_LIB_DOCKER_SIZE", size);
-        command
-    };
-    let deferred = succeeds(&mut sized("apply", "128MiB"));
-    assert_eq!(
-        (&deferred["changed"], &deferred["warnings"][0]["code"]),
-        (&false.into(), &"grow-deferred".into())
-    );
-    machine.release();
-    let grown = succeeds(&mut sized("apply", "128MiB"));
-    assert_eq!(steps(&grown)[1], "grow-image:done");
-    let stat = nix::sys::statvfs::statvfs(&machine.root()).unwrap();
-    assert!(stat.blocks() * stat.fragment_size() > 100 << 20, "{stat:?}");
-    assert_eq!(fs::read(machine.root().join("kept")).unwrap(), b"kept");
-    machine.release();
-    let before = fs::read(machine.image()).unwrap();
-    let refused = fails(&mut sized("apply", "64MiB"), "size-shrinks", 78);
-    assert!(refused["error"]["message"].as_str().unwrap().contains("134217728"), "{refused}");
-    assert!(before == fs::read(machine.image()).unwrap(), "the refused image was changed");
-    let equal = succeeds(&mut sized("apply", "128MiB"));
-    assert_eq!(steps(&equal), ["make-image:skipped", "attach-image:done", "mount-image:done"]);
-    machine.release();
-    machine.assert_clean();
-}
-
-#[test]
-fn an_xfs_image_grows_too() {
-    let machine = Machine::new();
-    let sized = |verb, size| {
-        let mut command = machine.storage(verb);
-        command
-            .env("VAR_LIB_DOCKER_SIZE", size)
-            .env("DIND_STORAGE_FS", "xfs")
-            .env("DIND_STORAGE_SPARSE", "true");
-        command
-    };
-    let made = succeeds(&mut sized("apply", "320MiB"));
-    assert_eq!(made["result"]["filesystem"], "xfs");
-    machine.release();
-    succeeds(&mut sized("apply", "512MiB"));
-    let stat = nix::sys::statvfs::statvfs(&machine.root()).unwrap();
-    assert!(stat.blocks() * stat.fragment_size() > 400 << 20, "{stat:?}");
-    machine.release();
-    machine.assert_clean();
-}
-
-#[test]
-fn sixteen_at_once_get_sixteen_devices() {
-    let machine = Machine::new();
-    let start = |number: usize| {
-        let mut command = machine.storage("apply");
-        command.env("DIND_DATA_ROOT", machine.path(&format!("root{number}")));
-        command.env("DIND_STORAGE_IMAGE", machine.path(&format!("images/{number}")));
-        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
-    };
-    let starts: Vec<_> = (0..16).map(start).collect();
-    for start in starts {
-        let output = start.wait_with_output().unwrap();
-        assert!(output.status.success(), "{output:?}");
-    }
-    assert_eq!((machine.mounts().len(), machine.loops().len()), (16, 16));
-    for number in 0..16 {
-        let mut command = machine.storage("release");
-        command.env("DIND_DATA_ROOT", machine.path(&format!("root{number}")));
-        succeeds(command.env("DIND_STORAGE_IMAGE", machine.path(&format!("images/{number}"))));
-    }
-    machine.assert_clean();
-}
-
-#[test]
 fn a_namespace_that_dies_takes_mount_and_device_with_it() {
     let machine = Machine::new();
     let mut command = Command::new("unshare");
@@ -191,42 +114,6 @@ fn a_namespace_that_dies_takes_mount_and_device_with_it() {
     let again = machine.apply();
     assert_eq!(steps(&again)[0], "make-image:skipped");
     machine.release();
-    machine.assert_clean();
-}
-
-#[test]
-fn who_holds_the_data_root_is_named_and_nothing_is_hidden() {
-    let machine = Machine::new();
-    machine.apply();
-    let mut holder = Command::new("sleep").arg("600").current_dir(machine.root()).spawn().unwrap();
-    let refused = fails(&mut machine.storage("release"), "still-in-use", 74);
-    let causes = refused["error"]["causes"].to_string();
-    assert!(causes.contains(&format!("process {} (sleep)", holder.id())), "{causes}");
-    assert_eq!(machine.mounts().len(), 1);
-    holder.kill().unwrap();
-    holder.wait().unwrap();
-    machine.release();
-    machine.assert_clean();
-}
-
-#[test]
-fn who_holds_it_in_another_namespace_is_named_too() {
-    let machine = Machine::new();
-    machine.apply();
-    let mut holder = Command::new("unshare").args(["--mount", "sleep", "600"]).spawn().unwrap();
-    eventually("the holder has its namespace", Duration::from_secs(5), || {
-        fs::read_to_string(format!("/proc/{}/comm", holder.id()))
-            .is_ok_and(|comm| comm == "sleep\n")
-            .then_some(())
-    });
-    let output = machine.storage("release").output().unwrap();
-    let refused = document(&output);
-    assert_eq!((refused["error"]["code"].as_str(), output.status.code()), (Some("still-in-use"), Some(74)));
-    let causes = refused["error"]["causes"].to_string();
-    assert!(causes.contains(&format!("process {} (sleep)", holder.id())), "{causes}");
-    assert_eq!(steps(&refused), ["unmount-image:done"]);
-    holder.kill().unwrap();
-    holder.wait().unwrap();
     machine.assert_clean();
 }
 

@@ -88,7 +88,14 @@ impl Machine {
 
     /// Checks that nothing is left but, perhaps, the image.
     pub(crate) fn assert_clean(&self) {
-        assert_eq!(self.mounts(), [""; 0]);
+        self.assert_clean_below(&[]);
+    }
+
+    /// The same, but for mounts of the test itself.
+    pub(crate) fn assert_clean_below(&self, own: &[&str]) {
+        let mut mounts = self.mounts();
+        mounts.retain(|point| !own.iter().any(|own| Path::new(point) == self.path(own)));
+        assert_eq!(mounts, [""; 0]);
         eventually("no loop device is left", LIMIT, || self.loops().is_empty().then_some(()));
         assert_eq!(self.temporaries(), [""; 0]);
     }

@@ -1,0 +1,56 @@
+//! How a mounted file system fares: whether it can be written, and the errors that it has met.
+
+use crate::document::Health;
+use crate::facts;
+use crate::fault;
+use crate::mounts::{self, Mount};
+use dind_contract::{Fault, Root, Warning};
+use std::path::Path;
+
+/// What the kernel says of a mount. ext4 counts its errors, until e2fsck has repaired them; others do not tell.
+#[must_use]
+pub fn of(root: &Root, mount: &Mount) -> Health {
+    let device = mount.source.strip_prefix("/dev/").filter(|_| mount.kind == "ext4");
+    let count = device.and_then(|name| root.read(format!("/sys/fs/ext4/{name}/errors_count")).ok());
+    Health { read_only: mount.read_only, errors: count.and_then(|text| text.trim().parse().ok()) }
+}
+
+/// The same for what is mounted at a point by now.
+///
+/// # Errors
+/// The mounts cannot be read.
+pub fn at(root: &Root, point: &Path) -> Result<Option<Health>, Fault> {
+    Ok(mounts::at(&facts::mounts(root)?, point).map(|mount| of(root, mount)))
+}
+
+impl Health {
+    /// Whether nothing is wrong.
+    #[must_use]
+    pub fn is_good(self) -> bool {
+        !self.read_only && self.errors.unwrap_or(0) == 0
+    }
+
+    /// What is wrong, as the end of a sentence.
+    #[must_use]
+    pub fn complaint(self) -> String {
+        let errors = match self.errors.unwrap_or(0) {
+            0 => None,
+            1 => Some("has met an error".to_owned()),
+            count => Some(format!("has met {count} errors")),
+        };
+        let read_only = self.read_only.then(|| "is read-only".to_owned());
+        errors.into_iter().chain(read_only).collect::<Vec<_>>().join(" and ")
+    }
+
+    /// For the reader, where something is wrong.
+    #[must_use]
+    pub fn warning(self, data_root: &Path) -> Option<Warning> {
+        (!self.is_good()).then(|| {
+            Warning::new(
+                fault::FILESYSTEM_UNWELL,
+                format!("the file system of {} {}", data_root.display(), self.complaint()),
+                "make room below it and look at the kernel's log; an image is checked when it is applied again",
+            )
+        })
+    }
+}
