@@ -1,22 +1,18 @@
 //! Act: the only place that changes the machine.
 
-use crate::arp::{self, Mac};
-use crate::bridged::Bridged;
-use crate::change::Change;
 use crate::facts::Facts;
 use crate::fault;
-use crate::journal::{self, Folder, Journal};
+use crate::journal::{self, Folder};
 use crate::links;
-use crate::net::Net;
+use crate::modules;
 use crate::options::{Backend, Options};
 use crate::plan::{Plan, links_name};
 use crate::report::{Mode, Network};
 use crate::rights;
 use crate::rtnl::Netlink;
-use crate::wire::mac_bytes;
-use dind_contract::{Draft, Failed, Fault, Outcome, Root, State, Steps, Warning};
-use ipnet::IpNet;
-use std::net::Ipv4Addr;
+use crate::rules::{self, Record, Refused};
+use crate::uplink;
+use dind_contract::{Draft, Failed, Fault, Outcome, Root, State, Steps};
 use std::path::Path;
 
 /// Refuses to change a captured machine.
@@ -47,150 +43,87 @@ pub fn apply(options: &Options) -> Outcome<Network> {
         folder.clear()?;
     }
     let mut steps = Steps::default();
-    if let Some(links) = &plan.links {
-        links::make(links, &mut steps)?;
-    }
-    if let Some(bridged) = &plan.bridged
-        && let Err(fault) = bridge(bridged, &facts, options, &folder, &mut steps, &mut plan.warnings)
-    {
-        if let Some(links) = &plan.links
-            && steps.0.iter().any(|step| step.op == links::OP && step.state == State::Done)
-            && links::remove(&links.folder).is_ok()
-        {
-            steps.undone();
-        }
+    if let Err(fault) = act(&mut plan, &facts, options, &folder, &mut steps) {
+        take_back(&plan, &facts, &folder, &mut steps);
         return Err(Failed { fault: Box::new(fault), steps });
     }
     Ok(Draft { result: plan.network, engine: plan.engine, steps, warnings: plan.warnings })
 }
 
-fn bridge(
-    bridged: &Bridged,
+fn act(
+    plan: &mut Plan,
     facts: &Facts,
     options: &Options,
     folder: &Folder,
     steps: &mut Steps,
-    warnings: &mut Vec<Warning>,
 ) -> Result<(), Fault> {
-    let bridging = &bridged.bridging;
-    let changes = bridging.forth(&facts.net, &bridged.before);
-    if changes.is_empty() {
-        steps.push("bridge-uplink", &bridging.uplink, State::Skipped);
-        return Ok(());
+    let modules = modules::missing(&Root::default(), plan.network.iptables.as_ref());
+    if !modules.is_empty() && modules::load(modules) {
+        steps.push(modules::OP, modules.join(" "), State::Done);
     }
-    let first = facts.journal.is_none();
-    let uplink_index = facts.net.link(&bridging.uplink).map_or(0, |link| link.index);
-    let mac = mac_of(&bridging.mac);
-    let netlink = Netlink::open().map_err(fault::unlistable)?;
-    if first && options.probe {
-        probe(bridged, uplink_index, mac, warnings)?;
+    if let Some(links) = &plan.links {
+        links::make(links, steps)?;
     }
-    if first {
-        folder.write(&Journal {
-            bridging: bridging.clone(),
-            uplink_index,
-            before: bridged.before.clone(),
-        })?;
-    }
-    let done = make(&netlink, &changes, steps).and_then(|()| {
-        let net = netlink.read().map_err(fault::unlistable)?;
-        match bridging.forth(&net, &bridged.before).first() {
-            None => Ok(net),
-            Some(change) => Err(fault::NETLINK_FAILED
-                .cannot(change.op(), change, "the kernel took it, and it is not there")
-                .hint("stop what else changes the container's network, and run it again")),
-        }
-    });
-    match done {
-        Ok(net) => {
-            announce(bridged, &net, mac, steps);
-            Ok(())
-        }
-        // A run before this one did the first part, and what it found is not what was there when we came.
-        Err(fault) if !first => Err(fault.hint("run `dind-net apply` again, or `dind-net release`")),
-        Err(fault) => match restore(bridged) {
-            Ok(()) => {
-                while steps.changed() {
-                    steps.undone();
-                }
-                folder.clear()?;
-                Err(fault)
-            }
-            Err(second) => Err(fault::UNDO_FAILED
-                .cannot("give back", &bridging.uplink, &second)
-                .cause(&fault)
-                .hint("run `dind-net release`")),
-        },
-    }
-}
-
-/// On a socket of its own: the failure may have been the other one's.
-fn restore(bridged: &Bridged) -> Result<(), Fault> {
-    let netlink = Netlink::open().map_err(fault::unlistable)?;
-    let net = netlink.read().map_err(fault::unlistable)?;
-    make(&netlink, &bridged.bridging.back(&net, &bridged.before), &mut Steps::default())
-}
-
-fn make(netlink: &Netlink, changes: &[Change], steps: &mut Steps) -> Result<(), Fault> {
-    for change in changes {
-        netlink.make(change).map_err(|error| {
-            let hint = match change {
-                Change::CreateBridge { .. } => {
-                    "load the kernel's bridge module on the machine: modprobe bridge"
-                }
-                _ => "run it again; compare `ip -d link`, `ip addr` and `ip route` with the step's target",
-            };
-            fault::NETLINK_FAILED.cannot(change.op(), change, error).hint(hint)
-        })?;
-        steps.push(change.op(), change, State::Done);
+    make_rules(plan, facts, options, folder, steps)?;
+    if let Some(bridged) = &plan.bridged {
+        uplink::bridge(bridged, facts, options, folder, steps, &mut plan.warnings)?;
     }
     Ok(())
 }
 
-fn probe(bridged: &Bridged, link: u32, mac: Mac, warnings: &mut Vec<Warning>) -> Result<(), Fault> {
-    let range = bridged.range.net;
-    // All of them: dockerd hands out the range's first and last address too.
-    let all = u32::from(range.network())..=u32::from(range.broadcast());
-    let addresses: Vec<Ipv4Addr> = all.clone().take(arp::PROBED_AT_MOST).map(Ipv4Addr::from).collect();
-    if all.count() > arp::PROBED_AT_MOST {
-        warnings.push(Warning::new(
-            fault::PROBE_PARTIAL,
-            format!("of {range} only the first {} addresses are probed", arp::PROBED_AT_MOST),
-            "choose a longer DOCKER_NETWORK_SIZE",
-        ));
+fn make_rules(
+    plan: &mut Plan,
+    facts: &Facts,
+    options: &Options,
+    folder: &Folder,
+    steps: &mut Steps,
+) -> Result<(), Fault> {
+    let found = facts.rules.as_ref();
+    if !plan.rules.is_empty() {
+        match rules::make(folder, found, &plan.rules, steps) {
+            Ok(()) => return Ok(()),
+            Err(Refused::Failed(fault)) => return Err(*fault),
+            Err(Refused::Unsupported(error)) => plan.give_up_rules(facts, options, &error.to_string()),
+        }
     }
-    let found = arp::probe(link, mac, &addresses).map_err(|error| {
-        fault::ARP_FAILED
-            .cannot("probe", range, error)
-            .hint("set DIND_NET_PROBE=false to leave the range unprobed")
-    })?;
-    let Some((address, other)) = found else { return Ok(()) };
-    let other = other.map(|byte| format!("{byte:02x}")).join(":");
-    Err(fault::RANGE_IN_USE
-        .cannot("use", range, format!("{address} is in use by {other}"))
-        .cause(fault::RANGE_IN_USE.name)
-        .hint("choose another DOCKER_NETWORK_OFFSET; keep the outer network out of the range with docker network create --ip-range"))
+    if let Some(record) = found {
+        remove_rules(folder, record, steps)?;
+    }
+    Ok(())
 }
 
-/// The hardware address is the old one, so neighbours find us anyway: that it cannot be told is no failure.
-fn announce(bridged: &Bridged, net: &Net, mac: Mac, steps: &mut Steps) {
-    let Some(link) = net.link(&bridged.bridging.bridge) else { return };
-    let addresses: Vec<Ipv4Addr> = net
-        .addresses_of(&link.name)
-        .filter_map(|address| match address.address {
-            IpNet::V4(own) => Some(own.addr()),
-            IpNet::V6(_) => None,
-        })
-        .collect();
-    let state = if arp::announce(link.index, mac, &addresses).is_ok() { State::Done } else { State::Skipped };
-    let list: Vec<_> = addresses.iter().map(ToString::to_string).collect();
-    steps.push("announce-address", list.join(" "), state);
+fn remove_rules(folder: &Folder, record: &Record, steps: &mut Steps) -> Result<(), Fault> {
+    rules::remove(folder, record).map_err(|error| {
+        fault::RULES_FAILED
+            .cannot("remove", rules::target(&record.rules), error)
+            .hint("run `dind-net release`")
+    })?;
+    steps.push(rules::UNDO, rules::target(&record.rules), State::Done);
+    Ok(())
+}
+
+/// What came before the step that failed. What cannot be taken back stays `done` in the list.
+fn take_back(plan: &Plan, facts: &Facts, folder: &Folder, steps: &mut Steps) {
+    for step in steps.0.iter_mut().filter(|step| step.state == State::Done) {
+        let undone = match step.op.as_str() {
+            links::OP => plan.links.as_ref().is_some_and(|links| links::remove(&links.folder).is_ok()),
+            rules::OP | rules::UNDO => match (rules::read(&Root::default(), folder.path()), &facts.rules) {
+                (Ok(Some(made)), found) => rules::restore(folder, found.as_ref(), &made).is_ok(),
+                (_, Some(found)) => rules::restore(folder, Some(found), found).is_ok(),
+                _ => false,
+            },
+            _ => false,
+        };
+        if undone {
+            step.state = State::Undone;
+        }
+    }
 }
 
 /// Gives back what an apply took, and succeeds when there is nothing left.
 ///
 /// # Errors
-/// [`fault::NETLINK_FAILED`], [`fault::LINKS_FAILED`], those of [`rights::check`] and of the journal.
+/// [`fault::NETLINK_FAILED`], [`fault::RULES_FAILED`], [`fault::LINKS_FAILED`], those of [`rights::check`] and of the journal.
 pub fn release(state: &Path) -> Outcome<Network> {
     let folder = Folder::at(state);
     let mut steps = Steps::default();
@@ -209,9 +142,21 @@ fn give_back(folder: &Folder, state: &Path, steps: &mut Steps) -> Result<(), Fau
         let net = netlink.read().map_err(fault::unlistable)?;
         if journal.is_live(&net) {
             rights::check(false)?;
-            make(&netlink, &journal.bridging.back(&net, &journal.before), steps)?;
+            uplink::make(&netlink, &journal.bridging.back(&net, &journal.before), steps)?;
         }
         folder.clear()?;
+    }
+    if let Some(record) = rules::read(&Root::default(), state)? {
+        if crate::nft::list().own {
+            rights::check(false)?;
+            remove_rules(folder, &record, steps)?;
+        }
+        // Of a former life: the rules went with their namespace.
+        folder.remove(rules::RECORD).map_err(|error| {
+            fault::RULES_FAILED
+                .cannot("remove", folder.join(rules::RECORD).display(), error)
+                .hint("remove it by hand")
+        })?;
     }
     for backend in [Backend::Nft, Backend::Legacy] {
         let links = folder.join(links_name(backend));
@@ -221,8 +166,4 @@ fn give_back(folder: &Folder, state: &Path, steps: &mut Steps) -> Result<(), Fau
         }
     }
     Ok(())
-}
-
-fn mac_of(text: &str) -> Mac {
-    Mac::try_from(mac_bytes(text).as_slice()).unwrap_or_default()
 }

@@ -1,8 +1,11 @@
-//! ARP on a packet socket: is an address of the range in use, and where are ours now.
+//! ARP on a packet socket: is an address of the range in use?
 //!
 //! RFC 5227 probes one address three times, 1 to 2 seconds apart, on media of unknown delay. The outer network of a
 //! container is a bridge on the same machine, where an answer takes microseconds: all addresses are probed at once,
 //! in three rounds of 100 ms (section 2.2.1 allows shorter times where the medium is known).
+//!
+//! Closing such a socket waits until no processor looks at it any more, 10 ms and more. So nothing else is done with one:
+//! the kernel itself asks for the gateway and announces addresses, see [`crate::rtnl`].
 
 use nix::libc;
 use nix::sys::socket::sockopt::{RcvBufForce, ReceiveTimeout};
@@ -32,21 +35,32 @@ pub type Mac = [u8; 6];
 /// Those of the packet socket.
 pub fn probe(link: u32, mac: Mac, addresses: &[Ipv4Addr]) -> io::Result<Option<(Ipv4Addr, Mac)>> {
     let socket = open(link)?;
+    // Without a sender's address, so that nobody learns a thing from it.
+    let requests: Vec<_> =
+        addresses.iter().map(|address| frame(mac, Ipv4Addr::UNSPECIFIED, *address)).collect();
+    listen(&socket, &requests, |address, other| other != mac && addresses.contains(&address))
+}
+
+/// Sends all requests in each of the rounds, and gives the first claim that is looked for.
+fn listen(
+    socket: &OwnedFd,
+    requests: &[[u8; FRAME]],
+    wanted: impl Fn(Ipv4Addr, Mac) -> bool,
+) -> io::Result<Option<(Ipv4Addr, Mac)>> {
     for _ in 0..ROUNDS {
         let end = Instant::now() + ROUND;
-        for address in addresses {
-            transmit(&socket, &frame(mac, Ipv4Addr::UNSPECIFIED, *address))?;
+        for request in requests {
+            transmit(socket, request)?;
         }
         while let Some(left) = end.checked_duration_since(Instant::now()) {
             let mut bytes = [0; 128];
             // A timeout of 0 would mean none.
             let limit = left.max(Duration::from_millis(1));
-            setsockopt(&socket, ReceiveTimeout, &TimeVal::new(0, i64::from(limit.subsec_micros())))?;
+            setsockopt(socket, ReceiveTimeout, &TimeVal::new(0, i64::from(limit.subsec_micros())))?;
             match recv(socket.as_raw_fd(), &mut bytes, MsgFlags::empty()) {
                 Ok(length) => {
                     if let Some((address, other)) = claim(&bytes[..length])
-                        && other != mac
-                        && addresses.contains(&address)
+                        && wanted(address, other)
                     {
                         return Ok(Some((address, other)));
                     }
@@ -57,18 +71,6 @@ pub fn probe(link: u32, mac: Mac, addresses: &[Ipv4Addr]) -> io::Result<Option<(
         }
     }
     Ok(None)
-}
-
-/// Tells all neighbours where the addresses are (RFC 5227, section 2.3), twice.
-///
-/// # Errors
-/// Those of the packet socket.
-pub fn announce(link: u32, mac: Mac, addresses: &[Ipv4Addr]) -> io::Result<()> {
-    let socket = open(link)?;
-    for address in addresses.iter().chain(addresses) {
-        transmit(&socket, &frame(mac, *address, *address))?;
-    }
-    Ok(())
 }
 
 fn open(link: u32) -> io::Result<OwnedFd> {

@@ -53,6 +53,14 @@ pub fn decide(
             .cannot("move", route.to, format!("the route has {why}"))
             .hint("remove the route, or use default mode by leaving DOCKER_NETWORK_OFFSET unset"));
     }
+    if let Some(rule) = net.rules.iter().find(|rule| rule.link == uplink.name) {
+        return Err(fault::RULE_UNSUPPORTED
+            .cannot("bridge", &uplink.name, format!("policy rule {} names it", rule.priority))
+            .hint(format!(
+                "remove it with `ip rule delete priority {}`, or leave DOCKER_NETWORK_OFFSET unset",
+                rule.priority
+            )));
+    }
     if net.addresses_of(&uplink.name).any(|address| address.address.addr().is_ipv6()) {
         warnings.push(Warning::new(
             fault::IPV6_MOVED,
@@ -225,5 +233,7 @@ fn only(net: &Net, uplink: &Link) -> Net {
         links: vec![uplink.clone()],
         addresses: net.addresses_of(&uplink.name).cloned().collect(),
         routes: net.routes_of(&uplink.name).cloned().collect(),
+        neighbours: net.neighbours.iter().filter(|entry| entry.link == uplink.name).cloned().collect(),
+        rules: Vec::new(),
     }
 }

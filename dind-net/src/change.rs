@@ -3,7 +3,7 @@
 //! There is no list of inverses. Apply goes from what is to the bridged state, release and a failed apply go from what
 //! is to the state that the journal holds, all by the same function. So it does not matter where a run was cut off.
 
-use crate::net::{Address, Net, PROTOCOL_KERNEL, Route, SCOPE_LINK};
+use crate::net::{Address, Neighbour, Net, PROTOCOL_KERNEL, Route, SCOPE_LINK};
 use dind_contract::{State, Steps};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -55,6 +55,18 @@ pub enum Change {
     RemoveRoute(Route),
     /// A route comes.
     AddRoute(Route),
+    /// A route takes the place of the one with the same destination and metric, with no moment between.
+    ReplaceRoute(Route),
+    /// All addresses of the link are announced, IPv4 by ARP, IPv6 by unsolicited neighbour advertisements; its neighbour
+    /// table is emptied.
+    Announce {
+        /// The link.
+        link: String,
+        /// Its hardware address.
+        mac: String,
+    },
+    /// A permanent neighbour comes.
+    AddNeighbour(Neighbour),
     /// The bridge goes, with all that is on it.
     RemoveBridge {
         /// Its name.
@@ -76,6 +88,9 @@ impl Change {
             Self::Up { .. } => "link-up",
             Self::RemoveRoute(_) => "remove-route",
             Self::AddRoute(_) => "add-route",
+            Self::ReplaceRoute(_) => "replace-route",
+            Self::Announce { .. } => "announce-addresses",
+            Self::AddNeighbour(_) => "add-neighbour",
             Self::RemoveBridge { .. } => "remove-bridge",
         }
     }
@@ -90,13 +105,16 @@ impl fmt::Display for Change {
             Self::RemoveAddress(address) | Self::AddAddress(address) => {
                 write!(f, "{} dev {}", address.address, address.link)
             }
-            Self::Up { link } => f.write_str(link),
-            Self::RemoveRoute(route) | Self::AddRoute(route) => {
+            Self::Up { link } | Self::Announce { link, .. } => f.write_str(link),
+            Self::RemoveRoute(route) | Self::AddRoute(route) | Self::ReplaceRoute(route) => {
                 write!(f, "{}", route.to)?;
                 if let Some(gateway) = route.gateway {
                     write!(f, " via {gateway}")?;
                 }
                 write!(f, " dev {}", route.link)
+            }
+            Self::AddNeighbour(neighbour) => {
+                write!(f, "{} lladdr {} dev {}", neighbour.address, neighbour.mac, neighbour.link)
             }
             Self::RemoveBridge { name } => f.write_str(name),
         }
@@ -118,6 +136,10 @@ pub struct Bridging {
 
 impl Bridging {
     /// What is left to do until the bridge has all that the uplink had in `before`.
+    ///
+    /// At no moment is the node without its address: the bridge is up before the uplink joins, and as long as the
+    /// uplink still has addresses and routes, packets that come over the bridge are taken, and answers leave over the
+    /// uplink itself. (With `rp_filter` 1 they are not taken for those moments; 0 and 2 do.)
     #[must_use]
     pub fn forth(&self, now: &Net, before: &Net) -> Vec<Change> {
         let mut changes = Vec::new();
@@ -133,22 +155,49 @@ impl Bridging {
             }
             Some(_) => {}
         }
+        if !now.link(&self.bridge).is_some_and(|bridge| bridge.up) {
+            changes.push(Change::Up { link: self.bridge.clone() });
+        }
         if uplink.is_some_and(|uplink| uplink.master.as_deref() != Some(&self.bridge)) {
             changes.push(Change::Join { port: self.uplink.clone(), bridge: self.bridge.clone() });
         }
         let addresses: Vec<_> = before.addresses_of(&self.uplink).cloned().collect();
-        let routes: Vec<_> = before.routes_of(&self.uplink).cloned().collect();
-        // What came onto the uplink after the journal was written is somebody else's, and stays.
-        changes.extend(gone(now, |route| routes.contains(route), |address| addresses.contains(address)));
         let moved: Vec<_> = addresses.iter().map(|address| self.moved(address)).collect();
-        changes.extend(missing_addresses(now, &moved));
-        if !now.link(&self.bridge).is_some_and(|bridge| bridge.up) {
-            changes.push(Change::Up { link: self.bridge.clone() });
+        let missing = missing_addresses(now, &moved);
+        let mut neighbours = self.missing_neighbours(now, before, &self.bridge);
+        if !missing.is_empty() {
+            changes.extend(missing);
+            changes.push(Change::Announce { link: self.bridge.clone(), mac: self.mac.clone() });
+            // What the announcement empties is filled again.
+            neighbours = self.missing_neighbours(&Net::default(), before, &self.bridge);
         }
-        let moved: Vec<_> =
-            routes.iter().map(|route| Route { link: self.bridge.clone(), ..route.clone() }).collect();
-        changes.extend(missing_routes(now, &moved));
+        changes.extend(neighbours);
+        let mut routes: Vec<_> = before.routes_of(&self.uplink).collect();
+        routes.sort_by_key(|route| dependency(route));
+        for route in routes {
+            changes.extend(self.carry_over(now, route));
+        }
+        // What came onto the uplink after the journal was written is somebody else's, and stays.
+        changes.extend(gone(now, |_| false, |address| addresses.contains(address)));
         changes
+    }
+
+    /// A route of the uplink becomes the bridge's.
+    fn carry_over(&self, now: &Net, route: &Route) -> Vec<Change> {
+        let moved = Route { link: self.bridge.clone(), ..route.clone() };
+        match (now.routes.contains(route), now.routes.contains(&moved)) {
+            (false, true) => Vec::new(),
+            (true, true) => vec![Change::RemoveRoute(route.clone())],
+            (false, false) => vec![Change::AddRoute(moved)],
+            // The kernel replaces the first that fits. IPv6 may have one of another link that fits too.
+            (true, false)
+                if route.to.addr().is_ipv4()
+                    && now.routes.iter().filter(|other| other.rivals(route)).count() == 1 =>
+            {
+                vec![Change::ReplaceRoute(moved)]
+            }
+            (true, false) => vec![Change::RemoveRoute(route.clone()), Change::AddRoute(moved)],
+        }
     }
 
     /// What is left to do until the uplink has all back and the bridge is gone.
@@ -175,6 +224,8 @@ impl Bridging {
             {
                 changes.push(Change::Up { link: self.uplink.clone() });
             }
+            // With a link's last IPv4 address its whole neighbour table goes (fib_disable_ip of fib_frontend.c).
+            changes.extend(self.missing_neighbours(now, before, &self.uplink));
             let routes: Vec<_> = before.routes_of(&self.uplink).cloned().collect();
             changes.extend(missing_routes(now, &routes));
         }
@@ -182,6 +233,13 @@ impl Bridging {
             changes.push(Change::RemoveBridge { name: self.bridge.clone() });
         }
         changes
+    }
+
+    /// The uplink's neighbours of before that `link` lacks.
+    fn missing_neighbours(&self, now: &Net, before: &Net, link: &str) -> Vec<Change> {
+        let before = before.neighbours.iter().filter(|neighbour| neighbour.link == self.uplink);
+        let wanted = before.map(|neighbour| Neighbour { link: link.to_owned(), ..neighbour.clone() });
+        wanted.filter(|neighbour| !now.neighbours.contains(neighbour)).map(Change::AddNeighbour).collect()
     }
 
     fn moved(&self, address: &Address) -> Address {

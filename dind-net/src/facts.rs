@@ -3,9 +3,12 @@
 use crate::fault;
 use crate::iptables::Installed;
 use crate::journal::{self, Journal};
+use crate::lane;
+use crate::names::{EMBEDDED, Embedded};
 use crate::net::Net;
-use crate::nft::{self, Tables};
+use crate::nft::{self, Listing, Tables};
 use crate::rtnl::Netlink;
+use crate::rules::{self, Record};
 use dind_contract::{Fault, Root};
 use std::net::IpAddr;
 use std::path::Path;
@@ -22,7 +25,7 @@ const INIT_NET_ONLY: &str = "/proc/sys/net/core/netdev_budget";
 /// What decisions are made of.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
-    /// Links, addresses and routes as they are now.
+    /// Links, addresses, routes and what belongs to them, as they are now.
     pub net: Net,
     /// The journal, if it speaks of this network namespace.
     pub journal: Option<Journal>,
@@ -30,6 +33,12 @@ pub struct Facts {
     pub host_network: bool,
     /// The name servers that dockerd would look at.
     pub resolvers: Vec<IpAddr>,
+    /// The resolver's options, such as `ndots:0`.
+    pub resolver_options: Vec<String>,
+    /// Docker's embedded name server, where it is one of them.
+    pub embedded: Option<Embedded>,
+    /// What our own table of firewall rules holds, where there is one.
+    pub rules: Option<Record>,
     /// iptables programs and tables.
     pub iptables: Installed,
 }
@@ -40,21 +49,35 @@ impl Facts {
     /// # Errors
     /// [`fault::NETLINK_FAILED`], [`fault::READ_FAILED`], [`fault::FACTS_INVALID`].
     pub fn observe(root: &Root, state: &Path) -> Result<Self, Fault> {
-        let (net, tables) = if root.is_host() {
+        let record = rules::read(root, state)?;
+        let (net, listing) = if root.is_host() {
             let read = Netlink::open().and_then(|netlink| netlink.read());
-            (read.map_err(fault::unlistable)?, nft::tables())
+            (read.map_err(fault::unlistable)?, nft::list())
         } else {
             (
                 captured(root, CAPTURED_NET)?.unwrap_or_default(),
-                captured::<Tables>(root, CAPTURED_NFT)?.unwrap_or_default(),
+                Listing {
+                    tables: captured::<Tables>(root, CAPTURED_NFT)?.unwrap_or_default(),
+                    own: record.is_some(),
+                    only_filter: false,
+                },
             )
         };
         let unread = |path: &'static str| move |error| fault::unreadable(path, error);
+        let (resolvers, resolver_options) = resolvers(root)?;
+        let embedded = match resolvers.contains(&IpAddr::V4(EMBEDDED)) {
+            true => Embedded::observe(root).map_err(unread("/proc/net/udp"))?,
+            false => None,
+        };
         Ok(Self {
             journal: journal::read(root, state)?.filter(|journal| journal.is_live(&net)),
             host_network: root.exists(INIT_NET_ONLY),
-            resolvers: resolvers(root)?,
-            iptables: Installed::observe(root, tables).map_err(unread("/proc/net/ip_tables_names"))?,
+            resolvers,
+            resolver_options,
+            embedded,
+            rules: record.filter(|_| listing.own),
+            iptables: Installed::observe(root, lane::without_ours(listing))
+                .map_err(unread("/proc/net/ip_tables_names"))?,
             net,
         })
     }
@@ -73,22 +96,30 @@ fn captured<T: serde::de::DeserializeOwned>(root: &Root, path: &'static str) -> 
     })
 }
 
-/// The addresses that dockerd would take: systemd-resolved's upstreams where its stub is all there is
+/// The addresses and options that dockerd would take: systemd-resolved's upstreams where its stub is all there is
 /// (moby, `resolvconf.Path`).
-fn resolvers(root: &Root) -> Result<Vec<IpAddr>, Fault> {
+fn resolvers(root: &Root) -> Result<(Vec<IpAddr>, Vec<String>), Fault> {
     let read = |path: &str| {
-        let text = root.read_opt(path).map_err(|error| fault::unreadable(path, error))?;
-        Ok(parse_resolvers(&text.unwrap_or_default()))
+        let text = root.read_opt(path).map_err(|error| fault::unreadable(path, error))?.unwrap_or_default();
+        Ok((parse_resolvers(&text), parse_options(&text)))
     };
-    let servers = read("/etc/resolv.conf")?;
+    let found = read("/etc/resolv.conf")?;
     let stub = IpAddr::from([127, 0, 0, 53]);
-    if servers == [stub] {
+    if found.0 == [stub] {
         let upstream = read("/run/systemd/resolve/resolv.conf")?;
-        if !upstream.is_empty() {
+        if !upstream.0.is_empty() {
             return Ok(upstream);
         }
     }
-    Ok(servers)
+    Ok(found)
+}
+
+/// The words of the last `options` line of a resolv.conf(5).
+#[must_use]
+pub fn parse_options(text: &str) -> Vec<String> {
+    let mut lines = text.lines().filter_map(|line| line.trim_start().strip_prefix("options"));
+    let last = lines.rfind(|rest| rest.starts_with(char::is_whitespace));
+    last.map(|rest| rest.split_whitespace().map(str::to_owned).collect()).unwrap_or_default()
 }
 
 /// The `nameserver` lines of a resolv.conf(5); a zone such as `%eth0` is cut off.
@@ -116,5 +147,7 @@ mod tests {
         let text = "# nameserver 1.1.1.1\nsearch example\nnameserver 10.0.0.2\n\tnameserver\tfe80::1%eth0\nnameserver x\nnameserver";
         let want: Vec<IpAddr> = vec!["10.0.0.2".parse().unwrap(), "fe80::1".parse().unwrap()];
         assert_eq!(parse_resolvers(text), want);
+        assert_eq!(parse_options(text), Vec::<String>::new());
+        assert_eq!(parse_options("options a\noptionsx b\n options ndots:0  edns0\n"), ["ndots:0", "edns0"]);
     }
 }

@@ -69,6 +69,8 @@ pub const BRIDGE_EXISTS: Code = Code::new("bridge-exists", Exit::Config);
 pub const ALREADY_BRIDGED: Code = Code::new("already-bridged", Exit::Config);
 /// A route that could not be made again.
 pub const ROUTE_UNSUPPORTED: Code = Code::new("route-unsupported", Exit::Config);
+/// A policy rule that names the uplink.
+pub const RULE_UNSUPPORTED: Code = Code::new("rule-unsupported", Exit::Config);
 
 /// `apply` with a root other than `/`.
 pub const ROOT_NOT_HOST: Code = Code::new("root-not-host", Exit::Config);
@@ -88,6 +90,10 @@ pub const READ_FAILED: Code = Code::new("read-failed", Exit::Io);
 pub const NETLINK_FAILED: Code = Code::new("netlink-failed", Exit::Io);
 /// ARP packets cannot be sent or received.
 pub const ARP_FAILED: Code = Code::new("arp-failed", Exit::Io);
+/// The gateway answered before the uplink joined the bridge, and not after.
+pub const GATEWAY_LOST: Code = Code::new("gateway-lost", Exit::Io);
+/// The kernel refused the firewall rules, or they cannot be written down.
+pub const RULES_FAILED: Code = Code::new("rules-failed", Exit::Io);
 /// The state before the first change cannot be written down.
 pub const JOURNAL_FAILED: Code = Code::new("journal-failed", Exit::CannotCreate);
 /// The folder of iptables links cannot be made or removed.
@@ -129,6 +135,7 @@ pub const CODES: &[Code] = &[
     BRIDGE_EXISTS,
     ALREADY_BRIDGED,
     ROUTE_UNSUPPORTED,
+    RULE_UNSUPPORTED,
     ROOT_NOT_HOST,
     FACTS_INVALID,
     NOT_ROOT,
@@ -138,6 +145,8 @@ pub const CODES: &[Code] = &[
     READ_FAILED,
     NETLINK_FAILED,
     ARP_FAILED,
+    GATEWAY_LOST,
+    RULES_FAILED,
     JOURNAL_FAILED,
     LINKS_FAILED,
     UNDO_FAILED,
@@ -155,10 +164,25 @@ pub const IPV6_MOVED: &str = "ipv6-moved";
 pub const PROBE_PARTIAL: &str = "probe-partial";
 /// No iptables is installed.
 pub const IPTABLES_NOT_FOUND: &str = "iptables-not-found";
+/// The gateway did not answer ARP before anything changed, so it is not asked afterwards.
+pub const GATEWAY_SILENT: &str = "gateway-silent";
+/// User-defined networks will have an MTU that the uplink does not carry.
+pub const MTU_USER_NETWORKS: &str = "mtu-user-networks";
+/// Bridged mode: containers on user-defined networks reach the node, and nothing beyond it.
+pub const USER_NETWORKS_CUT_OFF: &str = "user-networks-cut-off";
 
 /// All warning codes.
-pub const WARNINGS: &[&str] =
-    &[DNS_LOOPBACK, SHARED_HOST_NETWORK, UPLINK_FORCED, IPV6_MOVED, PROBE_PARTIAL, IPTABLES_NOT_FOUND];
+pub const WARNINGS: &[&str] = &[
+    DNS_LOOPBACK,
+    SHARED_HOST_NETWORK,
+    UPLINK_FORCED,
+    IPV6_MOVED,
+    PROBE_PARTIAL,
+    IPTABLES_NOT_FOUND,
+    GATEWAY_SILENT,
+    MTU_USER_NETWORKS,
+    USER_NETWORKS_CUT_OFF,
+];
 
 /// A file of facts that cannot be read.
 pub fn unreadable(path: impl Display, cause: impl Display) -> Fault {

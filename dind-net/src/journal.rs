@@ -14,6 +14,9 @@ use std::path::{Path, PathBuf};
 /// Where the journal and the iptables links lie by default.
 pub const DEFAULT_FOLDER: &str = "/run/dind";
 
+/// The journal's name in it.
+const NAME: &str = "net.json";
+
 /// The journal's content.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Journal {
@@ -50,6 +53,12 @@ impl Folder {
         Self(path.to_owned())
     }
 
+    /// Its path.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
     /// A path in it.
     #[must_use]
     pub fn join(&self, name: &str) -> PathBuf {
@@ -84,21 +93,16 @@ impl Folder {
         })
     }
 
-    /// Writes the journal, whole or not at all.
+    /// Writes the journal.
     ///
     /// # Errors
     /// [`fault::JOURNAL_FAILED`].
     pub fn write(&self, journal: &Journal) -> Result<(), Fault> {
-        let (path, temporary) = (self.join("net.json"), self.join("net.json.tmp"));
-        serde_json::to_vec(journal)
-            .map_err(io::Error::other)
-            .and_then(|bytes| fs::write(&temporary, bytes))
-            .and_then(|()| fs::rename(&temporary, &path))
-            .map_err(|error| {
-                fault::JOURNAL_FAILED
-                    .cannot("write", path.display(), error)
-                    .hint("make the folder writable, or choose another one with DIND_NET_STATE")
-            })
+        self.write_json(NAME, journal).map_err(|error| {
+            fault::JOURNAL_FAILED
+                .cannot("write", self.join(NAME).display(), error)
+                .hint("make the folder writable, or choose another one with DIND_NET_STATE")
+        })
     }
 
     /// Removes the journal, if there is one.
@@ -106,11 +110,28 @@ impl Folder {
     /// # Errors
     /// [`fault::JOURNAL_FAILED`].
     pub fn clear(&self) -> Result<(), Fault> {
-        let path = self.join("net.json");
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(fault::JOURNAL_FAILED.cannot("remove", path.display(), error).hint("remove it by hand"))
-            }
+        self.remove(NAME).map_err(|error| {
+            fault::JOURNAL_FAILED.cannot("remove", self.join(NAME).display(), error).hint("remove it by hand")
+        })
+    }
+
+    /// Writes a file, whole or not at all.
+    ///
+    /// # Errors
+    /// Those of writing.
+    pub fn write_json(&self, name: &str, content: &impl Serialize) -> io::Result<()> {
+        let temporary = self.join(&format!("{name}.tmp"));
+        fs::write(&temporary, serde_json::to_vec(content).map_err(io::Error::other)?)?;
+        fs::rename(&temporary, self.join(name))
+    }
+
+    /// Removes a file, if there is one.
+    ///
+    /// # Errors
+    /// Those of removing.
+    pub fn remove(&self, name: &str) -> io::Result<()> {
+        match fs::remove_file(self.join(name)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
         }
     }
@@ -121,7 +142,7 @@ impl Folder {
 /// # Errors
 /// [`fault::READ_FAILED`], also for one that cannot be understood: it may hold the only copy of the routes.
 pub fn read(root: &Root, folder: &Path) -> Result<Option<Journal>, Fault> {
-    let path = folder.join("net.json");
+    let path = folder.join(NAME);
     let text = root.read_opt(&path).map_err(|error| fault::unreadable(path.display(), error))?;
     text.map(|text| serde_json::from_str(&text)).transpose().map_err(|error| {
         fault::READ_FAILED

@@ -1,4 +1,4 @@
-//! Links, addresses and routes of a network namespace: what netlink tells, and what a captured machine's file holds.
+//! Links, addresses, routes and what belongs to them: what netlink tells, and what a captured machine's file holds.
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -14,6 +14,32 @@ pub struct Net {
     pub addresses: Vec<Address>,
     /// Unicast routes of all tables but `local`.
     pub routes: Vec<Route>,
+    /// Permanent entries of the neighbour tables; the kernel finds the others again by itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub neighbours: Vec<Neighbour>,
+    /// Policy rules that name a link; the others do not notice that a link's addresses move.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<Rule>,
+}
+
+/// A permanent entry of a neighbour table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Neighbour {
+    /// The link's name.
+    pub link: String,
+    /// Whose entry it is.
+    pub address: IpAddr,
+    /// The hardware address.
+    pub mac: String,
+}
+
+/// A policy rule that holds for packets of one link.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rule {
+    /// Lower comes first.
+    pub priority: u32,
+    /// The name of the link that packets come from or go to.
+    pub link: String,
 }
 
 /// A network interface.
@@ -136,6 +162,13 @@ impl Net {
 }
 
 impl Route {
+    /// Whether the kernel keeps only one of the two: same table, destination, type of service and metric.
+    #[must_use]
+    pub fn rivals(&self, other: &Self) -> bool {
+        let key = |route: &Self| (route.table, route.to, route.tos, route.metric);
+        key(self) == key(other)
+    }
+
     /// Whether it is a default route of IPv4 in the main table.
     #[must_use]
     pub fn is_default(&self) -> bool {

@@ -1,11 +1,15 @@
-//! Whether nf_tables works, and whether somebody has rules there, asked over netlink: no program is run.
+//! The conversation with nf_tables: does it work, does somebody have rules there, and here are ours. No program is run.
+//!
+//! The first request makes the kernel load nf_tables by itself where that is a module; no /lib/modules is needed here.
 
+use crate::nfwire::{Batch, encode, text};
+use crate::ruleset::TABLE;
 use rtnetlink::sys::protocols::NETLINK_NETFILTER;
 use rtnetlink::sys::{Socket, SocketAddr};
 use serde::{Deserialize, Serialize};
 use std::io;
 
-/// What nf_tables holds in this network namespace.
+/// What nf_tables holds in this network namespace, apart from our own table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Tables {
@@ -20,60 +24,190 @@ pub enum Tables {
     Unknown,
 }
 
-/// Numbers of linux/netfilter/nfnetlink.h and nf_tables.h.
-const NFT_MSG_NEWTABLE: u16 = 10 << 8;
-const NFT_MSG_GETTABLE: u16 = (10 << 8) | 1;
-const NLM_F_REQUEST_DUMP: u16 = 0x1 | 0x300;
-const NLMSG_ERROR: u16 = 2;
-const NLMSG_DONE: u16 = 3;
-const HEADER: usize = 16;
-
-/// Asks the kernel.
-#[must_use]
-pub fn tables() -> Tables {
-    ask().unwrap_or(Tables::Unavailable)
+/// What a listing of tables tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listing {
+    /// What others have.
+    pub tables: Tables,
+    /// Whether our own table is there.
+    pub own: bool,
+    /// Whether `ip filter` is all that others have.
+    pub only_filter: bool,
 }
 
-fn ask() -> io::Result<Tables> {
+/// A rule, as far as it matters to find it again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// The kernel's number for it.
+    pub handle: u64,
+    /// Its comment.
+    pub comment: Option<String>,
+}
+
+const GET_TABLES: u16 = (10 << 8) | 1;
+const GET_CHAINS: u16 = (10 << 8) | 4;
+const GET_RULES: u16 = (10 << 8) | 7;
+const NLM_F_DUMP: i32 = 0x300;
+const NLMSG_ERROR: u16 = 2;
+const NLMSG_DONE: u16 = 3;
+/// nlmsghdr.
+const HEADER: usize = 16;
+/// nfgenmsg.
+const FAMILY: usize = 4;
+const IPV4: u8 = nix::libc::NFPROTO_IPV4 as u8;
+const IPV6: u8 = nix::libc::NFPROTO_IPV6 as u8;
+
+/// Asks the kernel for all tables.
+#[must_use]
+pub fn list() -> Listing {
+    match dump(GET_TABLES, 0, &[]) {
+        Ok(bodies) => listing(&bodies),
+        Err(error) if error.raw_os_error() == Some(nix::libc::EPERM) => {
+            Listing { tables: Tables::Unknown, own: false, only_filter: false }
+        }
+        Err(_) => Listing { tables: Tables::Unavailable, own: false, only_filter: false },
+    }
+}
+
+fn listing(bodies: &[Vec<u8>]) -> Listing {
+    let tables = bodies.iter().filter_map(|body| Some((*body.first()?, named(body, 1)?)));
+    let (own, others): (Vec<_>, Vec<_>) = tables
+        .filter(|(family, _)| [IPV4, IPV6].contains(family))
+        .partition(|(family, name)| *family == IPV4 && name == TABLE);
+    Listing {
+        tables: if others.is_empty() { Tables::Empty } else { Tables::Present },
+        own: !own.is_empty(),
+        only_filter: matches!(others.as_slice(), [(IPV4, name)] if name == "filter"),
+    }
+}
+
+/// The chains of a table of IPv4; none where there is no such table.
+///
+/// # Errors
+/// The kernel's.
+pub fn chains(table: &str) -> io::Result<Vec<String>> {
+    // The kernel lists those of all tables, whatever is asked for.
+    let bodies = dump(GET_CHAINS, IPV4, &[])?;
+    let ours = bodies.iter().filter(|body| named(body, 1).as_deref() == Some(table));
+    Ok(ours.filter_map(|body| named(body, 3)).collect())
+}
+
+/// The rules of a chain of IPv4; none where there is no such chain.
+///
+/// # Errors
+/// The kernel's.
+pub fn rules(table: &str, chain: &str) -> io::Result<Vec<Found>> {
+    let bodies = match dump(GET_RULES, IPV4, &[text(1, table), text(2, chain)].concat()) {
+        Err(error) if error.raw_os_error() == Some(nix::libc::ENOENT) => return Ok(Vec::new()),
+        other => other?,
+    };
+    let ours = bodies
+        .iter()
+        .filter(|body| named(body, 1).as_deref() == Some(table) && named(body, 2).as_deref() == Some(chain));
+    Ok(ours.filter_map(|body| found(body)).collect())
+}
+
+fn found(body: &[u8]) -> Option<Found> {
+    let handle = value(body, 3)?.try_into().ok().map(u64::from_be_bytes)?;
+    // A comment's type is 0; then come its length and its text.
+    let comment = value(body, 7).filter(|data| data.first() == Some(&0)).and_then(|data| data.get(2..));
+    Some(Found { handle, comment: comment.and_then(string) })
+}
+
+/// The value of an attribute of a message that begins with nfgenmsg.
+fn value(body: &[u8], kind: u16) -> Option<&[u8]> {
+    let mut rest = body.get(FAMILY..)?;
+    while let Some((head, _)) = rest.split_at_checked(4) {
+        let length = usize::from(u16::from_ne_bytes([head[0], head[1]])).max(4);
+        if u16::from_ne_bytes([head[2], head[3]]) & 0x3fff == kind {
+            return rest.get(4..length);
+        }
+        rest = rest.get(length.next_multiple_of(4)..)?;
+    }
+    None
+}
+
+fn named(body: &[u8], kind: u16) -> Option<String> {
+    value(body, kind).and_then(string)
+}
+
+/// Text up to its end mark.
+fn string(bytes: &[u8]) -> Option<String> {
+    bytes.split(|byte| *byte == 0).next().map(|text| String::from_utf8_lossy(text).into_owned())
+}
+
+/// All bodies of a listing.
+fn dump(kind: u16, family: u8, attributes: &[u8]) -> io::Result<Vec<Vec<u8>>> {
+    let socket = open()?;
+    socket.send(&encode(kind, NLM_F_DUMP, 0, family, 0, attributes), 0)?;
+    let mut bodies = Vec::new();
+    loop {
+        let (answer, _) = socket.recv_from_full()?;
+        match read(&answer, &mut bodies) {
+            None => {}
+            Some(0) => return Ok(bodies),
+            Some(errno) => return Err(io::Error::from_raw_os_error(errno)),
+        }
+    }
+}
+
+/// Has a batch carried out, whole or not at all.
+///
+/// # Errors
+/// The kernel's; `ENOENT` and `EOPNOTSUPP` tell of a kernel that lacks a part.
+pub fn send(batch: &Batch) -> io::Result<()> {
+    let socket = open()?;
+    let (bytes, last) = batch.bytes();
+    socket.send(&bytes, 0)?;
+    loop {
+        let (answer, _) = socket.recv_from_full()?;
+        let mut rest = answer.as_slice();
+        while let Some((number, errno)) = verdict(&mut rest) {
+            if errno != 0 {
+                return Err(io::Error::from_raw_os_error(errno));
+            }
+            if number == last {
+                return Ok(());
+            }
+        }
+    }
+}
+
+fn open() -> io::Result<Socket> {
     let mut socket = Socket::new(NETLINK_NETFILTER)?;
     socket.bind_auto()?;
     socket.connect(&SocketAddr::new(0, 0))?;
-    // nlmsghdr, then nfgenmsg: any family, version 0.
-    let mut request = Vec::with_capacity(HEADER + 4);
-    request.extend((HEADER as u32 + 4).to_ne_bytes());
-    request.extend(NFT_MSG_GETTABLE.to_ne_bytes());
-    request.extend(NLM_F_REQUEST_DUMP.to_ne_bytes());
-    request.extend([0; 12]);
-    socket.send(&request, 0)?;
-    let mut found = Tables::Empty;
+    Ok(socket)
+}
+
+/// The next message of a datagram: its type, its number and its body.
+fn next<'a>(bytes: &mut &'a [u8]) -> Option<(u16, u32, &'a [u8])> {
+    let (header, body) = bytes.split_at_checked(HEADER)?;
+    let length = u32::from_ne_bytes(header[..4].try_into().ok()?) as usize;
+    let kind = u16::from_ne_bytes(header[4..6].try_into().ok()?);
+    let number = u32::from_ne_bytes(header[8..12].try_into().ok()?);
+    *bytes = bytes.get(length.max(HEADER).next_multiple_of(4)..).unwrap_or_default();
+    Some((kind, number, body.get(..length.saturating_sub(HEADER)).unwrap_or(body)))
+}
+
+/// The next acknowledgement: whose it is, and the error number, 0 for the good end.
+fn verdict(bytes: &mut &[u8]) -> Option<(u32, i32)> {
     loop {
-        let (answer, _) = socket.recv_from_full()?;
-        match read(&answer, &mut found) {
-            None => {}
-            Some(0) => return Ok(found),
-            Some(errno) if errno == nix::libc::EPERM => return Ok(Tables::Unknown),
-            Some(_) => return Ok(Tables::Unavailable),
+        let (kind, number, body) = next(bytes)?;
+        if kind == NLMSG_ERROR {
+            return Some((number, -i32::from_ne_bytes(body.get(..4)?.try_into().ok()?)));
         }
     }
 }
 
 /// Goes through the messages of one datagram; the kernel's verdict once it has come, 0 for the good end.
-fn read(mut bytes: &[u8], found: &mut Tables) -> Option<i32> {
-    while let Some((header, body)) = bytes.split_at_checked(HEADER) {
-        let length = u32::from_ne_bytes(header[..4].try_into().ok()?) as usize;
-        let kind = u16::from_ne_bytes(header[4..6].try_into().ok()?);
+fn read(mut bytes: &[u8], bodies: &mut Vec<Vec<u8>>) -> Option<i32> {
+    while let Some((kind, _, body)) = next(&mut bytes) {
         match kind {
             NLMSG_DONE => return Some(0),
             NLMSG_ERROR => return Some(-i32::from_ne_bytes(body.get(..4)?.try_into().ok()?)),
-            NFT_MSG_NEWTABLE => {
-                let family = i32::from(*body.first()?);
-                if family == nix::libc::NFPROTO_IPV4 || family == nix::libc::NFPROTO_IPV6 {
-                    *found = Tables::Present;
-                }
-            }
-            _ => {}
+            _ => bodies.push(body.to_vec()),
         }
-        bytes = bytes.get(length.max(HEADER).next_multiple_of(4)..)?;
     }
     None
 }
@@ -81,6 +215,8 @@ fn read(mut bytes: &[u8], found: &mut Tables) -> Option<i32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const NEW_TABLE: u16 = 10 << 8;
 
     fn message(kind: u16, body: &[u8]) -> Vec<u8> {
         let mut bytes = ((HEADER + body.len()) as u32).to_ne_bytes().to_vec();
@@ -92,20 +228,25 @@ mod tests {
 
     #[test]
     fn answers() {
-        let ipv4 = message(NFT_MSG_NEWTABLE, &[2, 0, 0, 0]);
-        let bridge = message(NFT_MSG_NEWTABLE, &[7, 0, 0, 0]);
+        let ipv4 = message(NEW_TABLE, b"\x02\0\0\0\x08\0\x01\0nat\0");
+        let own = message(NEW_TABLE, b"\x02\0\0\0\x09\0\x01\0dind\0\0\0\0");
+        let bridge = message(NEW_TABLE, &[7, 0, 0, 0]);
         let done = message(NLMSG_DONE, &[0; 4]);
         let denied = message(NLMSG_ERROR, &(-nix::libc::EPERM).to_ne_bytes());
-        for (bytes, verdict, tables) in [
-            ([bridge.clone(), ipv4.clone()].concat(), None, Tables::Present),
-            ([bridge, done.clone()].concat(), Some(0), Tables::Empty),
-            ([ipv4.clone(), done].concat(), Some(0), Tables::Present),
-            (denied, Some(nix::libc::EPERM), Tables::Empty),
-            (ipv4[..10].to_vec(), None, Tables::Empty),
-            (Vec::new(), None, Tables::Empty),
+        for (bytes, verdict, tables, ours) in [
+            ([bridge.clone(), ipv4.clone()].concat(), None, Tables::Present, false),
+            ([bridge, own, done.clone()].concat(), Some(0), Tables::Empty, true),
+            ([ipv4.clone(), done].concat(), Some(0), Tables::Present, false),
+            (denied.clone(), Some(nix::libc::EPERM), Tables::Empty, false),
+            (ipv4[..10].to_vec(), None, Tables::Empty, false),
+            (Vec::new(), None, Tables::Empty, false),
         ] {
-            let mut found = Tables::Empty;
-            assert_eq!((read(&bytes, &mut found), found), (verdict, tables), "{bytes:?}");
+            let mut bodies = Vec::new();
+            assert_eq!(read(&bytes, &mut bodies), verdict, "{bytes:?}");
+            assert_eq!(listing(&bodies), Listing { tables, own: ours, only_filter: false }, "{bytes:?}");
         }
+        assert!(listing(&[b"\x02\0\0\0\x0b\0\x01\0filter\0\0".to_vec()]).only_filter);
+        assert_eq!(super::verdict(&mut denied.as_slice()), Some((0, nix::libc::EPERM)));
+        assert_eq!(super::verdict(&mut &denied[..17]), None);
     }
 }

@@ -8,16 +8,13 @@ use crate::options::{Backend, DOCKER_BRIDGE, Options};
 use crate::pool;
 use crate::range::{Question, Range};
 use crate::report::{Bridge, Mode, Network};
+use crate::rules;
+use crate::ruleset::Rules;
 use dind_contract::{Draft, Engine, Fault, State, Steps, Warning};
 use ipnet::Ipv4Net;
 use serde_json::json;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
-
-/// The first engine that knows `default-network-opts` (moby 24.0, "dockerd: add --default-network-opt").
-const ENGINE_WITH_NETWORK_OPTS: u32 = 24;
-/// What engines take when they are told nothing.
-const ETHERNET_MTU: u32 = 1500;
 
 /// What is to be done, and what is told about it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -32,6 +29,8 @@ pub struct Plan {
     pub bridged: Option<Bridged>,
     /// A folder of links to an iptables that is not the plain one.
     pub links: Option<Links>,
+    /// Our own firewall rules.
+    pub rules: Rules,
 }
 
 /// A folder of links.
@@ -73,7 +72,9 @@ impl Plan {
             None => plan.decide_default(facts, options)?,
         }
         plan.choose_dns(facts, options);
+        plan.choose_clamp(facts, options);
         plan.choose_iptables(facts, options)?;
+        plan.choose_lane(facts);
         Ok(plan)
     }
 
@@ -174,43 +175,6 @@ impl Plan {
         Ok(())
     }
 
-    fn set_mtu(&mut self, mtu: u32, options: &Options) {
-        self.engine.set("mtu", mtu);
-        if mtu != ETHERNET_MTU && options.engine.is_some_and(|major| major >= ENGINE_WITH_NETWORK_OPTS) {
-            let opts = json!({"bridge": {"com.docker.network.driver.mtu": mtu.to_string()}});
-            self.engine.set("default-network-opts", opts);
-        }
-        if let Some(bridge) = &mut self.network.bridge {
-            bridge.mtu = Some(mtu);
-        }
-    }
-
-    fn set_dns(&mut self, options: &Options) {
-        if !options.dns.is_empty() {
-            let servers: Vec<_> = options.dns.iter().map(ToString::to_string).collect();
-            self.engine.set("dns", servers);
-        }
-    }
-
-    /// dockerd leaves loopback servers out of what containers get, and where nothing remains it writes 8.8.8.8.
-    fn choose_dns(&mut self, facts: &Facts, options: &Options) {
-        self.set_dns(options);
-        self.network.resolvers.clone_from(&facts.resolvers);
-        if options.dns.is_empty() && facts.resolvers.iter().all(|server| server.is_loopback()) {
-            let servers: Vec<_> = facts.resolvers.iter().map(ToString::to_string).collect();
-            let found = if servers.is_empty() {
-                "there is no name server".to_owned()
-            } else {
-                format!("the only name server is {}", servers.join(", "))
-            };
-            self.warnings.push(Warning::new(
-                fault::DNS_LOOPBACK,
-                format!("{found}, which inner containers cannot reach: they would get 8.8.8.8"),
-                "set DIND_NET_DNS to name servers that inner containers can reach",
-            ));
-        }
-    }
-
     fn choose_iptables(&mut self, facts: &Facts, options: &Options) -> Result<(), Fault> {
         let Some(chosen) = facts.iptables.choose(options.iptables)? else {
             self.warnings.push(Warning::new(
@@ -234,7 +198,12 @@ impl Plan {
     pub fn draft(self, facts: &Facts) -> Draft<Network> {
         let mut steps = Steps::default();
         if let Some(links) = &self.links {
-            steps.push("link-iptables", links.folder.display(), State::Planned);
+            steps.push(crate::links::OP, links.folder.display(), State::Planned);
+        }
+        if !self.rules.is_empty() {
+            steps.push(rules::OP, rules::target(&self.rules), State::Planned);
+        } else if let Some(record) = &facts.rules {
+            steps.push(rules::UNDO, rules::target(&record.rules), State::Planned);
         }
         if let Some(bridged) = &self.bridged {
             let changes = bridged.bridging.forth(&facts.net, &bridged.before);

@@ -1,26 +1,41 @@
 //! The kernel's side of [`Net`]: one netlink conversation that reads it, and makes one [`Change`] at a time.
 
 use crate::change::Change;
-use crate::net::Net;
-use crate::wire::{mac_bytes, name_of, read_address, read_link, read_route, write_address, write_route};
+use crate::net::{Net, Route};
+use crate::wire::{
+    mac_bytes, name_of, read_address, read_link, read_neighbour, read_route, read_rule, write_address,
+    write_neighbour, write_route,
+};
 use futures_util::StreamExt;
 use rtnetlink::packet_core::{
-    NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_EXCL, NLM_F_REQUEST, NetlinkMessage,
-    NetlinkPayload,
+    NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST,
+    NetlinkMessage, NetlinkPayload,
 };
 use rtnetlink::packet_route::address::AddressMessage;
 use rtnetlink::packet_route::link::{BridgeStpState, LinkMessage};
-use rtnetlink::packet_route::route::RouteMessage;
+use rtnetlink::packet_route::neighbour::{
+    NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourMessage, NeighbourState,
+};
+use rtnetlink::packet_route::route::{RouteAttribute, RouteMessage};
+use rtnetlink::packet_route::rule::RuleMessage;
 use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage as Message};
 use rtnetlink::{Handle, LinkBridge, LinkMessageBuilder, LinkUnspec};
 use std::collections::BTreeMap;
 use std::io;
+use std::net::Ipv4Addr;
+use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 
 /// A request that the kernel answers when it is done.
 const CHANGE: u16 = NLM_F_REQUEST | NLM_F_ACK;
 /// A request for something new.
 const CREATE: u16 = CHANGE | NLM_F_CREATE | NLM_F_EXCL;
+/// A request for something that takes the place of what is there.
+const REPLACE: u16 = CHANGE | NLM_F_CREATE | NLM_F_REPLACE;
+
+/// How long a neighbour may take to answer: on a bridge of the same machine it takes microseconds.
+const PATIENCE: Duration = Duration::from_millis(300);
+
 /// An open netlink socket in the calling thread's network namespace.
 #[derive(Debug)]
 pub struct Netlink {
@@ -49,7 +64,7 @@ impl Netlink {
         Ok(Self { runtime, handle })
     }
 
-    /// Reads all links, addresses and routes.
+    /// Reads all links, addresses, routes, permanent neighbours and policy rules.
     ///
     /// # Errors
     /// The kernel's.
@@ -68,11 +83,22 @@ impl Netlink {
         let dump = NLM_F_REQUEST | NLM_F_DUMP;
         let links = self.ask(Message::GetLink(LinkMessage::default()), dump).await?;
         let addresses = self.ask(Message::GetAddress(AddressMessage::default()), dump).await?;
-        let mut routes = Vec::new();
+        let (mut routes, mut neighbours, mut rules) = (Vec::new(), Vec::new(), Vec::new());
         for family in [AddressFamily::Inet, AddressFamily::Inet6] {
             let mut query = RouteMessage::default();
             query.header.address_family = family;
             routes.extend(self.ask(Message::GetRoute(query), dump).await?);
+            let mut query = NeighbourMessage::default();
+            query.header.family = family;
+            neighbours.extend(self.ask(Message::GetNeighbour(query), dump).await?);
+            let mut query = RuleMessage::default();
+            query.header.family = family;
+            match self.ask(Message::GetRule(query), dump).await {
+                Ok(found) => rules.extend(found),
+                // A kernel without policy rules has none that could be in the way.
+                Err(error) if error.raw_os_error() == Some(nix::libc::EOPNOTSUPP) => {}
+                Err(error) => return Err(error),
+            }
         }
         let links: Vec<_> =
             links.iter().filter_map(|m| if let Message::NewLink(m) = m { Some(m) } else { None }).collect();
@@ -87,6 +113,16 @@ impl Netlink {
             routes: routes
                 .iter()
                 .flat_map(|m| if let Message::NewRoute(m) = m { read_route(m, &names) } else { Vec::new() })
+                .collect(),
+            neighbours: neighbours
+                .iter()
+                .filter_map(
+                    |m| if let Message::NewNeighbour(m) = m { read_neighbour(m, &names) } else { None },
+                )
+                .collect(),
+            rules: rules
+                .iter()
+                .flat_map(|m| if let Message::NewRule(m) = m { read_rule(m) } else { Vec::new() })
                 .collect(),
         })
     }
@@ -122,6 +158,15 @@ impl Netlink {
                     let message = write_route(route, self.index(&route.link).await?);
                     self.ask(Message::NewRoute(message), CREATE).await.map(drop)
                 }
+                Change::ReplaceRoute(route) => {
+                    let message = write_route(route, self.index(&route.link).await?);
+                    self.ask(Message::NewRoute(message), REPLACE).await.map(drop)
+                }
+                Change::Announce { link, mac } => self.announce(link, mac).await,
+                Change::AddNeighbour(neighbour) => {
+                    let message = write_neighbour(neighbour, self.index(&neighbour.link).await?);
+                    self.ask(Message::NewNeighbour(message), REPLACE).await.map(drop)
+                }
                 Change::RemoveRoute(route) => {
                     let message = write_route(route, self.index(&route.link).await?);
                     self.ask(Message::DelRoute(message), CHANGE).await.map(drop)
@@ -142,6 +187,60 @@ impl Netlink {
             .build();
         self.ask(Message::NewLink(message), CREATE).await?;
         self.set(self.change_of(name).await?.mtu(mtu)).await
+    }
+
+    /// The kernel announces a link's addresses when its hardware address is set, be it to what it is, if two controls
+    /// say so (inetdev_event of devinet.c, ndisc_netdev_event of ndisc.c). Neighbours find us anyway, by the address that
+    /// has not changed: where the controls cannot be written, it stays at that.
+    async fn announce(&self, link: &str, mac: &str) -> io::Result<()> {
+        let controls = [
+            format!("/proc/sys/net/ipv4/conf/{link}/arp_notify"),
+            format!("/proc/sys/net/ipv6/conf/{link}/ndisc_notify"),
+        ];
+        controls.iter().for_each(|control| drop(std::fs::write(control, "1")));
+        let told = self.set(self.change_of(link).await?.address(mac_bytes(mac))).await;
+        controls.iter().for_each(|control| drop(std::fs::write(control, "0")));
+        told
+    }
+
+    /// Has the kernel ask for a neighbour by ARP, and tells whether it answers within 300 ms.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn answers(&self, link: u32, address: Ipv4Addr) -> io::Result<bool> {
+        let mut query = NeighbourMessage::default();
+        query.header.ifindex = link;
+        query.header.family = AddressFamily::Inet;
+        let whose = NeighbourAttribute::Destination(NeighbourAddress::Inet(address));
+        query.attributes.push(whose.clone());
+        let mut request = query.clone();
+        request.header.flags = NeighbourFlags::Use;
+        // What is known from before would be believed for a while.
+        match self.runtime.block_on(self.ask(Message::DelNeighbour(query), CHANGE)) {
+            Err(error) if error.raw_os_error() != Some(nix::libc::ENOENT) => return Err(error),
+            _ => {}
+        }
+        self.runtime.block_on(self.ask(Message::NewNeighbour(request), CHANGE | NLM_F_CREATE))?;
+        let end = Instant::now() + PATIENCE;
+        while Instant::now() < end {
+            let mut list = NeighbourMessage::default();
+            list.header.family = AddressFamily::Inet;
+            let list = Message::GetNeighbour(list);
+            let found = self.runtime.block_on(self.ask(list, NLM_F_REQUEST | NLM_F_DUMP))?;
+            let state = found.iter().find_map(|message| match message {
+                Message::NewNeighbour(entry)
+                    if entry.header.ifindex == link && entry.attributes.contains(&whose) =>
+                {
+                    Some(entry.header.state)
+                }
+                _ => None,
+            });
+            if state == Some(NeighbourState::Reachable) {
+                return Ok(true);
+            }
+            std::thread::sleep(Duration::from_micros(100));
+        }
+        Ok(false)
     }
 
     async fn set(&self, change: LinkMessageBuilder<LinkUnspec>) -> io::Result<()> {
@@ -181,5 +280,21 @@ impl Netlink {
             }
         }
         Err(io::ErrorKind::BrokenPipe.into())
+    }
+}
+
+/// The routes of one message of the kernel, over links that are called by their numbers. Nothing for what is no message.
+#[must_use]
+pub fn parse_routes(bytes: &[u8]) -> Vec<Route> {
+    let Ok(message) = NetlinkMessage::<Message>::deserialize(bytes) else { return Vec::new() };
+    match message.payload {
+        NetlinkPayload::InnerMessage(Message::NewRoute(route)) => {
+            let links = route.attributes.iter().filter_map(|attribute| match attribute {
+                RouteAttribute::Oif(index) => Some((*index, index.to_string())),
+                _ => None,
+            });
+            read_route(&route, &links.collect())
+        }
+        _ => Vec::new(),
     }
 }

@@ -1,15 +1,19 @@
 //! Between rtnetlink's messages and our own types.
 
-use crate::net::{Address, Link, Route};
+use crate::net::{Address, Link, Neighbour, Route, Rule};
 use ipnet::IpNet;
 use rtnetlink::packet_route::AddressFamily;
 use rtnetlink::packet_route::address::{AddressAttribute, AddressFlags, AddressMessage};
 use rtnetlink::packet_route::link::{
     BridgeStpState, InfoBridge, InfoData, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
 };
+use rtnetlink::packet_route::neighbour::{
+    NeighbourAddress, NeighbourAttribute, NeighbourMessage, NeighbourState,
+};
 use rtnetlink::packet_route::route::{
     RouteAddress, RouteAttribute, RouteFlags, RouteMessage, RouteMetric, RouteType,
 };
+use rtnetlink::packet_route::rule::{RuleAttribute, RuleMessage};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -240,6 +244,49 @@ pub(crate) fn write_route(route: &Route, index: u32) -> RouteMessage {
         attributes.push(RouteAttribute::Metrics(metrics));
     }
     message
+}
+
+pub(crate) fn read_neighbour(message: &NeighbourMessage, names: &BTreeMap<u32, String>) -> Option<Neighbour> {
+    if message.header.state != NeighbourState::Permanent {
+        return None;
+    }
+    let (mut address, mut mac) = (None, None);
+    for attribute in &message.attributes {
+        match attribute {
+            NeighbourAttribute::Destination(NeighbourAddress::Inet(ip)) => address = Some(IpAddr::V4(*ip)),
+            NeighbourAttribute::Destination(NeighbourAddress::Inet6(ip)) => address = Some(IpAddr::V6(*ip)),
+            NeighbourAttribute::LinkLayerAddress(bytes) if bytes.len() == 6 => mac = Some(mac_text(bytes)),
+            _ => {}
+        }
+    }
+    Some(Neighbour { link: names.get(&message.header.ifindex)?.clone(), address: address?, mac: mac? })
+}
+
+pub(crate) fn write_neighbour(neighbour: &Neighbour, index: u32) -> NeighbourMessage {
+    let mut message = NeighbourMessage::default();
+    message.header.ifindex = index;
+    message.header.state = NeighbourState::Permanent;
+    let (family, address) = match neighbour.address {
+        IpAddr::V4(ip) => (AddressFamily::Inet, NeighbourAddress::Inet(ip)),
+        IpAddr::V6(ip) => (AddressFamily::Inet6, NeighbourAddress::Inet6(ip)),
+    };
+    message.header.family = family;
+    message.attributes.push(NeighbourAttribute::Destination(address));
+    message.attributes.push(NeighbourAttribute::LinkLayerAddress(mac_bytes(&neighbour.mac)));
+    message
+}
+
+/// One entry for each link that the rule names.
+pub(crate) fn read_rule(message: &RuleMessage) -> Vec<Rule> {
+    let (mut priority, mut links) = (0, Vec::new());
+    for attribute in &message.attributes {
+        match attribute {
+            RuleAttribute::Priority(number) => priority = *number,
+            RuleAttribute::Iifname(name) | RuleAttribute::Oifname(name) => links.push(name.clone()),
+            _ => {}
+        }
+    }
+    links.into_iter().map(|link| Rule { priority, link }).collect()
 }
 
 fn mac_text(bytes: &[u8]) -> String {

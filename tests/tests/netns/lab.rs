@@ -61,15 +61,21 @@ impl Namespace {
         answer
     }
 
+    /// Runs a program, which has to succeed.
+    pub(crate) fn run(&self, line: &str) -> String {
+        let mut words = line.split(' ');
+        let output = self.output(Command::new(words.next().unwrap()).args(words));
+        assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
     fn output(&self, command: &mut Command) -> Output {
         self.inside(|| command.output()).unwrap_or_else(|error| panic!("{command:?}: {error}"))
     }
 
     /// Runs `ip`, which has to succeed.
     pub(crate) fn ip(&self, arguments: &str) -> String {
-        let output = self.output(Command::new("ip").args(arguments.split(' ')));
-        assert!(output.status.success(), "ip {arguments}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap()
+        self.run(&format!("ip {arguments}"))
     }
 
     pub(crate) fn ip_json(&self, arguments: &str) -> Value {
@@ -115,6 +121,8 @@ impl Lab {
             "route add 10.95.0.0/16 via 10.96.0.1 dev eth0",
             "route add 10.94.0.0/16 via 10.77.0.1 table 77",
             "-6 route add default via fd77::1",
+            "neigh add 10.77.0.99 lladdr 02:00:00:00:00:99 dev eth0 nud permanent",
+            "rule add from 10.98.0.0/16 lookup 77 priority 99",
         ] {
             lab.node.ip(command);
         }
@@ -167,6 +175,8 @@ impl Lab {
         json!({
             "links": self.node.ip_json("link"),
             "addresses": addresses,
+            "neighbours": self.node.ip_json("neigh show nud permanent"),
+            "rules": self.node.ip_json("rule"),
             "routes": [self.node.ip_json("route"), self.node.ip_json("route show table 77"), routes6],
         })
     }
@@ -192,21 +202,21 @@ impl Lab {
         run(&self.node, self.state.path(), command, variables)
     }
 
-    /// Runs the tool with something done to the nth sendto(2), which is what netlink requests and ARP packets are.
-    pub(crate) fn inject(&self, verb: &str, variables: &[(&str, &str)], what: &str) -> Run {
-        self.strace(&format!("inject=sendto:{what}"), verb, variables)
+    /// Runs the tool with something done to the nth sendto(2) or recvfrom(2), which is what netlink and ARP are.
+    pub(crate) fn inject(&self, call: &str, verb: &str, variables: &[(&str, &str)], what: &str) -> Run {
+        self.strace(&format!("inject={call}:{what}"), verb, variables)
     }
 
-    pub(crate) fn count_requests(&self, verb: &str, variables: &[(&str, &str)]) -> usize {
-        self.strace("trace=sendto", verb, variables).ok();
+    pub(crate) fn count(&self, call: &str, verb: &str, variables: &[(&str, &str)]) -> usize {
+        self.strace(&format!("trace={call}"), verb, variables).ok();
         let log = std::fs::read_to_string(self.state.path().join("strace")).unwrap();
-        log.lines().filter(|line| line.contains("sendto(")).count()
+        log.lines().filter(|line| line.contains(&format!("{call}("))).count()
     }
 
     fn strace(&self, expression: &str, verb: &str, variables: &[(&str, &str)]) -> Run {
         let mut command = Command::new("strace");
         command
-            .args(["-f", "-qq", "-e", "trace=sendto", "-e", expression, "-o"])
+            .args(["-f", "-qq", "-e", "trace=sendto,recvfrom", "-e", expression, "-o"])
             .arg(self.state.path().join("strace"));
         command.arg(bin("dind-net")).arg(verb);
         run(&self.node, self.state.path(), command, variables)
@@ -257,6 +267,13 @@ impl Run {
     pub(crate) fn failed(self, status: i32) -> Value {
         assert_eq!((self.status, &self.document["ok"]), (status, &json!(false)), "{}", self.told);
         self.document
+    }
+}
+
+/// That two snapshots are the same; says which part is not.
+pub(crate) fn assert_same(found: &Value, expected: &Value, what: impl std::fmt::Display) {
+    for (part, expected) in expected.as_object().unwrap() {
+        assert_eq!(&found[part], expected, "{part}, {what}");
     }
 }
 

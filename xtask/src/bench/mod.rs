@@ -1,5 +1,6 @@
 //! `bench`: figures that hold on any machine. Everything that is compared is measured in turns, in one run.
 
+mod net;
 mod storage;
 
 use crate::Result;
@@ -12,6 +13,8 @@ use std::time::Duration;
 pub(crate) enum Subject {
     /// Loop images: made, mounted, found as they shall be, written to.
     Storage,
+    /// The network: bridged, planned, and found as it shall be.
+    Net,
 }
 
 /// Measures, and prints a table.
@@ -20,6 +23,7 @@ pub(crate) fn run(workspace: &Workspace, subjects: &[Subject], rounds: usize) ->
     for subject in if subjects.is_empty() { all } else { subjects } {
         match subject {
             Subject::Storage => storage::run(workspace, rounds)?,
+            Subject::Net => net::run(workspace, rounds)?,
         }
     }
     Ok(())

@@ -1,0 +1,99 @@
+//! A way for user-defined networks of a bridged node, past Docker's isolation of networks from each other.
+//!
+//! In bridged mode the default bridge is also the way out, and dockerd drops what passes from one of its bridges to
+//! another: without this, containers on user-defined networks reach the node and nothing else. `DOCKER-USER` is the
+//! chain that dockerd asks first and leaves alone; what is in it before it starts stays (docs.docker.com,
+//! "Packet filtering and firewalls").
+//!
+//! ```text
+//! table ip filter { chain DOCKER-USER {
+//!     iifname BRIDGE oifname != BRIDGE ip saddr != RANGE accept     # answers, and published ports
+//!     iifname != BRIDGE oifname BRIDGE ip daddr != RANGE accept } } # the way out
+//! table ip dind { chain lane { type filter hook forward priority filter - 1
+//!     iifname BRIDGE oifname != BRIDGE ip saddr != RANGE ct state established,related accept
+//!     iifname BRIDGE oifname != BRIDGE ip saddr != RANGE ct status dnat accept
+//!     iifname BRIDGE oifname != BRIDGE ip saddr != RANGE drop } }
+//! ```
+//!
+//! Inner containers on the default bridge, which are the range, stay isolated from user-defined networks.
+
+use crate::nft::{self, Listing, Tables};
+use crate::nfwire::{
+    Batch, DESTINATION, FORWARD, NETWORK, SOURCE, TRACKED_DNAT, TRACKED_ESTABLISHED, TRACKED_RELATED, accept,
+    differs, drop_packet, from, masked, not_from, not_to, payload, to, tracked_state, tracked_status,
+};
+use crate::ruleset::TABLE;
+use ipnet::Ipv4Net;
+use serde::{Deserialize, Serialize};
+use std::io;
+
+const FILTER: &str = "filter";
+const DOCKER_USER: &str = "DOCKER-USER";
+/// The comment by which our rules in Docker's chain are told from others.
+const COMMENT: &str = "dind";
+
+/// What is let through.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lane {
+    /// The bridge, which is the way out.
+    pub bridge: String,
+    /// The inner containers on it.
+    pub range: Ipv4Net,
+}
+
+impl Lane {
+    /// Our own table is there already.
+    pub(crate) fn write(&self, batch: &mut Batch) {
+        let stranger = |offset| {
+            let prefix = masked(&self.range.netmask().octets());
+            [payload(NETWORK, offset, 4), prefix, differs(&self.range.network().octets())].concat()
+        };
+        let inwards = [from(&self.bridge), not_to(&self.bridge), stranger(SOURCE)].concat();
+        let outwards = [not_from(&self.bridge), to(&self.bridge), stranger(DESTINATION)].concat();
+        batch.chain(TABLE, "lane", "filter", FORWARD, -1);
+        for verdict in [
+            [tracked_state(TRACKED_ESTABLISHED | TRACKED_RELATED), accept()].concat(),
+            [tracked_status(TRACKED_DNAT), accept()].concat(),
+            drop_packet(),
+        ] {
+            batch.rule(TABLE, "lane", &[inwards.clone(), verdict].concat());
+        }
+        batch.table(FILTER);
+        batch.plain_chain(FILTER, DOCKER_USER);
+        for way in [inwards, outwards] {
+            batch.first_rule(FILTER, DOCKER_USER, &[way, accept()].concat(), COMMENT);
+        }
+    }
+}
+
+/// Removes our rules from Docker's chain, as part of a batch.
+///
+/// # Errors
+/// The kernel's.
+pub fn forget(batch: &mut Batch) -> io::Result<()> {
+    for rule in nft::rules(FILTER, DOCKER_USER)? {
+        if rule.comment.as_deref() == Some(COMMENT) {
+            batch.remove_rule(FILTER, DOCKER_USER, rule.handle);
+        }
+    }
+    Ok(())
+}
+
+/// Removes the table that we made for Docker, if Docker never came.
+///
+/// # Errors
+/// The kernel's.
+pub fn tidy() -> io::Result<()> {
+    if nft::chains(FILTER)? == [DOCKER_USER] && nft::rules(FILTER, DOCKER_USER)?.is_empty() {
+        nft::send(&Batch::removal(FILTER))?;
+    }
+    Ok(())
+}
+
+/// What others have, where `ip filter` may be what we made for Docker, and nobody else's.
+#[must_use]
+pub fn without_ours(listing: Listing) -> Tables {
+    let ours =
+        listing.own && listing.only_filter && nft::chains(FILTER).is_ok_and(|all| all == [DOCKER_USER]);
+    if ours { Tables::Empty } else { listing.tables }
+}
