@@ -68,9 +68,9 @@ fn a_signal_stops_the_main_process_first() {
     let running = site.spawn(&[
         "sh",
         "-c",
-        "trap 'exit 7' USR1; trap 'echo got TERM; exit 9' TERM; echo up; while :; do sleep 0.05; done",
+        "trap 'exit 7' USR1; trap 'echo got TERM; exit 9' TERM; touch /run/up; while :; do sleep 0.05; done",
     ]);
-    running.until_state("running");
+    running.until_up();
     running.signal(Signal::SIGTERM);
     let output = running.finish();
     assert_eq!(output.status.code(), Some(9), "{}", stderr(&output));
@@ -86,9 +86,12 @@ fn a_signal_stops_the_main_process_first() {
 #[test]
 fn other_signals_are_passed_on_and_stop_nothing() {
     let site = Site::new();
-    let running =
-        site.spawn(&["sh", "-c", "trap 'exit 7' QUIT; trap 'echo hup' HUP; while :; do sleep 0.05; done"]);
-    running.until_state("running");
+    let running = site.spawn(&[
+        "sh",
+        "-c",
+        "trap 'exit 7' QUIT; trap 'echo hup' HUP; touch /run/up; while :; do sleep 0.05; done",
+    ]);
+    running.until_up();
     running.signal(Signal::SIGHUP);
     running.signal(Signal::SIGQUIT);
     let output = running.finish();
@@ -98,8 +101,8 @@ fn other_signals_are_passed_on_and_stop_nothing() {
 #[test]
 fn a_stubborn_main_process_is_killed_within_the_budget() {
     let site = Site::new().mode("dockerd", "stubborn");
-    let running = site.spawn(&["sh", "-c", "trap '' TERM; while :; do sleep 0.05; done"]);
-    running.until_state("running");
+    let running = site.spawn(&["sh", "-c", "trap '' TERM; touch /run/up; while :; do sleep 0.05; done"]);
+    running.until_up();
     let asked = Instant::now();
     running.signal(Signal::SIGTERM);
     let output = running.finish();
@@ -113,13 +116,12 @@ fn a_stubborn_main_process_is_killed_within_the_budget() {
 #[test]
 fn further_signals_cut_the_grace_short_and_never_the_order() {
     let site = Site::new();
-    let running = site.spawn(&["sh", "-c", "trap '' TERM; while :; do sleep 0.05; done"]);
-    running.until_state("running");
+    let running = site.spawn(&["sh", "-c", "trap '' TERM; touch /run/up; while :; do sleep 0.05; done"]);
+    running.until_up();
     let asked = Instant::now();
-    for _ in 0..2 {
-        running.signal(Signal::SIGTERM);
-        running.until_state("stopping");
-    }
+    running.signal(Signal::SIGTERM);
+    running.until_state("stopping");
+    running.signal(Signal::SIGTERM);
     let output = running.finish();
     assert_eq!(output.status.code(), Some(137), "{}", stderr(&output));
     assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
@@ -166,8 +168,12 @@ fn an_engine_that_dies_is_noticed_at_once_and_says_why() {
 #[test]
 fn an_engine_that_dies_later_stops_the_main_process() {
     let site = Site::new();
-    let running = site.spawn(&["sh", "-c", "trap 'echo told; exit 0' TERM; while :; do sleep 0.05; done"]);
-    running.until_state("running");
+    let running = site.spawn(&[
+        "sh",
+        "-c",
+        "trap 'echo told; exit 0' TERM; touch /run/up; while :; do sleep 0.05; done",
+    ]);
+    running.until_up();
     let engine = site.record()["engine_pid"].as_i64().unwrap().to_string();
     // The pid is one of the launcher's namespace.
     let target = running.pid().to_string();

@@ -99,6 +99,13 @@ impl Running<'_> {
         eventually(state, LIMIT, || (self.site.record()["state"] == state).then_some(()));
     }
 
+    /// Waits until the main process says, by a file, that its traps are set.
+    pub(crate) fn until_up(&self) {
+        let file = self.site.path().join("run/up");
+        eventually("the main process is up", LIMIT, || file.exists().then_some(()));
+        self.until_state("running");
+    }
+
     pub(crate) fn until_event(&self, event: &str) {
         eventually(event, LIMIT, || self.site.events().iter().any(|seen| seen == event).then_some(()));
     }
