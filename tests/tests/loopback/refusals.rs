@@ -13,7 +13,9 @@ fn who_is_not_root_is_told_so() {
     let machine = Machine::new();
     // Others than root may not be able to enter the build folder.
     let copy = machine.path("dind-storage");
-    fs::copy(bin("dind-storage"), &copy).unwrap();
+    // By a child: a writable descriptor of ours could be inherited by what another test starts, and a file that is open
+    // for writing cannot be executed.
+    assert!(Command::new("cp").arg(bin("dind-storage")).arg(&copy).status().unwrap().success());
     fs::set_permissions(machine.path(""), fs::Permissions::from_mode(0o755)).unwrap();
     let mut command = Command::new(&copy);
     command.arg("apply").uid(65534).gid(65534);
