@@ -7,13 +7,15 @@
 
 use crate::cli::RunOptions;
 use crate::daemon_json::{self, DEFAULT_FILE};
-use crate::engine::{self, Daemon, Programs, Settings};
+use crate::engine::{self, Part, Programs, Settings};
+use crate::life::Life;
 use crate::log::EngineLog;
 use crate::main_process;
 use crate::node::{Halt, Node, Woken, broken};
 use crate::options::{LOG_FILE, Options};
 use crate::prepare;
 use crate::record::{Keeper, NodeState};
+use crate::restart::{Attempts, revive};
 use crate::stop::stop;
 use crate::tools::{Call, Patience, Tools, documents, finish};
 use crate::{TOOL, facts, fault, preload};
@@ -21,7 +23,7 @@ use dind_contract::finish::{tell, tell_warning};
 use dind_contract::supervisor::{Ending, Supervisor};
 use dind_contract::{Engine, Failed, Fault, Report, Root};
 use serde_json::{Map, Value};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -30,29 +32,6 @@ const VERSION_LIMIT: Duration = Duration::from_secs(2);
 
 /// The status when the launcher or one of its stages failed, as with `docker run`.
 pub const LAUNCHER_FAILED: u8 = 125;
-
-/// What a node's life is about: what was wanted, and what has been done and must be undone.
-#[derive(Debug)]
-pub struct Life {
-    /// How the node is run.
-    pub options: Options,
-    /// The sibling tools.
-    pub tools: Tools,
-    /// The record.
-    pub keeper: Keeper,
-    /// containerd, from its start until its stop.
-    pub containerd: Option<Daemon>,
-    /// dockerd, from its start until its stop.
-    pub engine: Option<Daemon>,
-    /// Whether the engine has answered.
-    pub engine_ready: bool,
-    /// Whether storage has to be released.
-    pub storage_applied: bool,
-    /// Whether the network has to be released.
-    pub net_applied: bool,
-    programs: Programs,
-    user_config: Map<String, Value>,
-}
 
 /// Runs a node to its end and gives the status to exit with.
 #[must_use]
@@ -82,14 +61,17 @@ fn look(begun: Instant, text: &RunOptions, command: &[String]) -> Result<(Life, 
     let life = Life {
         options,
         tools,
-        keeper,
-        containerd: None,
-        engine: None,
-        engine_ready: false,
-        storage_applied: false,
-        net_applied: false,
         programs,
         user_config,
+        keeper,
+        data_root: PathBuf::new(),
+        settings: Settings::default(),
+        containerd: None,
+        dockerd: None,
+        engine_ready: false,
+        attempts: Attempts::default(),
+        storage_applied: false,
+        net_applied: false,
     };
     Ok((life, log))
 }
@@ -143,7 +125,7 @@ fn live(mut node: Node, mut life: Life) -> u8 {
 fn start(node: &mut Node, life: &mut Life) -> Result<(), Halt> {
     let version = check(node, life)?;
     prepare_container(life)?;
-    engine::clean(&Root::default())?;
+    engine::clear(&Root::default())?;
     let storage = apply_storage(node, life)?;
     let net = apply_net_beside_containerd(node, life, &storage, version)?;
     start_engine(node, life, &[&storage, &net])?;
@@ -209,9 +191,8 @@ fn apply_net_beside_containerd(
 ) -> Result<Engine, Halt> {
     life.keeper.begin("net");
     let data_root = storage.config.get("data-root").and_then(Value::as_str).unwrap_or("/var/lib/docker");
-    let containerd = engine::start_containerd(node, &life.programs, Path::new(data_root))?;
-    life.keeper.record.containerd_pid = Some(containerd.pid.as_raw());
-    let containerd = life.containerd.insert(containerd);
+    life.data_root = data_root.into();
+    life.start(node, Part::Containerd)?;
     life.net_applied = true;
     let mut version = version.into_iter().collect::<Vec<_>>();
     finish(node, &mut version, Patience::UntilAsked, Some(VERSION_LIMIT))?;
@@ -222,7 +203,7 @@ fn apply_net_beside_containerd(
     let [document] = documents(node, [call], Patience::UntilAsked)?;
     let engine = document.engine.clone();
     life.keeper.keep("net", document);
-    engine::wait_ready(node, containerd, engine::containerd_answers, life.options.ready_timeout)?;
+    until_ready(node, life, Part::Containerd)?;
     Ok(engine)
 }
 
@@ -233,19 +214,22 @@ fn start_engine(node: &mut Node, life: &mut Life, fragments: &[&Engine]) -> Resu
         tell_warning(TOOL, warning);
     }
     life.keeper.record.warnings.extend(merged.warnings);
-    let settings = Settings {
+    life.keeper.record.daemon_json = merged.config.clone();
+    life.settings = Settings {
         hosts: merged.hosts.iter().chain(&life.options.daemon_args.hosts).cloned().collect(),
         words: life.options.daemon_args.words.clone(),
         path_prepend: fragments.iter().flat_map(|fragment| fragment.path_prepend.clone()).collect(),
         config: merged.config,
     };
-    let daemon = engine::start_dockerd(node, &life.programs, &settings)?;
-    life.keeper.record.engine_pid = Some(daemon.pid.as_raw());
-    life.keeper.record.daemon_json = settings.config;
-    let daemon = life.engine.insert(daemon);
-    engine::wait_ready(node, daemon, engine::api_answers, life.options.ready_timeout)?;
+    life.start(node, Part::Dockerd)?;
+    until_ready(node, life, Part::Dockerd)?;
     life.engine_ready = true;
     Ok(())
+}
+
+fn until_ready(node: &mut Node, life: &mut Life, part: Part) -> Result<(), Halt> {
+    let limit = life.options.ready_timeout;
+    life.daemon(part).as_ref().map_or(Ok(()), |daemon| engine::wait_ready(node, daemon, limit))
 }
 
 fn start_main(node: &mut Node, life: &mut Life) -> Result<(), Halt> {
@@ -261,19 +245,14 @@ fn start_main(node: &mut Node, life: &mut Life) -> Result<(), Halt> {
 
 /// Waits for the end: of the main process, which is success; of the engine, which is not; or a signal.
 fn attend(node: &mut Node, life: &mut Life) -> Result<(), Halt> {
-    loop {
-        match node.wait(&[], None)? {
-            Woken::Stop(number) => return Err(Halt::Asked(number)),
-            Woken::Ended(pid) if Some(pid) == node.main => return Ok(()),
-            Woken::Ended(pid) => {
-                let daemons = [&life.engine, &life.containerd].into_iter().flatten();
-                if let Some(daemon) = daemons.into_iter().find(|daemon| daemon.pid == pid) {
-                    return Err(engine::died(node, daemon).into());
-                }
-            }
-            Woken::Ready(_) | Woken::Deadline => {}
+    while !node.main_has_ended() {
+        if let Some(dead) = life.dead_daemon(node) {
+            revive(node, life, dead)?;
+        } else if let Woken::Stop(number) = node.wait(&[], None)? {
+            return Err(Halt::Asked(number));
         }
     }
+    Ok(())
 }
 
 /// Tells people, and gives the status to exit with.

@@ -60,6 +60,9 @@ pub struct RunOptions {
     /// How long the whole stop may take; give `docker stop -t` at least a second more [default: 9s].
     #[arg(long, value_name = "DURATION", env = "DIND_STOP_BUDGET")]
     pub stop_budget: Option<String>,
+    /// When dockerd or containerd dies: `no` ends the node, `on-failure:N` starts it again up to N times in a row [default: no].
+    #[arg(long, value_name = "POLICY", env = "DIND_ENGINE_RESTART")]
+    pub engine_restart: Option<String>,
     /// The signal that asks the main process to stop [default: the one that we got, or TERM].
     #[arg(long, value_name = "SIGNAL", env = "DIND_MAIN_STOP_SIGNAL")]
     pub main_stop_signal: Option<String>,

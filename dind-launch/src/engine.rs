@@ -53,6 +53,33 @@ const ENVIRONMENT: &[&str] = &[
     "DOCKER_MIN_API_VERSION",
 ];
 
+/// The engine's daemons.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Runs the containers' shims.
+    Containerd,
+    /// Everything else.
+    Dockerd,
+}
+
+impl Part {
+    /// The program's name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Containerd => "containerd",
+            Self::Dockerd => "dockerd",
+        }
+    }
+
+    fn answers(self) -> bool {
+        match self {
+            Self::Containerd => listens(&containerd_socket()),
+            Self::Dockerd => ping(Path::new(SOCKET), LOOK_EVERY),
+        }
+    }
+}
+
 /// The programs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Programs {
@@ -85,19 +112,18 @@ pub fn version(text: &str) -> Option<String> {
     Some(word.to_owned()).filter(|word| !word.is_empty())
 }
 
-/// Removes what a killed engine has left: sockets, pid files, containerd's state. All of it is void after a crash, and
-/// some of it keeps the next engine from starting.
+/// Removes what an engine of an earlier life of this container has left, containerd's state included.
 ///
 /// # Errors
 /// An engine answers: it is not ours, and it is alive.
-pub fn clean(root: &Root) -> Result<(), Fault> {
+pub fn clear(root: &Root) -> Result<(), Fault> {
     if listens(Path::new(SOCKET)) {
         let fault = fault::ALREADY_RUNNING.cannot("start an engine on", SOCKET, "somebody answers there");
         return Err(
             fault.hint("do not mount the host's Docker socket into a node, and stop other engines in it")
         );
     }
-    for stale in [SOCKET, "/var/run/docker.pid", "/run/docker/containerd/containerd.pid"] {
+    for stale in ["/var/run/docker.pid", "/run/docker/containerd/containerd.pid"] {
         let _ = fs::remove_file(stale);
     }
     let state = state_folder();
@@ -105,10 +131,23 @@ pub fn clean(root: &Root) -> Result<(), Fault> {
     if !mounted.iter().any(|mount| Path::new(&mount.point).starts_with(&state)) {
         let _ = fs::remove_dir_all(&state);
     }
-    for stale in ["containerd.sock", "containerd.sock.ttrpc", "docker.pid"] {
-        let _ = fs::remove_file(Path::new(RUN_DIR).join(stale));
-    }
     Ok(())
+}
+
+/// Removes what a killed daemon has left: a socket is waited for in steps of a second, and a pid file may name a process
+/// that has nothing to do with it (reproduced in 4 of 5 kills of the outer container).
+pub fn clean(part: Part) {
+    let stale = match part {
+        Part::Containerd => vec![containerd_socket(), Path::new(RUN_DIR).join("containerd.sock.ttrpc")],
+        Part::Dockerd => vec![SOCKET.into(), pid_file()],
+    };
+    for file in stale {
+        let _ = fs::remove_file(file);
+    }
+}
+
+fn pid_file() -> PathBuf {
+    Path::new(RUN_DIR).join("docker.pid")
 }
 
 fn state_folder() -> PathBuf {
@@ -124,7 +163,9 @@ fn containerd_socket() -> PathBuf {
 pub struct Daemon {
     /// Its pid.
     pub pid: Pid,
-    name: &'static str,
+    /// When it was started.
+    pub started: Instant,
+    part: Part,
     notify: Notify,
 }
 
@@ -146,7 +187,7 @@ pub fn start_containerd(node: &mut Node, programs: &Programs, data_root: &Path) 
     fs::write(&file, settings).map_err(|error| broken("write", &file.display().to_string(), &error))?;
     let mut command = Command::new(&programs.containerd);
     command.arg("--config").arg(&file);
-    start(node, "containerd", command, &[])
+    start(node, Part::Containerd, command, &[])
 }
 
 /// A TOML basic string takes JSON's escapes.
@@ -178,22 +219,22 @@ pub fn start_dockerd(node: &mut Node, programs: &Programs, settings: &Settings) 
     let mut command = Command::new(&programs.dockerd);
     command.arg("--config-file").arg(&file);
     command.arg("--containerd").arg(containerd_socket());
-    command.arg("--pidfile").arg(Path::new(RUN_DIR).join("docker.pid"));
+    command.arg("--pidfile").arg(pid_file());
     let own = format!("unix://{SOCKET}");
     for host in std::iter::once(&own).chain(settings.hosts.iter().filter(|host| **host != own)) {
         command.arg("--host").arg(host);
     }
     command.args(&settings.words);
-    start(node, "dockerd", command, &settings.path_prepend)
+    start(node, Part::Dockerd, command, &settings.path_prepend)
 }
 
 fn start(
     node: &mut Node,
-    name: &'static str,
+    part: Part,
     mut command: Command,
     path_prepend: &[PathBuf],
 ) -> Result<Daemon, Fault> {
-    let socket = Path::new(RUN_DIR).join(format!("{name}.notify"));
+    let socket = Path::new(RUN_DIR).join(format!("{}.notify", part.name()));
     let notify =
         Notify::bind(&socket).map_err(|error| broken("bind", &socket.display().to_string(), &error))?;
     let kept: Vec<_> = ENVIRONMENT.iter().filter_map(|name| Some((*name, std::env::var_os(name)?))).collect();
@@ -215,19 +256,14 @@ fn start(
         fault.hint("install the Docker Engine in the image again: apt-get install --reinstall docker.io")
     })?;
     node.log.add(log);
-    Ok(Daemon { pid, name, notify })
+    Ok(Daemon { pid, started: Instant::now(), part, notify })
 }
 
 /// Waits until a daemon says that it is ready, or answers. Its death ends the waiting at once.
 ///
 /// # Errors
 /// It died, with the last lines of its log as causes; it took longer than `limit`; a signal asks us to stop.
-pub fn wait_ready(
-    node: &mut Node,
-    daemon: &Daemon,
-    answers: fn() -> bool,
-    limit: Duration,
-) -> Result<(), Halt> {
+pub fn wait_ready(node: &mut Node, daemon: &Daemon, limit: Duration) -> Result<(), Halt> {
     let deadline = Instant::now() + limit;
     while node.ending(daemon.pid).is_none() {
         let next_look = (Instant::now() + LOOK_EVERY).min(deadline);
@@ -235,7 +271,7 @@ pub fn wait_ready(
             Woken::Ready(_) if daemon.notify.is_ready() => return Ok(()),
             Woken::Ready(_) | Woken::Ended(_) => {}
             Woken::Stop(number) => return Err(Halt::Asked(number)),
-            Woken::Deadline if answers() => return Ok(()),
+            Woken::Deadline if daemon.part.answers() => return Ok(()),
             Woken::Deadline if Instant::now() >= deadline => return Err(slow(node, daemon, limit).into()),
             Woken::Deadline => {}
         }
@@ -243,30 +279,19 @@ pub fn wait_ready(
     Err(died(node, daemon).into())
 }
 
-/// Whether dockerd answers.
-#[must_use]
-pub fn api_answers() -> bool {
-    ping(Path::new(SOCKET), LOOK_EVERY)
-}
-
-/// Whether containerd answers.
-#[must_use]
-pub fn containerd_answers() -> bool {
-    listens(&containerd_socket())
-}
-
 /// The error of a daemon that has ended unasked.
 pub fn died(node: &mut Node, daemon: &Daemon) -> Fault {
     node.log.drain();
     let status = node.ending(daemon.pid).map_or(0, |ending| ending.status());
-    let mut fault = fault::ENGINE_DIED.cannot("run", daemon.name, format!("it ended with status {status}"));
+    let mut fault =
+        fault::ENGINE_DIED.cannot("run", daemon.part.name(), format!("it ended with status {status}"));
     fault.causes = node.log.tail();
     fault.hint("the last lines of its log say why; run the node with DOCKER_DAEMON_ARGS=--debug for more")
 }
 
 fn slow(node: &Node, daemon: &Daemon, limit: Duration) -> Fault {
     let cause = format!("it did not answer within {} s", limit.as_secs_f32());
-    let mut fault = fault::ENGINE_SLOW.cannot("wait for", daemon.name, cause);
+    let mut fault = fault::ENGINE_SLOW.cannot("wait for", daemon.part.name(), cause);
     fault.causes = node.log.tail();
     fault.hint("set DIND_READY_TIMEOUT to more, such as 5m, if the machine is slow")
 }

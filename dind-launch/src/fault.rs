@@ -8,6 +8,8 @@ pub const DURATION_INVALID: Code = Code::new("duration-invalid", Exit::Config);
 pub const LOG_INVALID: Code = Code::new("log-invalid", Exit::Config);
 /// A signal's name or number is unknown.
 pub const SIGNAL_INVALID: Code = Code::new("signal-invalid", Exit::Config);
+/// `DIND_ENGINE_RESTART` is no policy.
+pub const RESTART_INVALID: Code = Code::new("restart-invalid", Exit::Config);
 /// `DOCKER_DAEMON_ARGS` cannot be split into words.
 pub const DAEMON_ARGS_INVALID: Code = Code::new("daemon-args-invalid", Exit::Config);
 /// A flag or a key of `daemon.json` is ours to set.
@@ -66,6 +68,7 @@ pub const CODES: &[Code] = &[
     DURATION_INVALID,
     LOG_INVALID,
     SIGNAL_INVALID,
+    RESTART_INVALID,
     DAEMON_ARGS_INVALID,
     DAEMON_ARG_OWNED,
     DAEMON_ARG_UNSAFE,

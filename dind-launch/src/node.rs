@@ -118,6 +118,12 @@ impl Node {
         stops || (self.main.is_none() && number == Signal::SIGQUIT as i32)
     }
 
+    /// Whether there was a main process, and it has ended.
+    #[must_use]
+    pub fn main_has_ended(&self) -> bool {
+        self.main.is_some_and(|main| self.ending(main).is_some())
+    }
+
     /// Sends a signal to the main process, while it runs.
     pub fn forward(&self, number: i32) {
         if let Some(main) = self.main {

@@ -3,6 +3,7 @@
 use crate::cli::RunOptions;
 use crate::daemon_args::{self, DaemonArgs};
 use crate::fault;
+use crate::restart::Policy;
 use dind_contract::cli::given;
 use dind_contract::{Code, Fault, value};
 use nix::sys::signal::Signal;
@@ -26,6 +27,8 @@ pub struct Options {
     pub ready_timeout: Duration,
     /// How long the whole stop may take.
     pub stop_budget: Duration,
+    /// What to do when dockerd or containerd dies.
+    pub engine_restart: Policy,
     /// The number of the signal that asks the main process to stop; by default the one we got.
     pub main_stop_signal: Option<i32>,
     /// A folder of image archives.
@@ -52,6 +55,7 @@ impl Options {
             log_to_file,
             ready_timeout: duration("DIND_READY_TIMEOUT", text.ready_timeout.as_ref(), 60)?,
             stop_budget: duration("DIND_STOP_BUDGET", text.stop_budget.as_ref(), 9)?,
+            engine_restart: given(text.engine_restart.as_ref()).map_or(Ok(Policy::No), Policy::parse)?,
             main_stop_signal: given(text.main_stop_signal.as_ref()).map(signal).transpose()?,
             preload: given(text.preload.as_ref()).map(PathBuf::from),
         })

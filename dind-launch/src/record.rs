@@ -1,9 +1,11 @@
 //! `/run/dind/launch.json`: what the running launcher has done, for `status`, health checks and people.
 
+use crate::engine::Part;
 use crate::fault;
 use crate::tools::Document;
 use dind_contract::{Fault, Warning, fault::ErrorObject};
 use nix::fcntl::{Flock, FlockArg};
+use nix::unistd::Pid;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -66,6 +68,8 @@ pub struct Record {
     pub socket: PathBuf,
     /// The engine's version, as `dockerd --version` says it.
     pub engine_version: Option<String>,
+    /// How often dockerd or containerd was started again after its death.
+    pub engine_restarts: u32,
     /// The settings that the engine was started with.
     pub daemon_json: Map<String, Value>,
     /// Start and stop, stage by stage.
@@ -130,6 +134,23 @@ impl Keeper {
     pub fn keep(&mut self, stage: &str, document: Document) {
         self.record.warnings.extend(document.warnings.iter().cloned());
         self.record.documents.insert(stage.to_owned(), document);
+    }
+
+    /// Notes a daemon's pid.
+    pub fn started(&mut self, part: Part, pid: Pid) {
+        *self.pid_of(part) = Some(pid.as_raw());
+    }
+
+    /// Forgets a daemon that has ended.
+    pub fn forget(&mut self, part: Part) {
+        *self.pid_of(part) = None;
+    }
+
+    fn pid_of(&mut self, part: Part) -> &mut Option<i32> {
+        match part {
+            Part::Dockerd => &mut self.record.engine_pid,
+            Part::Containerd => &mut self.record.containerd_pid,
+        }
     }
 
     fn now_ms(&self) -> u64 {

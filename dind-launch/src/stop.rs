@@ -4,7 +4,8 @@
 //! Each step gets what the steps before it have left, less a reserve for those after it. A second signal takes the
 //! grace of the step under way, never the step itself.
 
-use crate::chain::Life;
+use crate::engine::Part;
+use crate::life::Life;
 use crate::node::{Halt, Node, Woken};
 use crate::tools::{Call, Patience, documents};
 use dind_contract::Fault;
@@ -61,20 +62,20 @@ pub fn stop(node: &mut Node, life: &mut Life, signal: Option<i32>) -> (Option<En
         // What it has left in its group goes with it: a group lives, and keeps its number, as long as a member does.
         let _ = send(-main.as_raw(), KILL);
     }
-    if let Some(engine) = life.engine.take() {
+    if let Some(dockerd) = life.dockerd.take() {
         life.keeper.begin("stop-containers");
-        if life.engine_ready && node.ending(engine.pid).is_none() {
+        if life.engine_ready && node.ending(dockerd.pid).is_none() {
             note(containers(node, life, budget));
         }
         life.keeper.begin("stop-engine");
         // One TERM, and no more: dockerd takes a fourth for the order to leave everything as it is.
-        note(end(node, engine.pid, TERM, budget.until(ENGINE_UNTIL)));
-        life.keeper.record.engine_pid = None;
+        note(end(node, dockerd.pid, TERM, budget.until(ENGINE_UNTIL)));
+        life.keeper.forget(Part::Dockerd);
     }
     if let Some(containerd) = life.containerd.take() {
         life.keeper.begin("stop-containerd");
         note(end(node, containerd.pid, TERM, budget.until(ENGINE_UNTIL)));
-        life.keeper.record.containerd_pid = None;
+        life.keeper.forget(Part::Containerd);
     }
     life.keeper.begin("stop-leftovers");
     note(leftovers(node, budget.until(LEFTOVERS_UNTIL)));

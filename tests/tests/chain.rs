@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
 
+#[path = "chain/restart.rs"]
+mod restart;
 #[path = "chain/site.rs"]
 mod site;
 
@@ -208,6 +210,7 @@ fn bad_input_is_told_in_one_error_and_changes_nothing() {
         ("LOG", "syslog", "LOG"),
         ("DIND_READY_TIMEOUT", "soon", "DIND_READY_TIMEOUT"),
         ("DIND_STOP_BUDGET", "0", "DIND_STOP_BUDGET"),
+        ("DIND_ENGINE_RESTART", "always", "DIND_ENGINE_RESTART"),
         ("DIND_MAIN_STOP_SIGNAL", "SIGNOPE", "DIND_MAIN_STOP_SIGNAL"),
         ("DIND_PRELOAD", "/no/such/folder", "/no/such/folder"),
         ("DIND_TOOLS", "/no/such/folder", "dind-storage"),

@@ -33,8 +33,13 @@ impl Site {
     }
 
     pub(crate) fn mode(self, name: &str, mode: &str) -> Self {
-        fs::write(self.path().join(format!("{name}.mode")), mode).unwrap();
+        self.set_mode(name, mode);
         self
+    }
+
+    /// For a stub's next start.
+    pub(crate) fn set_mode(&self, name: &str, mode: &str) {
+        fs::write(self.path().join(format!("{name}.mode")), mode).unwrap();
     }
 
     pub(crate) fn events(&self) -> Vec<String> {
@@ -69,7 +74,10 @@ impl Site {
     }
 
     pub(crate) fn spawn(&self, main: &[&str]) -> Running<'_> {
-        let mut command = self.command(&[&["run", "--"], main].concat());
+        self.spawn_command(self.command(&[&["run", "--"], main].concat()))
+    }
+
+    pub(crate) fn spawn_command(&self, mut command: Command) -> Running<'_> {
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         Running { site: self, child }
     }

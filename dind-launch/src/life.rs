@@ -1,0 +1,78 @@
+//! What a node's life is about: what was wanted, and what has been done and must be undone.
+
+use crate::engine::{self, Daemon, Part, Programs, Settings};
+use crate::node::Node;
+use crate::options::Options;
+use crate::record::Keeper;
+use crate::restart::Attempts;
+use crate::tools::Tools;
+use dind_contract::Fault;
+use serde_json::{Map, Value};
+use std::path::PathBuf;
+
+/// What a node's life is about: what was wanted, and what has been done and must be undone.
+#[derive(Debug)]
+pub struct Life {
+    /// How the node is run.
+    pub options: Options,
+    /// The sibling tools.
+    pub tools: Tools,
+    /// The engine's programs.
+    pub programs: Programs,
+    /// The user's own `daemon.json`.
+    pub user_config: Map<String, Value>,
+    /// The record.
+    pub keeper: Keeper,
+    /// Where the engine's data lies, once storage is ready.
+    pub data_root: PathBuf,
+    /// What dockerd is started with, once the network is ready.
+    pub settings: Settings,
+    /// containerd, from its start until its stop.
+    pub containerd: Option<Daemon>,
+    /// dockerd, from its start until its stop.
+    pub dockerd: Option<Daemon>,
+    /// Whether the engine has answered.
+    pub engine_ready: bool,
+    /// Restarts of the engine in a row.
+    pub attempts: Attempts,
+    /// Whether storage has to be released.
+    pub storage_applied: bool,
+    /// Whether the network has to be released.
+    pub net_applied: bool,
+}
+
+impl Life {
+    /// Starts one of the engine's daemons.
+    ///
+    /// # Errors
+    /// Those of [`engine::start_containerd`] and [`engine::start_dockerd`].
+    pub fn start(&mut self, node: &mut Node, part: Part) -> Result<(), Fault> {
+        engine::clean(part);
+        let daemon = match part {
+            Part::Containerd => engine::start_containerd(node, &self.programs, &self.data_root)?,
+            Part::Dockerd => engine::start_dockerd(node, &self.programs, &self.settings)?,
+        };
+        self.keeper.started(part, daemon.pid);
+        *self.daemon(part) = Some(daemon);
+        Ok(())
+    }
+
+    /// One of the engine's daemons, if it has been started and not stopped.
+    pub fn daemon(&mut self, part: Part) -> &mut Option<Daemon> {
+        match part {
+            Part::Containerd => &mut self.containerd,
+            Part::Dockerd => &mut self.dockerd,
+        }
+    }
+
+    /// The daemon that has ended unasked, if one has.
+    #[must_use]
+    pub fn dead_daemon(&self, node: &Node) -> Option<Part> {
+        let ended =
+            |daemon: &Option<Daemon>| daemon.as_ref().is_some_and(|daemon| node.ending(daemon.pid).is_some());
+        // containerd first: dockerd cannot start without it.
+        [(Part::Containerd, &self.containerd), (Part::Dockerd, &self.dockerd)]
+            .into_iter()
+            .find_map(|(part, daemon)| ended(daemon).then_some(part))
+    }
+}

@@ -1,0 +1,85 @@
+//! `DIND_ENGINE_RESTART`: daemons that die while the main process runs.
+
+use crate::site::{Running, Site, stderr};
+use dind_tests::eventually;
+use nix::sys::signal::Signal;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+const MAIN: &[&str] =
+    &["run", "--", "sh", "-c", "trap 'exit 9' TERM; touch /run/up; while :; do sleep 0.05; done"];
+
+fn start<'a>(site: &'a Site, policy: &str) -> Running<'a> {
+    let mut command = site.command(MAIN);
+    command.env("DIND_ENGINE_RESTART", policy);
+    let running = site.spawn_command(command);
+    running.until_up();
+    running
+}
+
+/// Kills the daemon that the record names; its pid is one of the launcher's namespace.
+fn kill(site: &Site, running: &Running, daemon: &str) {
+    let pid = site.record()[daemon].as_i64().unwrap().to_string();
+    let target = running.pid().to_string();
+    let kill = Command::new("nsenter").args(["-t", &target, "-p", "-m", "kill", "-KILL", &pid]).status();
+    assert!(kill.unwrap().success());
+}
+
+#[test]
+fn a_dead_daemon_is_started_again_and_the_main_process_lives_on() {
+    let site = Site::new();
+    let running = start(&site, "on-failure:2");
+    for (restarts, daemon, program) in [(1, "engine_pid", "dockerd"), (2, "containerd_pid", "containerd")] {
+        let before = site.record()[daemon].clone();
+        kill(&site, &running, daemon);
+        let record = eventually("it has been started again", crate::site::LIMIT, || {
+            let record = site.record();
+            (record["engine_restarts"] == restarts && record["state"] == "running").then_some(record)
+        });
+        assert!(record[daemon].is_i64() && record[daemon] != before, "{record}");
+        let starts = site.events().iter().filter(|event| **event == format!("{program} start")).count();
+        assert_eq!(starts, 2, "{program}");
+    }
+    running.signal(Signal::SIGTERM);
+    let output = running.finish();
+    assert_eq!(output.status.code(), Some(9), "{}", stderr(&output));
+    assert_eq!(stderr(&output).matches("; it is started again in ").count(), 2, "{}", stderr(&output));
+    let events = site.events();
+    assert_eq!(events.iter().filter(|event| *event == "dockerd SIGTERM").count(), 1);
+    assert_eq!(events.last().map(String::as_str), Some("dind-storage release"));
+}
+
+#[test]
+fn a_daemon_that_keeps_dying_ends_the_node_after_so_many_times() {
+    let site = Site::new();
+    let running = start(&site, "on-failure:2");
+    site.set_mode("dockerd", "die");
+    kill(&site, &running, "engine_pid");
+    let output = running.finish();
+    assert_eq!(output.status.code(), Some(125), "{}", stderr(&output));
+    assert_eq!(site.events().iter().filter(|event| *event == "dockerd start").count(), 3);
+    let record = site.record();
+    assert_eq!(
+        (&record["error"]["code"], &record["engine_restarts"]),
+        (&"engine-died".into(), &2.into()),
+        "{record}"
+    );
+    assert!(stderr(&output).contains("dind-launch: cause: unknown flag: --stub"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_signal_or_the_end_of_the_main_process_ends_the_pause() {
+    let site = Site::new();
+    let running = start(&site, "on-failure");
+    site.set_mode("dockerd", "die");
+    kill(&site, &running, "engine_pid");
+    // By now a pause takes 3 seconds.
+    eventually("five attempts", crate::site::LIMIT, || {
+        (site.events().iter().filter(|event| *event == "dockerd start").count() == 6).then_some(())
+    });
+    let asked = Instant::now();
+    running.signal(Signal::SIGTERM);
+    let output = running.finish();
+    assert_eq!(output.status.code(), Some(9), "{}", stderr(&output));
+    assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
+}
