@@ -13,7 +13,7 @@ use crate::log::EngineLog;
 use crate::main_process;
 use crate::node::{Halt, Node, Woken, broken};
 use crate::options::{LOG_FILE, Options};
-use crate::prepare;
+use crate::prepare::{self, Caller};
 use crate::record::{Keeper, NodeState};
 use crate::restart::{Attempts, revive};
 use crate::stop::stop;
@@ -152,7 +152,8 @@ fn check(node: &mut Node, life: &mut Life) -> Result<Option<Call>, Halt> {
 
 fn prepare_container(life: &mut Life) -> Result<(), Fault> {
     life.keeper.begin("prepare");
-    let draft = prepare::prepare(&Root::default()).map_err(|Failed { fault, .. }| *fault)?;
+    let draft =
+        prepare::prepare(&Root::default(), Caller::Launcher).map_err(|Failed { fault, .. }| *fault)?;
     for warning in &draft.warnings {
         tell_warning(TOOL, warning);
     }

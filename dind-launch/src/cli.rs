@@ -77,4 +77,7 @@ pub struct Status {
     /// Only judge: 0 when the engine answers, its storage can be written and is sound, and the main process lives; 69 otherwise.
     #[arg(long)]
     pub healthy: bool,
+    /// Draw the start as a bar chart on stderr.
+    #[arg(long)]
+    pub timeline: bool,
 }

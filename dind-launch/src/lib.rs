@@ -22,6 +22,7 @@ pub mod record;
 pub mod restart;
 pub mod status;
 pub mod stop;
+pub mod timeline;
 pub mod tools;
 
 use dind_contract::{Report, Tool};

@@ -3,6 +3,7 @@
 use clap::Parser;
 use dind_contract::finish;
 use dind_launch::cli::{Cli, Verb};
+use dind_launch::prepare::Caller;
 use dind_launch::{TOOL, chain, doctor, overview, prepare, status};
 use std::process::ExitCode;
 
@@ -17,6 +18,8 @@ fn main() -> ExitCode {
         }
         Verb::Status(wanted) => status::finish(wanted, output),
         Verb::Doctor => finish(TOOL, "doctor", output, doctor::examine(&cli.common.facts())),
-        Verb::Prepare => finish(TOOL, "prepare", output, prepare::prepare(&cli.common.facts())),
+        Verb::Prepare => {
+            finish(TOOL, "prepare", output, prepare::prepare(&cli.common.facts(), Caller::Shell))
+        }
     }
 }

@@ -1,5 +1,8 @@
 //! `/proc/self/mountinfo`, as far as a launcher needs it (proc_pid_mountinfo(5)).
 
+use crate::fault;
+use dind_contract::{Fault, Root};
+
 /// One line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mount {
@@ -15,6 +18,17 @@ pub struct Mount {
     pub kind: String,
     /// The filesystem's own options, such as a cgroup's controllers.
     pub options: Vec<String>,
+}
+
+/// Reads the mounts that this process sees.
+///
+/// # Errors
+/// /proc is not mounted.
+pub fn read(root: &Root) -> Result<Vec<Mount>, Fault> {
+    const FILE: &str = "/proc/self/mountinfo";
+    let text = root.read(FILE);
+    text.map(|text| parse(&text))
+        .map_err(|error| fault::PREPARE_FAILED.cannot("read", FILE, error).hint("mount /proc"))
 }
 
 /// Reads all lines, in mount order; a line that does not parse is left out.

@@ -34,6 +34,8 @@ pub struct Overview {
     pub log: String,
     /// How long the engine may take to answer, in milliseconds.
     pub ready_timeout_ms: u64,
+    /// What becomes of an engine that dies: `no`, `on-failure`, `on-failure:N`.
+    pub engine_restart: String,
     /// How long the whole stop may take, in milliseconds.
     pub stop_budget_ms: u64,
     /// The number of the signal that asks the main process to stop; nothing: the one that asks us.
@@ -78,6 +80,7 @@ pub fn plan(text: &RunOptions, command: &[String], common: &Common) -> Outcome<O
         preload,
         log: if options.log_to_file { crate::options::LOG_FILE.to_owned() } else { "stderr".to_owned() },
         ready_timeout_ms: options.ready_timeout.as_millis() as u64,
+        engine_restart: options.engine_restart.to_string(),
         stop_budget_ms: options.stop_budget.as_millis() as u64,
         main_stop_signal: options.main_stop_signal,
         documents: [("storage", storage), ("net", net)].map(|(name, plan)| (name.to_owned(), plan)).into(),

@@ -12,6 +12,7 @@ use crate::record::NodeState;
 use crate::{TOOL, options::Options};
 use dind_contract::Fault;
 use dind_contract::finish::tell;
+use std::fmt;
 use std::time::{Duration, Instant};
 
 /// What to do when dockerd or containerd dies.
@@ -46,6 +47,16 @@ impl Policy {
             "it is neither `no` nor `on-failure:N`",
         );
         Err(fault.hint("set DIND_ENGINE_RESTART=on-failure:5, or leave it out to end with the engine"))
+    }
+}
+
+impl fmt::Display for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::No => write!(f, "no"),
+            Self::OnFailure(None) => write!(f, "on-failure"),
+            Self::OnFailure(Some(most)) => write!(f, "on-failure:{most}"),
+        }
     }
 }
 
@@ -130,7 +141,7 @@ mod tests {
             ("on-failure", Policy::OnFailure(None)),
             ("on-failure:1", Policy::OnFailure(Some(1))),
         ] {
-            assert_eq!(Policy::parse(text), Ok(policy), "{text}");
+            assert_eq!((Policy::parse(text), policy.to_string()), (Ok(policy), text.to_owned()));
         }
         for text in
             ["always", "no:1", "on-failure:0", "on-failure:", "on-failure:-1", "on-failure:x", "On-Failure"]

@@ -5,8 +5,9 @@ use crate::engine;
 use crate::fault;
 use crate::record::{self, NodeState, Record};
 use crate::tools::{Document, Tools};
-use crate::{TOOL, ready};
+use crate::{TOOL, ready, timeline};
 use dind_contract::cli::Output;
+use dind_contract::finish::show;
 use dind_contract::helper::Helper;
 use dind_contract::supervisor::send;
 use dind_contract::{Draft, Fault, Outcome};
@@ -26,7 +27,11 @@ const STORAGE_LIMIT: Duration = Duration::from_secs(2);
 /// Prints the record, or judges it.
 #[must_use]
 pub fn finish(wanted: &Status, output: Output) -> ExitCode {
-    dind_contract::finish(TOOL, "status", output, tell(wanted.healthy))
+    let outcome = tell(wanted.healthy);
+    if let (true, Ok(draft)) = (wanted.timeline, &outcome) {
+        show(&timeline::draw(&draft.result.stages));
+    }
+    dind_contract::finish(TOOL, "status", output, outcome)
 }
 
 fn tell(healthy: bool) -> Outcome<Record> {

@@ -282,6 +282,9 @@ fn a_second_launcher_in_one_container_is_refused_and_status_tells_of_the_first()
         (&status["result"]["state"], &status["result"]["command"][0]),
         (&"running".into(), &"sleep".into())
     );
+    let chart = stderr(&inside(&["status", "--timeline"]));
+    let bars = chart.lines().filter(|line| line.contains(['█', '▏'])).count();
+    assert!(chart.contains("\nengine ") && bars >= 2, "{chart}");
     // The stub has no API, so the node is not healthy, and says so.
     let healthy = inside(&["status", "--healthy"]);
     assert_eq!(healthy.status.code(), Some(69));

@@ -93,6 +93,14 @@ pub fn tell_warning(tool: Tool, warning: &Warning) {
     tell(tool, "warning", format!("{}{hint}", warning.message));
 }
 
+/// Lines for people that are no message: a chart, a table.
+pub fn show(lines: &[String]) {
+    let mut stderr = io::stderr().lock();
+    for line in lines {
+        let _ = writeln!(stderr, "{line}");
+    }
+}
+
 /// One line for people: `dind-net: warning: …`. Control characters are escaped, so that no value can forge a line;
 /// a closed stderr is nobody's problem.
 pub fn tell(tool: Tool, kind: &str, message: impl Display) {

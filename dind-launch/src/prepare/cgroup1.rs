@@ -1,5 +1,6 @@
 //! Cgroups v1: one mount to a hierarchy, each writable, under all the names that programs look for.
 
+use super::namespace::{self, Place};
 use super::{CGROUPS, PLAIN, Prepared, Work, failed, make_folder};
 use crate::mounts::{self, Mount};
 use dind_contract::{Fault, Root, State, Warning};
@@ -46,14 +47,20 @@ impl Hierarchy {
     }
 }
 
-/// The v1 hierarchies of `/proc/self/cgroup` (cgroups(7)); the unified one, `0::`, is not of them.
-fn hierarchies(text: &str) -> Vec<Hierarchy> {
-    let lines = text.lines().filter_map(|line| line.split(':').nth(1));
-    lines.filter(|option| !option.is_empty()).map(|option| Hierarchy(option.to_owned())).collect()
+/// The v1 hierarchies, each with our path in it; the unified one is not of them.
+fn hierarchies(places: Vec<Place>) -> Vec<(Hierarchy, String)> {
+    let named = places.into_iter().filter(|place| !place.controllers.is_empty());
+    named.map(|place| (Hierarchy(place.controllers), place.path)).collect()
 }
 
 pub(super) fn prepare(root: &Root, work: &mut Work) -> Result<Prepared, Fault> {
-    let text = root.read("/proc/self/cgroup").map_err(|error| failed("read", "/proc/self/cgroup", &error))?;
+    let hierarchies = hierarchies(namespace::places(root)?);
+    let foreign = hierarchies.iter().any(|(_, path)| path != "/");
+    let namespace = match foreign {
+        false => "private",
+        true if namespace::enter(root, work)? => "own",
+        true => "host",
+    };
     match mounts::at(&work.mounts, CGROUPS) {
         None => {
             make_folder(Path::new(CGROUPS))?;
@@ -62,9 +69,15 @@ pub(super) fn prepare(root: &Root, work: &mut Work) -> Result<Prepared, Fault> {
         Some(mount) if mount.read_only => work.remount_writable(CGROUPS)?,
         Some(_) => {}
     }
+    // The host's own tree, mounted in as a volume: no link of ours belongs into its folder.
+    let borrowed = work.mounts.iter().any(|mount| mount.kind == "cgroup" && namespace::is_above(&mount.root));
     let mut controllers = Vec::new();
-    for hierarchy in hierarchies(&text) {
-        one(&hierarchy, work)?;
+    for (hierarchy, path) in hierarchies {
+        let point = one(&hierarchy, work)?;
+        namespace::alias(&point, &path, work)?;
+        if !borrowed {
+            link(&hierarchy, work)?;
+        }
         controllers.push(hierarchy.folder().to_owned());
     }
     if !controllers.iter().any(|name| name.split(',').any(|controller| controller == "devices")) {
@@ -74,22 +87,36 @@ pub(super) fn prepare(root: &Root, work: &mut Work) -> Result<Prepared, Fault> {
             "mount one on the host; inner containers may otherwise use every device of the node",
         ));
     }
-    Ok(Prepared { cgroup_version: "v1".to_owned(), controllers })
+    Ok(Prepared { cgroup_version: "v1".to_owned(), cgroup_namespace: namespace.to_owned(), controllers })
 }
 
-fn one(hierarchy: &Hierarchy, work: &mut Work) -> Result<(), Fault> {
+/// Makes a hierarchy usable; returns where it is mounted.
+fn one(hierarchy: &Hierarchy, work: &mut Work) -> Result<String, Fault> {
     let folder = Path::new(CGROUPS).join(hierarchy.folder());
     let point = folder.display().to_string();
-    let mounted = work.mounts.iter().rev().find(|mount| hierarchy.is(mount)).cloned();
-    match mounted {
-        Some(mount) if mount.read_only => work.remount_writable(&mount.point)?,
-        Some(_) => {}
-        None => {
+    // Its usual place first: a script that called us before has aliases of it further down.
+    let usual = mounts::at(&work.mounts, &point).filter(|mount| hierarchy.is(mount));
+    let mounted = usual.or_else(|| work.mounts.iter().rev().find(|mount| hierarchy.is(mount))).cloned();
+    let point = match mounted {
+        // Above it, inner containers would be put beside the node.
+        Some(mount) if !namespace::is_above(&mount.root) => {
+            if mount.read_only {
+                work.remount_writable(&mount.point)?;
+            }
+            mount.point
+        }
+        _ => {
             make_folder(&folder)?;
             let flags = PLAIN | MsFlags::MS_RELATIME;
-            work.mount("cgroup", &point, flags, &hierarchy.mount_option())?;
+            work.mount_over("cgroup", &point, flags, &hierarchy.mount_option())?;
+            point
         }
-    }
+    };
+    Ok(point)
+}
+
+/// Gives a hierarchy its other names.
+fn link(hierarchy: &Hierarchy, work: &mut Work) -> Result<(), Fault> {
     for alias in hierarchy.aliases() {
         let link = Path::new(CGROUPS).join(&alias);
         if link.symlink_metadata().is_err() {
@@ -107,8 +134,9 @@ mod tests {
 
     #[test]
     fn names_of_hierarchies() {
-        let found =
-            hierarchies("12:cpu,cpuacct:/docker/abc\n3:name=systemd:/\n2:memory:/x:y\n0::/init.scope\n");
+        let places =
+            namespace::parse("12:cpu,cpuacct:/docker/abc\n3:name=systemd:/\n2:memory:/x\n0::/init\n");
+        let found: Vec<_> = hierarchies(places).into_iter().map(|(hierarchy, _)| hierarchy).collect();
         let folders: Vec<_> = found.iter().map(Hierarchy::folder).collect();
         assert_eq!(folders, ["cpu,cpuacct", "systemd", "memory"]);
         assert_eq!(found[0].aliases(), ["cpuacct,cpu", "cpu", "cpuacct"]);

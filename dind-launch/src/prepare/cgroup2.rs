@@ -6,11 +6,12 @@
 //! Unfixed, an engine starts and plain containers run, but the first one with a memory limit fails: "cannot enter
 //! cgroupv2 … with domain controllers -- it is in threaded mode".
 
-use super::{CGROUPS, Prepared, Work, failed, make_folder};
+use super::{CGROUPS, PLAIN, Prepared, Work, failed, make_folder, namespace};
 use crate::fault;
 use crate::mounts;
-use dind_contract::{Fault, Root, State, Warning};
+use dind_contract::{Fault, Root, State};
 use nix::errno::Errno;
+use nix::mount::MsFlags;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -22,30 +23,41 @@ const LEAF: &str = "init";
 const ROUNDS: usize = 100;
 
 pub(super) fn prepare(root: &Root, work: &mut Work) -> Result<Prepared, Fault> {
-    let version = "v2".to_owned();
-    let own = root.read("/proc/self/cgroup").map_err(|error| failed("read", "/proc/self/cgroup", &error))?;
+    let places = namespace::places(root)?;
+    let own =
+        places.iter().find(|place| place.controllers.is_empty()).map_or("/", |place| place.path.as_str());
+    let mounted = mounts::at(&work.mounts, CGROUPS).map_or("/", |mount| mount.root.as_str());
     let base = Path::new(CGROUPS);
-    // The kernel's true root cgroup has no cgroup.type. Evacuating it would move the host's own processes.
-    if !base.join("cgroup.type").exists() || !is_namespace_root(&own) {
-        work.warnings.push(Warning::new(
-            "cgroup-namespace-host",
-            "cannot nest cgroups: the container sees the host's cgroup namespace",
-            "run the container with --cgroupns=private; else limits of the node do not hold for inner containers",
-        ));
-        return Ok(Prepared { cgroup_version: version, controllers: Vec::new() });
+    let mut prepared = Prepared { cgroup_version: "v2".to_owned(), ..Prepared::default() };
+    prepared.cgroup_namespace = if !is_ours(base, mounted, own) {
+        if !namespace::enter(root, work)? {
+            return Ok(Prepared { cgroup_namespace: "host".to_owned(), ..prepared });
+        }
+        // Over the host's tree, which stays the host's: to evacuate that one would move the host's own processes.
+        work.mount_over("cgroup2", CGROUPS, PLAIN | MsFlags::MS_RELATIME, "")?;
+        "own"
+    } else if mounted == "/" {
+        "private"
+    } else {
+        "own"
     }
-    if mounts::at(&work.mounts, CGROUPS).is_some_and(|mount| mount.read_only) {
+    .to_owned();
+    if mounts::at(&mounts::read(root)?, CGROUPS).is_some_and(|mount| mount.read_only) {
         work.remount_writable(CGROUPS)?;
     }
     let (moved, controllers) = nest(base)?;
     let state = if moved { State::Done } else { State::Skipped };
     work.steps.push("nest-cgroups", base.join(LEAF).display(), state);
-    Ok(Prepared { cgroup_version: version, controllers })
+    namespace::alias(CGROUPS, own.strip_suffix(&format!("/{LEAF}")).unwrap_or(own), work)?;
+    Ok(Prepared { controllers, ..prepared })
 }
 
-/// Whether `/proc/self/cgroup` shows us at the root, or in the leaf where an earlier run has put us.
-fn is_namespace_root(own: &str) -> bool {
-    own.lines().any(|line| line == "0::/" || line == format!("0::/{LEAF}"))
+/// Whether the mounted tree begins at our own cgroup, or at the one above the leaf where an earlier run has put us. The
+/// kernel's true root cgroup has no `cgroup.type`.
+fn is_ours(base: &Path, mounted: &str, own: &str) -> bool {
+    let trimmed = mounted.trim_end_matches('/');
+    let leaf = format!("{trimmed}/{LEAF}");
+    base.join("cgroup.type").exists() && (own == mounted || own == leaf)
 }
 
 /// Moves all processes of `base` to its leaf and delegates every controller. Returns whether anything was changed,
@@ -99,10 +111,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_namespace_root_is_told_from_the_hosts() {
-        assert!(is_namespace_root("0::/\n"));
-        assert!(is_namespace_root("1:name=systemd:/\n0::/init\n"));
-        assert!(!is_namespace_root("0::/docker/abc\n"));
+    fn our_own_tree_is_told_from_the_hosts() {
+        let folder = tempfile::tempdir().unwrap();
+        let base = folder.path();
+        assert!(!is_ours(base, "/", "/"), "the true root has no cgroup.type");
+        fs::write(base.join("cgroup.type"), "domain").unwrap();
+        for (mounted, own, ours) in [
+            ("/", "/", true),
+            ("/", "/init", true),
+            ("/", "/docker/abc", false),
+            ("/docker/abc", "/docker/abc", true),
+            ("/docker/abc", "/docker/abc/init", true),
+            ("/../..", "/", false),
+        ] {
+            assert_eq!(is_ours(base, mounted, own), ours, "{mounted} {own}");
+        }
     }
 
     /// A folder of plain files stands in for cgroupfs: it keeps what is written, so the loop must give up.

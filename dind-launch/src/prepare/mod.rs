@@ -3,13 +3,15 @@
 
 mod cgroup1;
 mod cgroup2;
+mod namespace;
 mod tree;
 
 use crate::facts;
 use crate::fault;
 use crate::mounts::{self, Mount};
+use crate::record::RUN_DIR;
 use dind_contract::{Draft, Failed, Fault, Outcome, Root, State, Steps, Warning};
-use nix::mount::{MsFlags, mount};
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -20,12 +22,24 @@ use std::path::Path;
 pub struct Prepared {
     /// `v1` (with or without a unified hierarchy beside it) or `v2`.
     pub cgroup_version: String,
+    /// Whose cgroup namespace the engine will see: `private`, by the container's runtime; `own`, taken by us; `host`.
+    pub cgroup_namespace: String,
     /// The hierarchies that can be used, by their folder's name; on v2 the delegated controllers.
     pub controllers: Vec<String>,
 }
 
-/// What the preparing of one part needs: the mounts as they were, and where to note what is done.
+/// Who starts the engine afterwards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Caller {
+    /// This process, whose namespaces its children inherit.
+    Launcher,
+    /// Another one, such as a shell script.
+    Shell,
+}
+
+/// What the preparing of one part needs: for whom, the mounts as they are, and where to note what is done.
 struct Work {
+    caller: Caller,
     mounts: Vec<Mount>,
     steps: Steps,
     warnings: Vec<Warning>,
@@ -36,15 +50,14 @@ struct Work {
 /// # Errors
 /// The caller lacks `CAP_SYS_ADMIN`, or a cgroup hierarchy cannot be made usable. The rest only warns: engines run
 /// without it.
-pub fn prepare(root: &Root) -> Outcome<Prepared> {
+pub fn prepare(root: &Root, caller: Caller) -> Outcome<Prepared> {
     if !root.is_host() {
         let fault = fault::ROOT_IS_FAKE.cannot("prepare", root.path("/").display(), "it is not this machine");
         return Err(fault.hint("leave --root out; `dind-launch plan` takes it").into());
     }
     facts::privileged(root)?;
-    let text =
-        root.read("/proc/self/mountinfo").map_err(|error| failed("read", "/proc/self/mountinfo", &error))?;
-    let mut work = Work { mounts: mounts::parse(&text), steps: Steps::default(), warnings: Vec::new() };
+    let (steps, warnings) = (Steps::default(), Vec::new());
+    let mut work = Work { caller, mounts: mounts::read(root)?, steps, warnings };
     match all(root, &mut work) {
         Ok(result) => Ok(Draft { result, steps: work.steps, warnings: work.warnings, ..Draft::default() }),
         Err(fault) => Err(Failed { fault: Box::new(fault), steps: work.steps }),
@@ -72,6 +85,23 @@ impl Work {
         mount(Some(kind), point, Some(kind), flags, Some(data)).map_err(|error| {
             failed("mount", point, &error.into()).cause(format!("mount -t {kind} -o '{data}' {kind} {point}"))
         })?;
+        self.steps.push(&format!("mount-{kind}"), point, State::Done);
+        Ok(())
+    }
+
+    /// Mounts a pseudo filesystem over one that may be the same: the kernel refuses that (EBUSY), but for a bind mount.
+    fn mount_over(&mut self, kind: &str, point: &str, flags: MsFlags, data: &str) -> Result<(), Fault> {
+        if mounts::at(&self.mounts, point).is_none() {
+            return self.mount(kind, point, flags, data);
+        }
+        let aside = Path::new(RUN_DIR).join("mount");
+        make_folder(&aside)?;
+        let over = mount(Some(kind), &aside, Some(kind), flags, Some(data)).and_then(|()| {
+            let bound = mount(Some(&aside), point, None::<&str>, MsFlags::MS_BIND, None::<&str>);
+            umount2(&aside, MntFlags::MNT_DETACH).and(bound)
+        });
+        let _ = fs::remove_dir(&aside);
+        over.map_err(|error| failed("mount over", point, &error.into()))?;
         self.steps.push(&format!("mount-{kind}"), point, State::Done);
         Ok(())
     }

@@ -1,0 +1,105 @@
+//! Cgroups of nodes and of what runs in them, in both cgroup namespaces. cgroup v1, as the machine has it.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use dind_tests::eventually;
+use dind_tests::outer::{LIMIT, Node, docker, image, inner_image};
+use serde_json::Value;
+use std::process::Command;
+
+const MIB: u64 = 1 << 20;
+
+/// The path of a process of the node in the memory hierarchy, as `docker exec` sees it.
+fn path(node: &Node, pid: &str) -> String {
+    let text = node.exec(&["cat", &format!("/proc/{pid}/cgroup")]).ok();
+    let memory = |line: &&str| line.split(':').nth(1).unwrap().split(',').any(|name| name == "memory");
+    text.lines().find(memory).unwrap().splitn(3, ':').nth(2).unwrap().to_owned()
+}
+
+/// Whether the machine has a cgroup with this name.
+fn has_cgroup(name: &str) -> bool {
+    let found = Command::new("find").args(["/sys/fs/cgroup", "-type", "d", "-name", name]).output().unwrap();
+    !found.stdout.is_empty()
+}
+
+#[test]
+fn inner_containers_are_below_their_node_wherever_the_cgroups_come_from() {
+    for options in [
+        &["--cgroupns=private"][..],
+        &["--cgroupns=host"],
+        // The usual advice for Docker in Docker, by which inner containers end beside the node and outside of its limits.
+        &["--cgroupns=host", "--volume", "/sys/fs/cgroup:/sys/fs/cgroup:rw"],
+    ] {
+        let main = ["sh", "-c", "cat /proc/self/cgroup; exec sleep infinity"];
+        let node = Node::start(&[&["--memory", "1g"], options].concat(), &main);
+        node.until_running();
+        let document = &node.record()["documents"]["prepare"]["result"];
+        let namespace = if options[0] == "--cgroupns=host" { "own" } else { "private" };
+        assert_eq!(
+            (&document["cgroup_version"], &document["cgroup_namespace"]),
+            (&"v1".into(), &namespace.into())
+        );
+        // The main process finds its cgroup where its mounts are.
+        let places = docker(&["logs", &node.name]).stdout;
+        assert!(places.lines().count() > 3 && places.lines().all(|line| line.ends_with(":/")), "{places}");
+
+        let id = node.inner_run(&["--memory", "64m"], "exec sleep 1000");
+        let pid = node.inner(&["inspect", "--format", "{{.State.Pid}}", &id]);
+        let own = path(&node, "1");
+        assert_eq!(path(&node, &pid), format!("{}/docker/{id}", own.trim_end_matches('/')), "{options:?}");
+        let limit = node.inner(&["exec", &id, "cat", "/sys/fs/cgroup/memory/memory.limit_in_bytes"]);
+        assert_eq!(limit, (64 * MIB).to_string());
+        let usage = node.inner(&["stats", "--no-stream", "--format", "{{.MemUsage}}", &id]);
+        assert!(usage.ends_with("/ 64MiB") && !usage.starts_with("0B"), "{usage}");
+        assert!(has_cgroup(&id));
+        assert_eq!(node.stop().0, 143, "{}", node.log());
+        eventually("the cgroups are gone", LIMIT, || (!has_cgroup(&id)).then_some(()));
+    }
+}
+
+#[test]
+fn prepare_alone_lets_a_shell_script_find_its_cgroup_in_the_host_s_namespace() {
+    let script = "dind-launch prepare; dind-launch prepare; \
+                  own=$(sed -n 's/.*:memory://p' /proc/self/cgroup); cat /sys/fs/cgroup/memory$own/memory.limit_in_bytes";
+    let run = ["run", "--rm", "--privileged", "--cgroupns=host", "--memory", "512m", "--entrypoint", "sh"];
+    let output = docker(&[&run[..], &[&image(), "-c", script]].concat()).ok();
+    let lines: Vec<&str> = output.lines().collect();
+    let [first, second, limit] = lines.as_slice() else { panic!("{output}") };
+    let document = |line: &str| serde_json::from_str::<Value>(line).unwrap();
+    let (first, second) = (document(first), document(second));
+    assert_eq!((&first["ok"], &first["changed"]), (&true.into(), &true.into()));
+    assert_eq!((&second["ok"], &second["changed"]), (&true.into(), &false.into()), "{second}");
+    assert_eq!(*limit, (512 * MIB).to_string());
+}
+
+#[test]
+fn a_restarted_daemon_keeps_the_node_and_what_may_be_kept() {
+    let node = Node::start(&["--env", "DIND_ENGINE_RESTART=on-failure:3"], &["sleep", "infinity"]);
+    node.until_running();
+    let always = node.inner_run(&["--restart", "always"], "exec sleep 1000");
+    let running = |id: &str| {
+        let format = ["inspect", "--format", "{{.State.Running}}", id];
+        node.exec(&[&["docker"], &format[..]].concat()).stdout == "true"
+    };
+    for (restarts, daemon) in [(1, "containerd_pid"), (2, "engine_pid")] {
+        let once = node.inner_run(&[], "exec sleep 1000");
+        let main = node.record()["main_pid"].clone();
+        let pid = node.record()[daemon].to_string();
+        node.exec(&["kill", "-KILL", &pid]).ok();
+        let record = eventually("it has been started again", LIMIT, || {
+            let record = node.record();
+            (record["engine_restarts"] == restarts && record["state"] == "running").then_some(record)
+        });
+        assert_eq!(record["main_pid"], main);
+        node.exec(&["dind-launch", "status", "--healthy"]).ok();
+        eventually("what is to be restarted always runs", LIMIT, || running(&always).then_some(()));
+        // containerd's death is none of its containers' business; dockerd's ends them.
+        assert_eq!(running(&once), daemon == "containerd_pid", "{daemon}");
+        // dockerd looks for a new containerd every three seconds.
+        eventually("the engine runs containers again", LIMIT, || {
+            let run = node.exec(&["docker", "run", "--rm", &inner_image(), "echo", "hello"]);
+            (run.stdout == "hello").then_some(())
+        });
+    }
+    assert_eq!(node.stop().0, 143, "{}", node.log());
+}
