@@ -18,7 +18,7 @@ use crate::record::{Keeper, NodeState};
 use crate::restart::{Attempts, revive};
 use crate::stop::stop;
 use crate::tools::{Call, Patience, Tools, documents, finish};
-use crate::{TOOL, facts, fault, preload};
+use crate::{TOOL, facts, fault};
 use dind_contract::finish::{tell, tell_warning};
 use dind_contract::supervisor::{Ending, Supervisor};
 use dind_contract::{Engine, Failed, Fault, Report, Root};
@@ -54,7 +54,7 @@ fn look(begun: Instant, text: &RunOptions, command: &[String]) -> Result<(Life, 
     let programs = Programs::find()?;
     let user_config = user_config(&options)?;
     let command = main_process::choose(command)?;
-    options.preload.as_deref().map(preload::archives).transpose()?;
+    options.preload.as_deref().map(crate::preload::archives).transpose()?;
     facts::privileged(&Root::default())?;
     let keeper = Keeper::claim(begun, &command, Path::new(engine::SOCKET))?;
     let log = EngineLog::open(options.log_to_file).map_err(|error| broken("open", LOG_FILE, &error))?;
@@ -70,6 +70,7 @@ fn look(begun: Instant, text: &RunOptions, command: &[String]) -> Result<(Life, 
         dockerd: None,
         engine_ready: false,
         attempts: Attempts::default(),
+        preload: None,
         storage_applied: false,
         net_applied: false,
     };
@@ -129,10 +130,7 @@ fn start(node: &mut Node, life: &mut Life) -> Result<(), Halt> {
     let storage = apply_storage(node, life)?;
     let net = apply_net_beside_containerd(node, life, &storage, version)?;
     start_engine(node, life, &[&storage, &net])?;
-    if let Some(folder) = life.options.preload.clone() {
-        life.keeper.begin("preload");
-        preload::load(node, &folder)?;
-    }
+    preload(node, life)?;
     start_main(node, life)
 }
 
@@ -233,6 +231,22 @@ fn until_ready(node: &mut Node, life: &mut Life, part: Part) -> Result<(), Halt>
     life.daemon(part).as_ref().map_or(Ok(()), |daemon| engine::wait_ready(node, daemon, limit))
 }
 
+/// By our own verb, as a shell script would: it runs beside the main process as well as before it.
+fn preload(node: &mut Node, life: &mut Life) -> Result<(), Halt> {
+    let Some(folder) = &life.options.preload else { return Ok(()) };
+    life.keeper.begin("preload");
+    let own = std::env::current_exe().map_err(|error| broken("find", "/proc/self/exe", &error))?;
+    let (folder, host) = (folder.display().to_string(), format!("unix://{}", engine::SOCKET));
+    let call = Call::tool(node, &own, &["preload", &folder], &[("DOCKER_HOST", &host)])?;
+    if !life.options.preload_wait {
+        life.preload = Some(call);
+        return Ok(());
+    }
+    let [document] = documents(node, [call], Patience::UntilAsked)?;
+    life.keeper.keep("preload", document);
+    Ok(())
+}
+
 fn start_main(node: &mut Node, life: &mut Life) -> Result<(), Halt> {
     let command = life.keeper.record.command.clone();
     if !command.is_empty() {
@@ -247,10 +261,16 @@ fn start_main(node: &mut Node, life: &mut Life) -> Result<(), Halt> {
 /// Waits for the end: of the main process, which is success; of the engine, which is not; or a signal.
 fn attend(node: &mut Node, life: &mut Life) -> Result<(), Halt> {
     while !node.main_has_ended() {
+        life.settle_preload(node);
         if let Some(dead) = life.dead_daemon(node) {
             revive(node, life, dead)?;
-        } else if let Woken::Stop(number) = node.wait(&[], None)? {
-            return Err(Halt::Asked(number));
+            continue;
+        }
+        let watched: Vec<_> = life.preload.iter().filter_map(Call::output).collect();
+        match node.wait(&watched, None)? {
+            Woken::Stop(number) => return Err(Halt::Asked(number)),
+            Woken::Ready(_) => life.preload.iter_mut().for_each(Call::read),
+            Woken::Ended(_) | Woken::Deadline => {}
         }
     }
     Ok(())

@@ -29,6 +29,16 @@ pub enum Verb {
     Doctor,
     /// Prepare cgroups and mounts only, for entrypoints that are shell scripts.
     Prepare,
+    /// Load the image archives of a folder into the engine; what it has is left alone.
+    Preload(Preload),
+}
+
+/// Which archives to load.
+#[derive(Args, Debug)]
+pub struct Preload {
+    /// The folder.
+    #[arg(value_name = "DIR", env = "DIND_PRELOAD")]
+    pub folder: PathBuf,
 }
 
 /// A node and its main process.
@@ -66,9 +76,12 @@ pub struct RunOptions {
     /// The signal that asks the main process to stop [default: the one that we got, or TERM].
     #[arg(long, value_name = "SIGNAL", env = "DIND_MAIN_STOP_SIGNAL")]
     pub main_stop_signal: Option<String>,
-    /// A folder of image archives (`docker save`) to load before the main process starts.
+    /// A folder of image archives (`docker save`) that the engine shall have.
     #[arg(long, value_name = "DIR", env = "DIND_PRELOAD")]
     pub preload: Option<String>,
+    /// Whether the main process waits for the archives; else they are loaded beside it [default: true].
+    #[arg(long, value_name = "BOOL", env = "DIND_PRELOAD_WAIT")]
+    pub preload_wait: Option<String>,
 }
 
 /// What to tell of the running node.

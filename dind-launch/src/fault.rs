@@ -18,7 +18,7 @@ pub const DAEMON_ARG_OWNED: Code = Code::new("daemon-arg-owned", Exit::Config);
 pub const DAEMON_ARG_UNSAFE: Code = Code::new("daemon-arg-unsafe", Exit::Config);
 /// The user's `daemon.json` cannot be read.
 pub const DAEMON_JSON_INVALID: Code = Code::new("daemon-json-invalid", Exit::Config);
-/// The folder of image archives cannot be read.
+/// The folder of image archives cannot be read, or whether to wait for them is neither true nor false.
 pub const PRELOAD_INVALID: Code = Code::new("preload-invalid", Exit::Config);
 /// An archive did not load.
 pub const PRELOAD_FAILED: Code = Code::new("preload-failed", Exit::Io);

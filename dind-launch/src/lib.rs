@@ -39,6 +39,7 @@ pub fn schema() -> serde_json::Value {
             generator.subschema_for::<Report<record::Record>>(),
             generator.subschema_for::<Report<doctor::Examination>>(),
             generator.subschema_for::<Report<prepare::Prepared>>(),
+            generator.subschema_for::<Report<preload::Preloaded>>(),
         ]
     })
 }

@@ -3,10 +3,10 @@
 use crate::engine::{self, Daemon, Part, Programs, Settings};
 use crate::node::Node;
 use crate::options::Options;
-use crate::record::Keeper;
+use crate::record::{Keeper, NodeState};
 use crate::restart::Attempts;
-use crate::tools::Tools;
-use dind_contract::Fault;
+use crate::tools::{Call, Tools};
+use dind_contract::{Fault, Warning};
 use serde_json::{Map, Value};
 use std::path::PathBuf;
 
@@ -35,6 +35,8 @@ pub struct Life {
     pub engine_ready: bool,
     /// Restarts of the engine in a row.
     pub attempts: Attempts,
+    /// The loading of image archives beside the main process.
+    pub preload: Option<Call>,
     /// Whether storage has to be released.
     pub storage_applied: bool,
     /// Whether the network has to be released.
@@ -63,6 +65,20 @@ impl Life {
             Part::Containerd => &mut self.containerd,
             Part::Dockerd => &mut self.dockerd,
         }
+    }
+
+    /// Notes what has become of the image archives, once they are loaded. An archive that does not load is no reason to
+    /// stop a main process that has not waited for it.
+    pub fn settle_preload(&mut self, node: &Node) {
+        let Some(call) = self.preload.take_if(|call| call.is_over(node)) else { return };
+        match call.document(node) {
+            Ok(document) => self.keeper.keep("preload", document),
+            Err(fault) => {
+                let warning = Warning::new("preload-failed", fault.to_string(), fault.hint.clone());
+                self.keeper.record.warnings.push(warning);
+            }
+        }
+        self.keeper.enter(NodeState::Running);
     }
 
     /// The daemon that has ended unasked, if one has.

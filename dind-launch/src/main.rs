@@ -4,7 +4,7 @@ use clap::Parser;
 use dind_contract::finish;
 use dind_launch::cli::{Cli, Verb};
 use dind_launch::prepare::Caller;
-use dind_launch::{TOOL, chain, doctor, overview, prepare, status};
+use dind_launch::{TOOL, chain, doctor, overview, preload, prepare, status};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -18,6 +18,7 @@ fn main() -> ExitCode {
         }
         Verb::Status(wanted) => status::finish(wanted, output),
         Verb::Doctor => finish(TOOL, "doctor", output, doctor::examine(&cli.common.facts())),
+        Verb::Preload(wanted) => finish(TOOL, "preload", output, preload::preload(&wanted.folder)),
         Verb::Prepare => {
             finish(TOOL, "prepare", output, prepare::prepare(&cli.common.facts(), Caller::Shell))
         }

@@ -33,6 +33,8 @@ pub struct Options {
     pub main_stop_signal: Option<i32>,
     /// A folder of image archives.
     pub preload: Option<PathBuf>,
+    /// Whether the main process waits for them.
+    pub preload_wait: bool,
 }
 
 impl Options {
@@ -58,6 +60,7 @@ impl Options {
             engine_restart: given(text.engine_restart.as_ref()).map_or(Ok(Policy::No), Policy::parse)?,
             main_stop_signal: given(text.main_stop_signal.as_ref()).map(signal).transpose()?,
             preload: given(text.preload.as_ref()).map(PathBuf::from),
+            preload_wait: given(text.preload_wait.as_ref()).map_or(Ok(true), preload_wait)?,
         })
     }
 }
@@ -71,6 +74,13 @@ fn duration(name: &str, text: Option<&String>, default_s: u64) -> Result<Duratio
     .map_err(|cause| {
         let fault = fault::DURATION_INVALID.cannot(&format!("read {name}"), text, cause);
         fault.hint(format!("set {name}={default_s}s, or leave it out for that default"))
+    })
+}
+
+fn preload_wait(text: &str) -> Result<bool, Fault> {
+    value::boolean(text).map_err(|cause| {
+        let fault = fault::PRELOAD_INVALID.cannot("read DIND_PRELOAD_WAIT", text, cause);
+        fault.hint("set DIND_PRELOAD_WAIT=false to load the archives beside the main process")
     })
 }
 

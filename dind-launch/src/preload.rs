@@ -1,33 +1,127 @@
-//! `DIND_PRELOAD`: image archives that the engine has before the main process begins.
+//! `preload`: image archives that the engine shall have. Each is loaded once: what the engine has is left alone.
 
-use crate::engine::SOCKET;
 use crate::fault;
-use crate::node::{Halt, Node};
+use crate::log::EngineLog;
+use crate::node::{Halt, Node, broken};
 use crate::tools::{Call, Patience, finish};
-use dind_contract::Fault;
+use dind_contract::supervisor::Supervisor;
+use dind_contract::{Draft, Failed, Fault, Outcome, State, Steps};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
-/// Loads every archive of a folder, in the order of their names.
+/// What became of a folder's archives.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Preloaded {
+    /// Archives that were loaded.
+    pub loaded: Vec<PathBuf>,
+    /// Archives whose images the engine had.
+    pub present: Vec<PathBuf>,
+}
+
+/// Loads every archive of a folder, in the order of their names, into the engine that `DOCKER_HOST` names.
 ///
 /// # Errors
-/// The folder cannot be read, or an archive does not load.
-pub fn load(node: &mut Node, folder: &Path) -> Result<(), Halt> {
+/// The folder cannot be read, or an archive does not load; those before it stay.
+pub fn preload(folder: &Path) -> Outcome<Preloaded> {
+    let supervisor = Supervisor::new().map_err(|error| broken("take over", "signals", &error))?;
+    let log = EngineLog::open(false).map_err(|error| broken("open", "stderr", &error))?;
+    let mut node = Node::new(supervisor, log);
+    let (mut result, mut steps) = (Preloaded::default(), Steps::default());
     for archive in archives(folder)? {
-        let mut command = Command::new("docker");
-        command.args(["--host", &format!("unix://{SOCKET}"), "load", "--quiet", "--input"]).arg(&archive);
-        let call =
-            Call::start(node, command).map_err(|error| failed(&archive, &format!("docker: {error}")))?;
-        let mut calls = [call];
-        finish(node, &mut calls, Patience::UntilAsked, None)?;
-        let status = calls[0].status(node);
-        if status != 0 {
-            return Err(failed(&archive, &format!("docker load ended with status {status}")).into());
-        }
+        let loaded = match load(&mut node, &archive) {
+            Ok(loaded) => loaded,
+            Err(halt) => return Err(Failed { fault: Box::new(halt.into_fault()), steps }),
+        };
+        let (state, list) =
+            if loaded { (State::Done, &mut result.loaded) } else { (State::Skipped, &mut result.present) };
+        steps.push("load-images", archive.display(), state);
+        list.push(archive);
     }
-    Ok(())
+    Ok(Draft { result, steps, ..Draft::default() })
+}
+
+/// Returns whether the archive had to be loaded.
+fn load(node: &mut Node, archive: &Path) -> Result<bool, Halt> {
+    let images = images(node, archive)?;
+    if has(node, &images)? {
+        return Ok(false);
+    }
+    let mut command = Command::new("docker");
+    command.args(["load", "--quiet", "--input"]).arg(archive);
+    let (status, _) = read(node, command)?;
+    if status != 0 {
+        return Err(failed(archive, &format!("docker load ended with status {status}")).into());
+    }
+    Ok(true)
+}
+
+/// An image of an archive: the names and the id it will have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Image {
+    names: Vec<String>,
+    id: String,
+}
+
+/// What `manifest.json` of an archive says (moby's image/spec, v1.2): a config for each image, named by its digest.
+fn parse(manifest: &str) -> Option<Vec<Image>> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Entry {
+        config: String,
+        repo_tags: Option<Vec<String>>,
+    }
+    let entries: Vec<Entry> = serde_json::from_str(manifest).ok()?;
+    let image = |entry: Entry| {
+        let digest = entry.config.rsplit('/').next()?.trim_end_matches(".json").to_owned();
+        let id = format!("sha256:{digest}");
+        let names = entry.repo_tags.filter(|names| !names.is_empty()).unwrap_or_else(|| vec![id.clone()]);
+        Some(Image { names, id })
+    };
+    entries.into_iter().map(image).collect()
+}
+
+/// The images in an archive; none where that cannot be told without loading it.
+fn images(node: &mut Node, archive: &Path) -> Result<Vec<Image>, Halt> {
+    let mut command = Command::new("tar");
+    command.args(["--extract", "--to-stdout", "--occurrence=1", "--file"]).arg(archive).arg("manifest.json");
+    // Whatever it is, `docker load` will tell.
+    command.stderr(Stdio::null());
+    match read(node, command) {
+        Ok((0, text)) => Ok(parse(&text).unwrap_or_default()),
+        Ok(_) | Err(Halt::Fault(_)) => Ok(Vec::new()),
+        Err(asked) => Err(asked),
+    }
+}
+
+/// Whether the engine has all of these images, under all of their names.
+fn has(node: &mut Node, images: &[Image]) -> Result<bool, Halt> {
+    let wanted: Vec<(&str, &str)> = images
+        .iter()
+        .flat_map(|image| image.names.iter().map(|name| (name.as_str(), image.id.as_str())))
+        .collect();
+    if wanted.is_empty() {
+        return Ok(false);
+    }
+    let mut command = Command::new("docker");
+    command.args(["image", "inspect", "--format", "{{.Id}}"]).args(wanted.iter().map(|(name, _)| name));
+    command.stderr(Stdio::null());
+    let (status, text) = read(node, command)?;
+    Ok(status == 0 && text.lines().eq(wanted.iter().map(|(_, id)| *id)))
+}
+
+/// Runs a program to its end: its status, and what it printed.
+fn read(node: &mut Node, command: Command) -> Result<(u8, String), Halt> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let call = Call::start(node, command).map_err(|error| {
+        fault::PRELOAD_FAILED.cannot("execute", &name, error).hint("install the Docker client in the image")
+    })?;
+    let mut calls = [call];
+    finish(node, &mut calls, Patience::UntilAsked, None)?;
+    Ok((calls[0].status(node), calls[0].text()))
 }
 
 /// The archives in a folder: what `docker save` and its compressors write.
@@ -55,4 +149,22 @@ pub fn archives(folder: &Path) -> Result<Vec<PathBuf>, Fault> {
 fn failed(archive: &Path, cause: &str) -> Fault {
     let fault = fault::PRELOAD_FAILED.cannot("load", archive.display(), cause);
     fault.hint("archives are made by: docker save IMAGE > IMAGE.tar")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn manifests_of_old_and_new_engines() {
+        let image = |names: &[&str], id: &str| Image {
+            names: names.iter().map(|name| (*name).to_owned()).collect(),
+            id: id.to_owned(),
+        };
+        let old = r#"[{"Config":"ab12.json","RepoTags":["a:1","a:2"],"Layers":["x/layer.tar"]}]"#;
+        assert_eq!(parse(old), Some(vec![image(&["a:1", "a:2"], "sha256:ab12")]));
+        let new = r#"[{"Config":"blobs/sha256/cd34","RepoTags":null,"Layers":[]}]"#;
+        assert_eq!(parse(new), Some(vec![image(&["sha256:cd34"], "sha256:cd34")]));
+        assert_eq!(parse("{}"), None);
+    }
 }

@@ -54,6 +54,10 @@ pub fn stop(node: &mut Node, life: &mut Life, signal: Option<i32>) -> (Option<En
     let mut faults = Vec::new();
     let mut note = |result: Result<(), Fault>| faults.extend(result.err());
 
+    if let Some(preload) = life.preload.take() {
+        // dockerd takes over a layer whole or not at all.
+        node.signal(preload.pid(), KILL);
+    }
     let main = node.main;
     if let Some(main) = main {
         life.keeper.begin("stop-main");

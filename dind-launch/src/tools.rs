@@ -9,7 +9,7 @@ use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use serde_json::Value;
 use std::io::{self, Read};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -113,6 +113,34 @@ impl Call {
         Ok(Self { name, quiet: false, pid, stdout: child.stdout.take(), text: Vec::new() })
     }
 
+    /// Its pid.
+    #[must_use]
+    pub fn pid(&self) -> Pid {
+        self.pid
+    }
+
+    /// What it prints into, until it is closed: to be watched, and then [`Call::read`].
+    #[must_use]
+    pub fn output(&self) -> Option<BorrowedFd<'_>> {
+        self.stdout.as_ref().map(AsFd::as_fd)
+    }
+
+    /// Reads what it has printed by now.
+    pub fn read(&mut self) {
+        let mut chunk = [0; 4096];
+        match self.stdout.as_mut().map(|stdout| stdout.read(&mut chunk)) {
+            Some(Ok(length)) if length > 0 => self.text.extend_from_slice(&chunk[..length]),
+            Some(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
+            _ => self.stdout = None,
+        }
+    }
+
+    /// Whether it has ended, and all that it printed is read.
+    #[must_use]
+    pub fn is_over(&self, node: &Node) -> bool {
+        self.stdout.is_none() && node.ending(self.pid).is_some()
+    }
+
     /// What it has printed.
     #[must_use]
     pub fn text(&self) -> String {
@@ -126,7 +154,10 @@ impl Call {
     }
 
     /// The document of a tool that has ended.
-    fn document(&self, node: &Node) -> Result<Document, Fault> {
+    ///
+    /// # Errors
+    /// The tool's own, or that it has printed none.
+    pub fn document(&self, node: &Node) -> Result<Document, Fault> {
         let broken = |cause: String| {
             let fault = fault::TOOL_BROKEN.cannot("read the document of", &self.name, cause);
             fault.hint("all dind tools have to be of one release; its own lines are above")
@@ -198,15 +229,14 @@ pub fn finish(
 ) -> Result<(), Halt> {
     let mut asked = None;
     let mut deadline = limit.map(|limit| Instant::now() + limit);
-    while calls.iter().any(|call| call.stdout.is_some() || node.ending(call.pid).is_none()) {
+    while calls.iter().any(|call| !call.is_over(node)) {
         let open: Vec<usize> = (0..calls.len()).filter(|&i| calls[i].stdout.is_some()).collect();
         let woken = {
-            let fds: Vec<_> =
-                open.iter().filter_map(|&i| calls[i].stdout.as_ref()).map(AsFd::as_fd).collect();
+            let fds: Vec<_> = calls.iter().filter_map(Call::output).collect();
             node.wait(&fds, deadline)?
         };
         match woken {
-            Woken::Ready(index) => read(&mut calls[open[index]]),
+            Woken::Ready(index) => calls[open[index]].read(),
             Woken::Ended(_) => {}
             Woken::Stop(_) if patience == Patience::ToTheEnd => {}
             Woken::Stop(number) if asked.is_none() => {
@@ -221,13 +251,4 @@ pub fn finish(
         }
     }
     asked.map_or(Ok(()), |number| Err(Halt::Asked(number)))
-}
-
-fn read(call: &mut Call) {
-    let mut chunk = [0; 4096];
-    match call.stdout.as_mut().map(|stdout| stdout.read(&mut chunk)) {
-        Some(Ok(length)) if length > 0 => call.text.extend_from_slice(&chunk[..length]),
-        Some(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
-        _ => call.stdout = None,
-    }
 }

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use dind_tests::eventually;
-use dind_tests::outer::{LIMIT, Node, docker, image, inner_image};
+use dind_tests::outer::{LIMIT, Node, docker, image};
 use serde_json::Value;
 use std::process::Command;
 
@@ -70,36 +70,4 @@ fn prepare_alone_lets_a_shell_script_find_its_cgroup_in_the_host_s_namespace() {
     assert_eq!((&first["ok"], &first["changed"]), (&true.into(), &true.into()));
     assert_eq!((&second["ok"], &second["changed"]), (&true.into(), &false.into()), "{second}");
     assert_eq!(*limit, (512 * MIB).to_string());
-}
-
-#[test]
-fn a_restarted_daemon_keeps_the_node_and_what_may_be_kept() {
-    let node = Node::start(&["--env", "DIND_ENGINE_RESTART=on-failure:3"], &["sleep", "infinity"]);
-    node.until_running();
-    let always = node.inner_run(&["--restart", "always"], "exec sleep 1000");
-    let running = |id: &str| {
-        let format = ["inspect", "--format", "{{.State.Running}}", id];
-        node.exec(&[&["docker"], &format[..]].concat()).stdout == "true"
-    };
-    for (restarts, daemon) in [(1, "containerd_pid"), (2, "engine_pid")] {
-        let once = node.inner_run(&[], "exec sleep 1000");
-        let main = node.record()["main_pid"].clone();
-        let pid = node.record()[daemon].to_string();
-        node.exec(&["kill", "-KILL", &pid]).ok();
-        let record = eventually("it has been started again", LIMIT, || {
-            let record = node.record();
-            (record["engine_restarts"] == restarts && record["state"] == "running").then_some(record)
-        });
-        assert_eq!(record["main_pid"], main);
-        node.exec(&["dind-launch", "status", "--healthy"]).ok();
-        eventually("what is to be restarted always runs", LIMIT, || running(&always).then_some(()));
-        // containerd's death is none of its containers' business; dockerd's ends them.
-        assert_eq!(running(&once), daemon == "containerd_pid", "{daemon}");
-        // dockerd looks for a new containerd every three seconds.
-        eventually("the engine runs containers again", LIMIT, || {
-            let run = node.exec(&["docker", "run", "--rm", &inner_image(), "echo", "hello"]);
-            (run.stdout == "hello").then_some(())
-        });
-    }
-    assert_eq!(node.stop().0, 143, "{}", node.log());
 }
