@@ -134,8 +134,12 @@ fn not_made(path: &Path, cause: impl std::fmt::Display) -> Fault {
     fault.hint("look at the kernel's log, or set DIND_STORAGE_IMAGE to a file on another volume")
 }
 
-/// Removes what killed runs left. A locked one is somebody at work on the same image.
-fn sweep(folder: &OwnedFd, path: &Path) -> Result<(), Fault> {
+/// Removes what killed runs left, and counts it.
+///
+/// # Errors
+/// One is locked: somebody is at work on the same image. Or the folder cannot be read or written.
+pub fn sweep(folder: &OwnedFd, path: &Path) -> Result<usize, Fault> {
+    let mut swept = 0;
     for name in temporaries(folder, path)? {
         let flags = OFlag::O_RDWR | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
         let Ok(stale) = openat(folder, name.as_os_str(), flags, Mode::empty()).map(File::from) else {
@@ -144,8 +148,9 @@ fn sweep(folder: &OwnedFd, path: &Path) -> Result<(), Fault> {
         image::lock(&stale, path)?;
         unlinkat(folder, name.as_os_str(), UnlinkatFlags::NoRemoveDir)
             .map_err(|error| not_made(path, error.desc()))?;
+        swept += 1;
     }
-    Ok(())
+    Ok(swept)
 }
 
 /// Takes away the temporary name that a run had not come to remove when it was killed between link and unlink.

@@ -79,17 +79,23 @@ fn try_overlay(place: &Path) -> Result<(), String> {
     if !names_have_types() {
         return Err("its folders do not tell file types (xfs made with ftype=0)".to_owned());
     }
-    let options = Some("lowerdir=lower,upperdir=upper,workdir=work");
-    mount(Some("overlay"), "merged", Some("overlay"), MsFlags::empty(), options).map_err(
-        |error| match error {
-            Errno::ENODEV => "the kernel has no overlay".to_owned(),
-            error => format!("mounting overlay fails: {}", error.desc()),
-        },
-    )?;
+    mount_overlay().map_err(|error| match error {
+        Errno::ENODEV => "the kernel has no overlay".to_owned(),
+        error => format!("mounting overlay fails: {}", error.desc()),
+    })?;
     let used = use_overlay();
     // The namespace would do it too, a moment after the folder has to be empty.
     let unmounted = umount("merged").map_err(|error| format!("unmounting overlay fails: {}", error.desc()));
     used.and(unmounted)
+}
+
+/// The unmount of an overlay writes out the whole file system below, which costs seconds on a busy disk; a volatile one
+/// (kernel 5.10, Documentation/filesystems/overlayfs.rst) leaves that out. Older kernels refuse the word.
+fn mount_overlay() -> nix::Result<()> {
+    const LAYERS: &str = "lowerdir=lower,upperdir=upper,workdir=work";
+    let with =
+        |options: &str| mount(Some("overlay"), "merged", Some("overlay"), MsFlags::empty(), Some(options));
+    with(&format!("{LAYERS},volatile")).or_else(|_| with(LAYERS))
 }
 
 fn use_overlay() -> Result<(), String> {

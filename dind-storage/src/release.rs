@@ -4,7 +4,7 @@ use crate::apply::privileged;
 use crate::document::{Backing, Image, ProbeSource, Storage};
 use crate::facts::{self, Mounted};
 use crate::options::Options;
-use crate::{device, fault, health, holders, mounts, paths, trim};
+use crate::{device, fault, health, holders, make, mounts, paths, trim};
 use dind_contract::{Draft, Engine, Failed, Fault, Outcome, Root, State, Steps, Warning};
 use nix::errno::Errno;
 use nix::mount::{MntFlags, umount2};
@@ -58,9 +58,18 @@ pub fn release(root: &Root, options: &Options) -> Outcome<Storage> {
                 "it was left as it is; set DIND_STORAGE_IMAGE to the image that was applied",
             ));
         }
-        None => {}
+        None => remove_remains(&options.image, &mut steps),
     }
     Ok(Draft { result: storage, engine: Engine::default(), steps, warnings })
+}
+
+/// An apply that was killed while it made the image has left a file that nobody uses, with all the space of an image. One
+/// that somebody else is making right now is locked and stays.
+fn remove_remains(image: &Path, steps: &mut Steps) {
+    let folder = image.parent().and_then(|folder| paths::open_folder(folder).ok());
+    if let Some(Ok(1..)) = folder.map(|folder| make::sweep(&folder, image)) {
+        steps.push("remove-remains", image.display(), State::Done);
+    }
 }
 
 /// Nothing of an image that has lost its name.
