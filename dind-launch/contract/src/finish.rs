@@ -2,9 +2,11 @@
 
 use crate::cli::Output;
 use crate::document::{Failed, Failure, Outcome, Report, Tool, Warning};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde::Serialize;
 use std::fmt::Display;
 use std::io::{self, Write};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::process::ExitCode;
 
 /// Prints a verb's outcome and gives the exit status.
@@ -101,12 +103,46 @@ pub fn show(lines: &[String]) {
     }
 }
 
-/// One line for people: `dind-net: warning: …`. Control characters are escaped, so that no value can forge a line;
-/// a closed stderr is nobody's problem.
+/// One line for people: `dind-net: warning: …`. Control characters are escaped, so that no value can forge a line.
+/// A stderr that is closed, or that nobody reads, is nobody's problem: PID 1 must not wait for it.
 pub fn tell(tool: Tool, kind: &str, message: impl Display) {
     let mut line = String::new();
     for c in format!("{}: {kind}: {message}", tool.name).chars() {
         if c.is_control() { line.extend(c.escape_default()) } else { line.push(c) }
     }
-    let _ = writeln!(io::stderr().lock(), "{line}");
+    line.push('\n');
+    let mut stderr = io::stderr().lock();
+    for chunk in line.as_bytes().chunks(CHUNK) {
+        if !takes_more(stderr.as_fd()) || stderr.write_all(chunk).is_err() {
+            return;
+        }
+    }
+}
+
+/// A pipe that polls as writable takes this many bytes without blocking (pipe(7), `PIPE_BUF`).
+const CHUNK: usize = 4096;
+
+/// How long a reader may take to make room, in milliseconds, before a line is dropped.
+const PATIENCE: u16 = 100;
+
+fn takes_more(fd: BorrowedFd<'_>) -> bool {
+    poll(&mut [PollFd::new(fd, PollFlags::POLLOUT)], PollTimeout::from(PATIENCE)) == Ok(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::fcntl::{FcntlArg, OFlag, fcntl};
+
+    #[test]
+    fn a_full_pipe_is_not_waited_for() {
+        let (reader, mut writer) = io::pipe().unwrap();
+        assert!(takes_more(writer.as_fd()));
+        fcntl(&writer, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
+        while writer.write(&[0; CHUNK]).is_ok() {}
+        assert!(!takes_more(writer.as_fd()));
+        // Whoever has gone is told so by the write.
+        drop(reader);
+        assert!(takes_more(writer.as_fd()) && writer.write(b"x").is_err());
+    }
 }
