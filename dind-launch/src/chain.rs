@@ -18,7 +18,7 @@ use crate::record::{Keeper, NodeState};
 use crate::restart::{Attempts, revive};
 use crate::stop::stop;
 use crate::tools::{Call, Patience, Tools, documents, finish};
-use crate::{TOOL, facts, fault};
+use crate::{TOOL, facts, fault, ready};
 use dind_contract::finish::{tell, tell_warning};
 use dind_contract::supervisor::{Ending, Supervisor};
 use dind_contract::{Engine, Failed, Fault, Report, Root};
@@ -27,7 +27,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-/// How long `dockerd --version` may take before the network is set up without it.
+/// What everybody assumes who is told nothing.
+const ETHERNET_MTU: u64 = 1500;
+
+/// How long dockerd may take to say its version before the node goes on without it.
 const VERSION_LIMIT: Duration = Duration::from_secs(2);
 
 /// The status when the launcher or one of its stages failed, as with `docker run`.
@@ -134,18 +137,23 @@ fn start(node: &mut Node, life: &mut Life) -> Result<(), Halt> {
     start_main(node, life)
 }
 
-/// Lets both tools plan: what is wrong with their settings is told before anything changes. Meanwhile the engine is asked
-/// for its version, which some of the network's settings depend on; its answer is slow, and is waited for later.
+/// Lets both tools plan: what is wrong with their settings is told before anything changes.
+///
+/// Some of the network's settings depend on the engine's version where the MTU is not Ethernet's (dind-net's README, "MTU").
+/// Only then dockerd is asked for it: its answer takes as long as a sixth of its whole start, and is waited for later.
 fn check(node: &mut Node, life: &mut Life) -> Result<Option<Call>, Halt> {
     life.keeper.begin("check");
+    let storage = Call::plan(node, &life.tools.storage, "/")?;
+    let net = Call::plan(node, &life.tools.net, "/")?;
+    let [_, net] = documents(node, [storage, net], Patience::UntilAsked)?;
+    let told = std::env::var_os("DIND_ENGINE_VERSION").is_some_and(|text| !text.is_empty());
+    if told || net.engine.config.get("mtu").and_then(Value::as_u64).is_none_or(|mtu| mtu == ETHERNET_MTU) {
+        return Ok(None);
+    }
     let mut command = Command::new(&life.programs.dockerd);
     command.arg("--version");
     // A dockerd that cannot even say its version is found out when it is started.
-    let version = Call::start(node, command).ok();
-    let storage = Call::plan(node, &life.tools.storage, "/")?;
-    let net = Call::plan(node, &life.tools.net, "/")?;
-    documents(node, [storage, net], Patience::UntilAsked)?;
-    Ok(version)
+    Ok(Call::start(node, command).ok())
 }
 
 fn prepare_container(life: &mut Life) -> Result<(), Fault> {
@@ -195,17 +203,16 @@ fn apply_net_beside_containerd(
     life.net_applied = true;
     let mut version = version.into_iter().collect::<Vec<_>>();
     finish(node, &mut version, Patience::UntilAsked, Some(VERSION_LIMIT))?;
-    life.keeper.record.engine_version = version.first().and_then(|call| engine::version(&call.text()));
-    let told = std::env::var("DIND_ENGINE_VERSION").ok().filter(|text| !text.is_empty());
-    let version = told.or_else(|| life.keeper.record.engine_version.clone()).unwrap_or_default();
-    let call = Call::tool(node, &life.tools.net, &["apply"], &[("DIND_ENGINE_VERSION", &version)])?;
+    let version = version.first().and_then(|call| engine::version(&call.text()));
+    let told = version.as_ref().map(|version| ("DIND_ENGINE_VERSION", version.as_str()));
+    let call = Call::tool(node, &life.tools.net, &["apply"], told.as_slice())?;
     let [document] = documents(node, [call], Patience::UntilAsked)?;
     let engine = document.engine.clone();
     life.keeper.keep("net", document);
-    until_ready(node, life, Part::Containerd)?;
     Ok(engine)
 }
 
+/// dockerd finds containerd by itself: its first thirty milliseconds need none.
 fn start_engine(node: &mut Node, life: &mut Life, fragments: &[&Engine]) -> Result<(), Halt> {
     life.keeper.begin("engine");
     let merged = daemon_json::merge(fragments, &life.user_config, &life.options.daemon_args);
@@ -221,14 +228,12 @@ fn start_engine(node: &mut Node, life: &mut Life, fragments: &[&Engine]) -> Resu
         config: merged.config,
     };
     life.start(node, Part::Dockerd)?;
-    until_ready(node, life, Part::Dockerd)?;
+    if let Some(dockerd) = &life.dockerd {
+        engine::wait_ready(node, dockerd, life.containerd.as_ref(), life.options.ready_timeout)?;
+    }
     life.engine_ready = true;
+    life.keeper.record.engine_version = ready::version(Path::new(engine::SOCKET), VERSION_LIMIT);
     Ok(())
-}
-
-fn until_ready(node: &mut Node, life: &mut Life, part: Part) -> Result<(), Halt> {
-    let limit = life.options.ready_timeout;
-    life.daemon(part).as_ref().map_or(Ok(()), |daemon| engine::wait_ready(node, daemon, limit))
 }
 
 /// By our own verb, as a shell script would: it runs beside the main process as well as before it.

@@ -112,7 +112,7 @@ pub fn version(text: &str) -> Option<String> {
     Some(word.to_owned()).filter(|word| !word.is_empty())
 }
 
-/// Removes what an engine of an earlier life of this container has left, containerd's state included.
+/// Removes what the engine of an earlier life of this container has left in /run.
 ///
 /// # Errors
 /// An engine answers: it is not ours, and it is alive.
@@ -123,13 +123,14 @@ pub fn clear(root: &Root) -> Result<(), Fault> {
             fault.hint("do not mount the host's Docker socket into a node, and stop other engines in it")
         );
     }
-    for stale in ["/var/run/docker.pid", "/run/docker/containerd/containerd.pid"] {
-        let _ = fs::remove_file(stale);
-    }
-    let state = state_folder();
+    let _ = fs::remove_file("/var/run/docker.pid");
     let mounted = mounts::parse(&root.read("/proc/self/mountinfo").unwrap_or_default());
-    if !mounted.iter().any(|mount| Path::new(&mount.point).starts_with(&state)) {
-        let _ = fs::remove_dir_all(&state);
+    // containerd's state, and dockerd's: runc keeps a folder there for each container, and makes none whose folder it finds.
+    for state in [state_folder(), "/var/run/docker".into()] {
+        let state = fs::canonicalize(&state).unwrap_or(state);
+        if !mounted.iter().any(|mount| Path::new(&mount.point).starts_with(&state)) {
+            let _ = fs::remove_dir_all(&state);
+        }
     }
     Ok(())
 }
@@ -259,13 +260,22 @@ fn start(
     Ok(Daemon { pid, started: Instant::now(), part, notify })
 }
 
-/// Waits until a daemon says that it is ready, or answers. Its death ends the waiting at once.
+/// Waits until a daemon says that it is ready, or answers. Its death, or that of a daemon which it needs, ends the waiting
+/// at once.
 ///
 /// # Errors
-/// It died, with the last lines of its log as causes; it took longer than `limit`; a signal asks us to stop.
-pub fn wait_ready(node: &mut Node, daemon: &Daemon, limit: Duration) -> Result<(), Halt> {
+/// One died, with the last lines of its log as causes; it took longer than `limit`; a signal asks us to stop.
+pub fn wait_ready(
+    node: &mut Node,
+    daemon: &Daemon,
+    needed: Option<&Daemon>,
+    limit: Duration,
+) -> Result<(), Halt> {
     let deadline = Instant::now() + limit;
-    while node.ending(daemon.pid).is_none() {
+    loop {
+        if let Some(dead) = needed.into_iter().chain([daemon]).find(|one| node.ending(one.pid).is_some()) {
+            return Err(died(node, dead).into());
+        }
         let next_look = (Instant::now() + LOOK_EVERY).min(deadline);
         match node.wait(&[daemon.notify.as_fd()], Some(next_look))? {
             Woken::Ready(_) if daemon.notify.is_ready() => return Ok(()),
@@ -276,7 +286,6 @@ pub fn wait_ready(node: &mut Node, daemon: &Daemon, limit: Duration) -> Result<(
             Woken::Deadline => {}
         }
     }
-    Err(died(node, daemon).into())
 }
 
 /// The error of a daemon that has ended unasked.

@@ -69,17 +69,45 @@ pub fn listens(socket: &Path) -> bool {
     UnixStream::connect(socket).is_ok()
 }
 
-/// Whether the Docker API answers `/_ping` within `limit`. HTTP/1.0, so that the answer ends with the connection.
+/// Whether the Docker API answers `/_ping` within `limit`.
 #[must_use]
 pub fn ping(socket: &Path, limit: Duration) -> bool {
-    let answer = || -> io::Result<Vec<u8>> {
-        let mut stream = UnixStream::connect(socket)?;
-        stream.set_read_timeout(Some(limit))?;
-        stream.set_write_timeout(Some(limit))?;
-        stream.write_all(b"GET /_ping HTTP/1.0\r\nHost: docker\r\n\r\n")?;
-        let mut status = [0; 12];
-        stream.read_exact(&mut status)?;
-        Ok(status.to_vec())
-    };
-    answer().is_ok_and(|status| status.ends_with(b" 200"))
+    ask(socket, limit).is_ok_and(|answer| answer.split(' ').nth(1) == Some("200"))
+}
+
+/// The engine's version, which it puts into the head of every answer.
+#[must_use]
+pub fn version(socket: &Path, limit: Duration) -> Option<String> {
+    served_by(&ask(socket, limit).ok()?)
+}
+
+/// `Server: Docker/20.10.24+dfsg1 (linux)`.
+fn served_by(answer: &str) -> Option<String> {
+    let server = answer.lines().find_map(|line| line.strip_prefix("Server: Docker/"))?;
+    server.split(' ').next().filter(|version| !version.is_empty()).map(str::to_owned)
+}
+
+/// HTTP/1.0, so that the answer ends with the connection.
+fn ask(socket: &Path, limit: Duration) -> io::Result<String> {
+    let mut stream = UnixStream::connect(socket)?;
+    stream.set_read_timeout(Some(limit))?;
+    stream.set_write_timeout(Some(limit))?;
+    stream.write_all(b"GET /_ping HTTP/1.0\r\nHost: docker\r\n\r\n")?;
+    let mut answer = Vec::new();
+    // More than any engine says to a ping.
+    stream.take(4096).read_to_end(&mut answer)?;
+    Ok(String::from_utf8_lossy(&answer).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_is_in_the_head() {
+        let answer =
+            "HTTP/1.0 200 OK\r\nApi-Version: 1.41\r\nServer: Docker/20.10.24+dfsg1 (linux)\r\n\r\nOK";
+        assert_eq!(served_by(answer).as_deref(), Some("20.10.24+dfsg1"));
+        assert_eq!(served_by("HTTP/1.0 200 OK\r\nServer: other\r\n\r\nOK"), None);
+    }
 }

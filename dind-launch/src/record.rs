@@ -66,7 +66,7 @@ pub struct Record {
     pub command: Vec<String>,
     /// The engine's API.
     pub socket: PathBuf,
-    /// The engine's version, as `dockerd --version` says it.
+    /// The engine's version, as its API says it.
     pub engine_version: Option<String>,
     /// How often dockerd or containerd was started again after its death.
     pub engine_restarts: u32,

@@ -108,7 +108,7 @@ pub fn revive(node: &mut Node, life: &mut Life, part: Part) -> Result<(), Halt> 
     life.keeper.record.engine_restarts += 1;
     let Some(daemon) = life.daemon(part).as_ref() else { return Ok(()) };
     let pid = daemon.pid;
-    match engine::wait_ready(node, daemon, ready_timeout) {
+    match engine::wait_ready(node, daemon, None, ready_timeout) {
         Err(Halt::Fault(_)) if node.ending(pid).is_some() => return Ok(()),
         other => other?,
     }
