@@ -6,7 +6,7 @@
 //! Unfixed, an engine starts and plain containers run, but the first one with a memory limit fails: "cannot enter
 //! cgroupv2 … with domain controllers -- it is in threaded mode".
 
-use super::{CGROUPS, PLAIN, Prepared, Work, failed, make_folder, namespace};
+use super::{CGROUPS, PLAIN, Prepared, Work, failed, make_folder, namespace, threaded};
 use crate::fault;
 use crate::mounts;
 use dind_contract::{Fault, Root, State};
@@ -45,8 +45,9 @@ pub(super) fn prepare(root: &Root, work: &mut Work) -> Result<Prepared, Fault> {
     if mounts::at(&mounts::read(root)?, CGROUPS).is_some_and(|mount| mount.read_only) {
         work.remount_writable(CGROUPS)?;
     }
+    let repaired = threaded::undo(base)?;
     let (moved, controllers) = nest(base)?;
-    let state = if moved { State::Done } else { State::Skipped };
+    let state = if repaired || moved { State::Done } else { State::Skipped };
     work.steps.push("nest-cgroups", base.join(LEAF).display(), state);
     namespace::alias(CGROUPS, own.strip_suffix(&format!("/{LEAF}")).unwrap_or(own), work)?;
     Ok(Prepared { controllers, ..prepared })

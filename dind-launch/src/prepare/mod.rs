@@ -4,6 +4,7 @@
 mod cgroup1;
 mod cgroup2;
 mod namespace;
+mod threaded;
 mod tree;
 
 use crate::facts;
