@@ -97,10 +97,7 @@ pub fn tell_warning(tool: Tool, warning: &Warning) {
 
 /// Lines for people that are no message: a chart, a table.
 pub fn show(lines: &[String]) {
-    let mut stderr = io::stderr().lock();
-    for line in lines {
-        let _ = writeln!(stderr, "{line}");
-    }
+    lines.iter().for_each(|line| write(&format!("{line}\n")));
 }
 
 /// One line for people: `dind-net: warning: …`. Control characters are escaped, so that no value can forge a line.
@@ -111,8 +108,12 @@ pub fn tell(tool: Tool, kind: &str, message: impl Display) {
         if c.is_control() { line.extend(c.escape_default()) } else { line.push(c) }
     }
     line.push('\n');
+    write(&line);
+}
+
+fn write(text: &str) {
     let mut stderr = io::stderr().lock();
-    for chunk in line.as_bytes().chunks(CHUNK) {
+    for chunk in text.as_bytes().chunks(CHUNK) {
         if !takes_more(stderr.as_fd()) || stderr.write_all(chunk).is_err() {
             return;
         }
