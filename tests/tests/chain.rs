@@ -137,7 +137,6 @@ fn a_signal_during_the_start_undoes_it() {
     for (name, mode, event) in [
         ("dind-storage", "hang apply", "dind-storage apply"),
         ("dind-net", "hang apply", "dind-net apply"),
-        ("containerd", "silent", "dind-net apply"),
         ("dockerd", "silent", "dockerd start"),
     ] {
         let site = Site::new().mode(name, mode);
