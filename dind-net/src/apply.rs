@@ -5,6 +5,7 @@ use crate::fault;
 use crate::journal::{self, Folder};
 use crate::links;
 use crate::modules;
+use crate::nft::{self, Changed};
 use crate::options::{Backend, Options};
 use crate::plan::{Plan, links_name};
 use crate::report::{Mode, Network};
@@ -87,19 +88,19 @@ fn make_rules(
         }
     }
     if let Some(record) = found {
-        remove_rules(folder, record, steps)?;
+        drop(remove_rules(folder, record, steps)?);
     }
     Ok(())
 }
 
-fn remove_rules(folder: &Folder, record: &Record, steps: &mut Steps) -> Result<(), Fault> {
-    rules::remove(folder, record).map_err(|error| {
+fn remove_rules(folder: &Folder, record: &Record, steps: &mut Steps) -> Result<Changed, Fault> {
+    let changed = rules::remove(folder, record).map_err(|error| {
         fault::RULES_FAILED
             .cannot("remove", rules::target(&record.rules), error)
             .hint("run `dind-net release`")
     })?;
     steps.push(rules::UNDO, rules::target(&record.rules), State::Done);
-    Ok(())
+    Ok(changed)
 }
 
 /// What came before the step that failed. What cannot be taken back stays `done` in the list.
@@ -137,7 +138,22 @@ pub fn release(state: &Path) -> Outcome<Network> {
 }
 
 fn give_back(folder: &Folder, state: &Path, steps: &mut Steps) -> Result<(), Fault> {
-    if let Some(journal) = journal::read(&Root::default(), state)? {
+    let journal = journal::read(&Root::default(), state)?;
+    // The kernel frees the rules while the uplink goes back.
+    let _freed = match rules::read(&Root::default(), state)? {
+        Some(record) if nft::look().own => {
+            rights::check(false)?;
+            Some(remove_rules(folder, &record, steps)?)
+        }
+        // Of a former life: the rules went with their namespace.
+        _ => None,
+    };
+    folder.remove(rules::RECORD).map_err(|error| {
+        fault::RULES_FAILED
+            .cannot("remove", folder.join(rules::RECORD).display(), error)
+            .hint("remove it by hand")
+    })?;
+    if let Some(journal) = journal {
         let netlink = Netlink::open().map_err(fault::unlistable)?;
         let net = netlink.read().map_err(fault::unlistable)?;
         if journal.is_live(&net) {
@@ -145,18 +161,6 @@ fn give_back(folder: &Folder, state: &Path, steps: &mut Steps) -> Result<(), Fau
             uplink::make(&netlink, &journal.bridging.back(&net, &journal.before), steps)?;
         }
         folder.clear()?;
-    }
-    if let Some(record) = rules::read(&Root::default(), state)? {
-        if crate::nft::list().own {
-            rights::check(false)?;
-            remove_rules(folder, &record, steps)?;
-        }
-        // Of a former life: the rules went with their namespace.
-        folder.remove(rules::RECORD).map_err(|error| {
-            fault::RULES_FAILED
-                .cannot("remove", folder.join(rules::RECORD).display(), error)
-                .hint("remove it by hand")
-        })?;
     }
     for backend in [Backend::Nft, Backend::Legacy] {
         let links = folder.join(links_name(backend));

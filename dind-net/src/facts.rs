@@ -3,7 +3,6 @@
 use crate::fault;
 use crate::iptables::Installed;
 use crate::journal::{self, Journal};
-use crate::lane;
 use crate::names::{EMBEDDED, Embedded};
 use crate::net::Net;
 use crate::nft::{self, Listing, Tables};
@@ -52,14 +51,13 @@ impl Facts {
         let record = rules::read(root, state)?;
         let (net, listing) = if root.is_host() {
             let read = Netlink::open().and_then(|netlink| netlink.read());
-            (read.map_err(fault::unlistable)?, nft::list())
+            (read.map_err(fault::unlistable)?, nft::look())
         } else {
             (
                 captured(root, CAPTURED_NET)?.unwrap_or_default(),
                 Listing {
                     tables: captured::<Tables>(root, CAPTURED_NFT)?.unwrap_or_default(),
                     own: record.is_some(),
-                    only_filter: false,
                 },
             )
         };
@@ -76,7 +74,7 @@ impl Facts {
             resolver_options,
             embedded,
             rules: record.filter(|_| listing.own),
-            iptables: Installed::observe(root, lane::without_ours(listing))
+            iptables: Installed::observe(root, listing.tables)
                 .map_err(unread("/proc/net/ip_tables_names"))?,
             net,
         })

@@ -17,7 +17,7 @@
 //!
 //! Inner containers on the default bridge, which are the range, stay isolated from user-defined networks.
 
-use crate::nft::{self, Listing, Tables};
+use crate::nft::{Content, Found};
 use crate::nfwire::{
     Batch, DESTINATION, FORWARD, NETWORK, SOURCE, TRACKED_DNAT, TRACKED_ESTABLISHED, TRACKED_RELATED, accept,
     differs, drop_packet, from, masked, not_from, not_to, payload, to, tracked_state, tracked_status,
@@ -25,10 +25,11 @@ use crate::nfwire::{
 use crate::ruleset::TABLE;
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
-use std::io;
 
-const FILTER: &str = "filter";
-const DOCKER_USER: &str = "DOCKER-USER";
+/// The table that `iptables-nft` writes to.
+pub const FILTER: &str = "filter";
+/// Its chain that Docker leaves to others.
+pub const DOCKER_USER: &str = "DOCKER-USER";
 /// The comment by which our rules in Docker's chain are told from others.
 const COMMENT: &str = "dind";
 
@@ -66,34 +67,22 @@ impl Lane {
     }
 }
 
-/// Removes our rules from Docker's chain, as part of a batch.
-///
-/// # Errors
-/// The kernel's.
-pub fn forget(batch: &mut Batch) -> io::Result<()> {
-    for rule in nft::rules(FILTER, DOCKER_USER)? {
-        if rule.comment.as_deref() == Some(COMMENT) {
-            batch.remove_rule(FILTER, DOCKER_USER, rule.handle);
-        }
-    }
-    Ok(())
+/// Whether `ip filter` is what we made for Docker, and nobody else came.
+pub(crate) fn made_filter(there: &Content) -> bool {
+    there.filter == [DOCKER_USER] && !there.docker_user.is_empty() && there.docker_user.iter().all(is_ours)
 }
 
-/// Removes the table that we made for Docker, if Docker never came.
-///
-/// # Errors
-/// The kernel's.
-pub fn tidy() -> io::Result<()> {
-    if nft::chains(FILTER)? == [DOCKER_USER] && nft::rules(FILTER, DOCKER_USER)?.is_empty() {
-        nft::send(&Batch::removal(FILTER))?;
+/// Removes our rules from Docker's chain, and the table that we made for them.
+pub(crate) fn forget(there: &Content, batch: &mut Batch) {
+    if made_filter(there) {
+        batch.remove_table(FILTER);
+        return;
     }
-    Ok(())
+    for rule in there.docker_user.iter().filter(|rule| is_ours(rule)) {
+        batch.remove_rule(FILTER, DOCKER_USER, rule.handle);
+    }
 }
 
-/// What others have, where `ip filter` may be what we made for Docker, and nobody else's.
-#[must_use]
-pub fn without_ours(listing: Listing) -> Tables {
-    let ours =
-        listing.own && listing.only_filter && nft::chains(FILTER).is_ok_and(|all| all == [DOCKER_USER]);
-    if ours { Tables::Empty } else { listing.tables }
+fn is_ours(rule: &Found) -> bool {
+    rule.comment.as_deref() == Some(COMMENT)
 }

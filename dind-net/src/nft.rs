@@ -1,15 +1,17 @@
-//! The conversation with nf_tables: does it work, does somebody have rules there, and here are ours. No program is run.
+//! The conversation with nf_tables: does it work, what is there, and one transaction that changes it. No program is run.
 //!
 //! The first request makes the kernel load nf_tables by itself where that is a module; no /lib/modules is needed here.
 
+use crate::lane::{self, DOCKER_USER, FILTER};
 use crate::nfwire::{Batch, encode, text};
 use crate::ruleset::TABLE;
+use nix::libc::{EPERM, ERESTART, NFPROTO_IPV4, NFPROTO_IPV6, NLM_F_ACK, NLM_F_DUMP};
 use rtnetlink::sys::protocols::NETLINK_NETFILTER;
 use rtnetlink::sys::{Socket, SocketAddr};
 use serde::{Deserialize, Serialize};
 use std::io;
 
-/// What nf_tables holds in this network namespace, apart from our own table.
+/// What nf_tables holds in this network namespace, apart from what is ours.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Tables {
@@ -24,15 +26,26 @@ pub enum Tables {
     Unknown,
 }
 
-/// What a listing of tables tells.
+/// What a look at nf_tables tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Listing {
     /// What others have.
     pub tables: Tables,
     /// Whether our own table is there.
     pub own: bool,
-    /// Whether `ip filter` is all that others have.
-    pub only_filter: bool,
+}
+
+/// What nf_tables holds, as far as it matters to us.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Content {
+    /// The kernel's number for this state of things: each transaction, whoever makes it, counts it up.
+    pub generation: u32,
+    /// Tables of IPv4 and IPv6: family and name.
+    pub tables: Vec<(u8, String)>,
+    /// The chains of `ip filter`.
+    pub filter: Vec<String>,
+    /// The rules of `DOCKER-USER` in it.
+    pub docker_user: Vec<Found>,
 }
 
 /// A rule, as far as it matters to find it again.
@@ -47,64 +60,93 @@ pub struct Found {
 const GET_TABLES: u16 = (10 << 8) | 1;
 const GET_CHAINS: u16 = (10 << 8) | 4;
 const GET_RULES: u16 = (10 << 8) | 7;
-const NLM_F_DUMP: i32 = 0x300;
+const GET_GENERATION: u16 = (10 << 8) | 16;
 const NLMSG_ERROR: u16 = 2;
 const NLMSG_DONE: u16 = 3;
 /// nlmsghdr.
 const HEADER: usize = 16;
 /// nfgenmsg.
 const FAMILY: usize = 4;
-const IPV4: u8 = nix::libc::NFPROTO_IPV4 as u8;
-const IPV6: u8 = nix::libc::NFPROTO_IPV6 as u8;
+const IPV4: u8 = NFPROTO_IPV4 as u8;
+const IPV6: u8 = NFPROTO_IPV6 as u8;
+/// How often a change is tried when somebody else's always comes between; each try takes less than a millisecond.
+const ATTEMPTS: usize = 8;
 
-/// Asks the kernel for all tables.
+/// Asks the kernel what is there.
 #[must_use]
-pub fn list() -> Listing {
-    match dump(GET_TABLES, 0, &[]) {
-        Ok(bodies) => listing(&bodies),
-        Err(error) if error.raw_os_error() == Some(nix::libc::EPERM) => {
-            Listing { tables: Tables::Unknown, own: false, only_filter: false }
+pub fn look() -> Listing {
+    match open().and_then(|socket| Content::read(&socket)) {
+        Ok(content) => content.listing(),
+        Err(error) if error.raw_os_error() == Some(EPERM) => Listing { tables: Tables::Unknown, own: false },
+        Err(_) => Listing { tables: Tables::Unavailable, own: false },
+    }
+}
+
+/// A transaction that was carried out. Dropping it waits, some milliseconds, until the kernel has freed what was removed
+/// (a grace period of RCU, `nft_rcv_nl_event` of nf_tables_api.c): whoever has other work does that first.
+#[must_use]
+#[derive(Debug)]
+pub struct Changed(#[allow(dead_code, reason = "closed on drop")] Option<Socket>);
+
+/// Changes what is there in one transaction, which happens whole or not at all, and only to what `decide` has seen.
+///
+/// # Errors
+/// The kernel's; `ENOENT` and `EOPNOTSUPP` tell of a kernel that lacks a part.
+pub fn change(decide: impl Fn(&Content) -> Batch) -> io::Result<Changed> {
+    let mut outcome = Err(io::Error::from_raw_os_error(ERESTART));
+    for _ in 0..ATTEMPTS {
+        // A new socket: answers to the last attempt may still be in the old one.
+        let socket = open()?;
+        let content = Content::read(&socket)?;
+        let batch = decide(&content);
+        if batch.is_empty() {
+            return Ok(Changed(None));
         }
-        Err(_) => Listing { tables: Tables::Unavailable, own: false, only_filter: false },
+        outcome = send(&socket, &batch, content.generation).map(|()| Changed(Some(socket)));
+        if !matches!(&outcome, Err(error) if error.raw_os_error() == Some(ERESTART)) {
+            break;
+        }
+    }
+    outcome
+}
+
+impl Content {
+    /// The generation first: what changes while the rest is read is noticed when the transaction is sent.
+    fn read(socket: &Socket) -> io::Result<Self> {
+        let generation = ask(socket, GET_GENERATION, NLM_F_ACK, 0, &[])?;
+        let generation = generation.iter().find_map(|body| value(body, 1)?.try_into().ok());
+        let generation = generation.map(u32::from_be_bytes).ok_or(io::ErrorKind::InvalidData)?;
+        let mut content = Self { generation, ..Self::default() };
+        content.tables = tables(&ask(socket, GET_TABLES, NLM_F_DUMP, 0, &[])?);
+        if content.has(FILTER) {
+            // The kernel lists the chains of all tables, whatever is asked for.
+            let chains = ask(socket, GET_CHAINS, NLM_F_DUMP, IPV4, &[])?;
+            let chains = chains.iter().filter(|body| named(body, 1).as_deref() == Some(FILTER));
+            content.filter = chains.filter_map(|body| named(body, 3)).collect();
+        }
+        if content.filter.iter().any(|chain| chain == DOCKER_USER) {
+            let whose = [text(1, FILTER), text(2, DOCKER_USER)].concat();
+            let rules = ask(socket, GET_RULES, NLM_F_DUMP, IPV4, &whose)?;
+            content.docker_user = rules.iter().filter_map(|body| found(body)).collect();
+        }
+        Ok(content)
+    }
+
+    /// Whether there is a table of IPv4 of this name.
+    pub(crate) fn has(&self, table: &str) -> bool {
+        self.tables.iter().any(|(family, name)| *family == IPV4 && name == table)
+    }
+
+    fn listing(&self) -> Listing {
+        let ours = |name: &str| name == TABLE || (name == FILTER && lane::made_filter(self));
+        let others = self.tables.iter().any(|(family, name)| *family != IPV4 || !ours(name));
+        Listing { tables: if others { Tables::Present } else { Tables::Empty }, own: self.has(TABLE) }
     }
 }
 
-fn listing(bodies: &[Vec<u8>]) -> Listing {
+fn tables(bodies: &[Vec<u8>]) -> Vec<(u8, String)> {
     let tables = bodies.iter().filter_map(|body| Some((*body.first()?, named(body, 1)?)));
-    let (own, others): (Vec<_>, Vec<_>) = tables
-        .filter(|(family, _)| [IPV4, IPV6].contains(family))
-        .partition(|(family, name)| *family == IPV4 && name == TABLE);
-    Listing {
-        tables: if others.is_empty() { Tables::Empty } else { Tables::Present },
-        own: !own.is_empty(),
-        only_filter: matches!(others.as_slice(), [(IPV4, name)] if name == "filter"),
-    }
-}
-
-/// The chains of a table of IPv4; none where there is no such table.
-///
-/// # Errors
-/// The kernel's.
-pub fn chains(table: &str) -> io::Result<Vec<String>> {
-    // The kernel lists those of all tables, whatever is asked for.
-    let bodies = dump(GET_CHAINS, IPV4, &[])?;
-    let ours = bodies.iter().filter(|body| named(body, 1).as_deref() == Some(table));
-    Ok(ours.filter_map(|body| named(body, 3)).collect())
-}
-
-/// The rules of a chain of IPv4; none where there is no such chain.
-///
-/// # Errors
-/// The kernel's.
-pub fn rules(table: &str, chain: &str) -> io::Result<Vec<Found>> {
-    let bodies = match dump(GET_RULES, IPV4, &[text(1, table), text(2, chain)].concat()) {
-        Err(error) if error.raw_os_error() == Some(nix::libc::ENOENT) => return Ok(Vec::new()),
-        other => other?,
-    };
-    let ours = bodies
-        .iter()
-        .filter(|body| named(body, 1).as_deref() == Some(table) && named(body, 2).as_deref() == Some(chain));
-    Ok(ours.filter_map(|body| found(body)).collect())
+    tables.filter(|(family, _)| [IPV4, IPV6].contains(family)).collect()
 }
 
 fn found(body: &[u8]) -> Option<Found> {
@@ -136,10 +178,9 @@ fn string(bytes: &[u8]) -> Option<String> {
     bytes.split(|byte| *byte == 0).next().map(|text| String::from_utf8_lossy(text).into_owned())
 }
 
-/// All bodies of a listing.
-fn dump(kind: u16, family: u8, attributes: &[u8]) -> io::Result<Vec<Vec<u8>>> {
-    let socket = open()?;
-    socket.send(&encode(kind, NLM_F_DUMP, 0, family, 0, attributes), 0)?;
+/// All that the kernel answers before its last word.
+fn ask(socket: &Socket, kind: u16, flags: i32, family: u8, attributes: &[u8]) -> io::Result<Vec<Vec<u8>>> {
+    socket.send(&encode(kind, flags, 0, family, 0, attributes), 0)?;
     let mut bodies = Vec::new();
     loop {
         let (answer, _) = socket.recv_from_full()?;
@@ -151,13 +192,9 @@ fn dump(kind: u16, family: u8, attributes: &[u8]) -> io::Result<Vec<Vec<u8>>> {
     }
 }
 
-/// Has a batch carried out, whole or not at all.
-///
-/// # Errors
-/// The kernel's; `ENOENT` and `EOPNOTSUPP` tell of a kernel that lacks a part.
-pub fn send(batch: &Batch) -> io::Result<()> {
-    let socket = open()?;
-    let (bytes, last) = batch.bytes();
+/// Has a batch carried out, provided that the generation is still this one.
+fn send(socket: &Socket, batch: &Batch, generation: u32) -> io::Result<()> {
+    let (bytes, last) = batch.bytes(generation);
     socket.send(&bytes, 0)?;
     loop {
         let (answer, _) = socket.recv_from_full()?;
@@ -243,9 +280,9 @@ mod tests {
         ] {
             let mut bodies = Vec::new();
             assert_eq!(read(&bytes, &mut bodies), verdict, "{bytes:?}");
-            assert_eq!(listing(&bodies), Listing { tables, own: ours, only_filter: false }, "{bytes:?}");
+            let content = Content { tables: super::tables(&bodies), ..Content::default() };
+            assert_eq!(content.listing(), Listing { tables, own: ours }, "{bytes:?}");
         }
-        assert!(listing(&[b"\x02\0\0\0\x0b\0\x01\0filter\0\0".to_vec()]).only_filter);
         assert_eq!(super::verdict(&mut denied.as_slice()), Some((0, nix::libc::EPERM)));
         assert_eq!(super::verdict(&mut &denied[..17]), None);
     }

@@ -49,18 +49,14 @@ struct Message {
 }
 
 impl Batch {
-    /// A batch that removes a table of IPv4.
+    /// Whether there is nothing to do.
     #[must_use]
-    pub fn removal(table: &str) -> Self {
-        let mut batch = Self::default();
-        batch.remove_table(table);
-        batch
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
-    /// Removes a table of IPv4, and succeeds when there is none.
+    /// Removes a table of IPv4 with all that is in it.
     pub(crate) fn remove_table(&mut self, table: &str) {
-        // What is not there cannot be removed, but what is there can be made again.
-        self.table(table);
         self.push(DELTABLE, 0, text(1, table));
     }
 
@@ -104,20 +100,38 @@ impl Batch {
         self.0.push(Message { kind, flags, attributes });
     }
 
-    /// All bytes, and the number of the last message, which alone asks for an acknowledgement.
+    /// The tables and rules that go, in words.
+    #[cfg(test)]
+    pub(crate) fn removals(&self) -> String {
+        let word = |message: &Message| {
+            let last = message.attributes.len();
+            match message.kind {
+                // Handles are small in tests.
+                DELRULE => Some(message.attributes[last - 1].to_string()),
+                DELTABLE => {
+                    Some(String::from_utf8_lossy(&message.attributes[4..]).trim_end_matches('\0').to_owned())
+                }
+                _ => None,
+            }
+        };
+        self.0.iter().filter_map(word).collect::<Vec<_>>().join(" ")
+    }
+
+    /// All bytes, and the number of the last message, which alone asks for an acknowledgement. The kernel answers
+    /// `ERESTART`, and does nothing, when its generation is another one (`NFNL_BATCH_GENID`).
     #[must_use]
-    pub fn bytes(&self) -> (Vec<u8>, u32) {
-        let edge = |kind, number| encode(kind, 0, number, 0, SUBSYSTEM, &[]);
-        let mut bytes = edge(BATCH_BEGIN, 0);
-        let mut number = 0;
+    pub fn bytes(&self, generation: u32) -> (Vec<u8>, u32) {
+        let edge = |kind, index, attributes: &[u8]| encode(kind, 0, index, 0, SUBSYSTEM, attributes);
+        let mut bytes = edge(BATCH_BEGIN, 0, &number(1, generation));
+        let mut last = 0;
         for (message, index) in self.0.iter().zip(1..) {
             let ack = if index as usize == self.0.len() { libc::NLM_F_ACK } else { 0 };
-            number = index;
+            last = index;
             let family = libc::NFPROTO_IPV4 as u8;
-            bytes.extend(encode(message.kind, message.flags | ack, number, family, 0, &message.attributes));
+            bytes.extend(encode(message.kind, message.flags | ack, index, family, 0, &message.attributes));
         }
-        bytes.extend(edge(BATCH_END, number + 1));
-        (bytes, number)
+        bytes.extend(edge(BATCH_END, last + 1, &[]));
+        (bytes, last)
     }
 }
 

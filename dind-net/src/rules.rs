@@ -5,9 +5,7 @@
 
 use crate::fault;
 use crate::journal::Folder;
-use crate::lane;
-use crate::nft;
-use crate::nfwire::Batch;
+use crate::nft::{self, Changed};
 use crate::ruleset::{Rules, TABLE};
 use dind_contract::{Fault, Root, State, Steps};
 use nix::libc::{EACCES, ENOENT, EOPNOTSUPP, EPERM, EPROTONOSUPPORT, EROFS};
@@ -92,7 +90,7 @@ pub fn make(
         ))
     };
     folder.write_json(RECORD, &record).map_err(|error| failed(&folder.join(RECORD).display(), error))?;
-    let done = put(wanted).and_then(|()| match wanted.names {
+    let done = put(wanted).and_then(|_| match wanted.names {
         Some(_) if !localnet() => std::fs::write(ROUTE_LOCALNET, "1"),
         _ => Ok(()),
     });
@@ -114,9 +112,9 @@ pub fn make(
 /// # Errors
 /// The kernel's, and the folder's.
 pub fn restore(folder: &Folder, found: Option<&Record>, made: &Record) -> io::Result<()> {
-    let Some(found) = found else { return remove(folder, made) };
+    let Some(found) = found else { return remove(folder, made).map(drop) };
     folder.write_json(RECORD, found)?;
-    put(&found.rules)?;
+    drop(put(&found.rules)?);
     if found.rules.names.is_none() && made.route_localnet_was_off && localnet() {
         std::fs::write(ROUTE_LOCALNET, "0")?;
     }
@@ -127,23 +125,18 @@ pub fn restore(folder: &Folder, found: Option<&Record>, made: &Record) -> io::Re
 ///
 /// # Errors
 /// The kernel's, and the folder's.
-pub fn remove(folder: &Folder, made: &Record) -> io::Result<()> {
+pub fn remove(folder: &Folder, made: &Record) -> io::Result<Changed> {
     if made.rules.names.is_some() && made.route_localnet_was_off && localnet() {
         std::fs::write(ROUTE_LOCALNET, "0")?;
     }
-    let mut batch = Batch::removal(TABLE);
-    lane::forget(&mut batch)?;
-    nft::send(&batch)?;
-    lane::tidy()?;
-    folder.remove(RECORD)
+    let changed = put(&Rules::default())?;
+    folder.remove(RECORD)?;
+    Ok(changed)
 }
 
-/// In one batch: what was there before is gone when the new is there, or all is as it was.
-fn put(rules: &Rules) -> io::Result<()> {
-    let mut batch = Batch::default();
-    lane::forget(&mut batch)?;
-    rules.write(&mut batch);
-    nft::send(&batch)
+/// These rules instead of whatever of ours is there.
+fn put(rules: &Rules) -> io::Result<Changed> {
+    nft::change(|there| rules.transaction(there))
 }
 
 fn localnet() -> bool {

@@ -15,8 +15,9 @@
 //!
 //! What bridged mode has beside these is in [`crate::lane`].
 
-use crate::lane::Lane;
+use crate::lane::{self, Lane};
 use crate::names::{EMBEDDED, Embedded};
+use crate::nft::Content;
 use crate::nfwire::{
     Batch, DESTINATION, FORWARD, NETWORK, PREROUTING, SOURCE, TRANSPORT, clamp_segments, drop_packet, equal,
     from, masked, not_from, payload, protocol, send_to,
@@ -72,9 +73,22 @@ impl Rules {
         words.into_iter().flatten().collect::<Vec<_>>().join(", ")
     }
 
-    /// Makes the table anew, whatever it held before.
-    pub(crate) fn write(&self, batch: &mut Batch) {
-        batch.remove_table(TABLE);
+    /// The transaction that takes away all of ours that is there, and makes these in its place. Every removal, be it of
+    /// what the same transaction has made, costs a wait (see [`crate::nft::Changed`]), so there is none for good measure.
+    #[must_use]
+    pub fn transaction(&self, there: &Content) -> Batch {
+        let mut batch = Batch::default();
+        if there.has(TABLE) {
+            batch.remove_table(TABLE);
+        }
+        lane::forget(there, &mut batch);
+        if !self.is_empty() {
+            self.write(&mut batch);
+        }
+        batch
+    }
+
+    fn write(&self, batch: &mut Batch) {
         batch.table(TABLE);
         if let Some(names) = &self.names {
             batch.chain(TABLE, "guard", "filter", PREROUTING, -300);
@@ -119,5 +133,42 @@ impl Names {
             [from(bridge), source, equal(&range.network().octets())].concat()
         });
         [Some(inner.concat()), range].into_iter().flatten().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nft::Found;
+
+    #[test]
+    fn only_what_is_ours_and_there_is_removed() {
+        let rule = |handle, comment: Option<&str>| Found { handle, comment: comment.map(str::to_owned) };
+        let there = |tables: &[&str], filter: &[&str], docker_user: Vec<Found>| Content {
+            generation: 1,
+            tables: tables.iter().map(|name| (2, (*name).to_owned())).collect(),
+            filter: filter.iter().map(|name| (*name).to_owned()).collect(),
+            docker_user,
+        };
+        let ours = || vec![rule(7, Some("dind")), rule(8, Some("dind"))];
+        for (there, removals) in [
+            (there(&[], &[], vec![]), ""),
+            (there(&["nat"], &[], vec![]), ""),
+            (there(&["dind"], &[], vec![]), "dind"),
+            (there(&["dind", "filter"], &["DOCKER-USER"], ours()), "dind filter"),
+            (there(&["filter"], &["DOCKER-USER"], vec![]), ""),
+            (there(&["filter"], &["DOCKER-USER"], vec![rule(6, None)]), ""),
+            (there(&["filter"], &["DOCKER-USER", "FORWARD"], ours()), "7 8"),
+            (
+                there(&["dind", "filter"], &["DOCKER-USER"], [vec![rule(6, None)], ours()].concat()),
+                "dind 7 8",
+            ),
+        ] {
+            let lane = Lane { bridge: "docker0".to_owned(), range: "10.77.1.0/24".parse().unwrap() };
+            let wanted = Rules { lane: Some(lane), ..Rules::default() };
+            assert_eq!(wanted.transaction(&there).removals(), removals, "{there:?}");
+            assert_eq!(Rules::default().transaction(&there).removals(), removals, "{there:?}");
+            assert_eq!(Rules::default().transaction(&there).is_empty(), removals.is_empty(), "{there:?}");
+        }
     }
 }
