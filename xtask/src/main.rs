@@ -4,6 +4,7 @@
 mod base;
 mod bench;
 mod binaries;
+mod dist;
 mod engine;
 mod image;
 mod leftovers;
@@ -78,7 +79,10 @@ enum Command {
     /// What continuous integration runs: lint, then test
     Ci(Base),
     /// Check format, lints, documentation, schemas and house rules
+    #[command(visible_alias = "tidy")]
     Lint,
+    /// Make what a release consists of: binaries, man pages, completions, bill of materials, checksums
+    Dist,
     /// Write the JSON Schemas of the tools' documents
     Schema {
         /// Only compare them
@@ -139,6 +143,7 @@ fn run(command: Command) -> Result<()> {
             lint::run(&workspace, &commands())?;
             suite::run(&workspace, &Options { base: base.base.as_deref(), ..Options::default() })
         }
+        Command::Dist => dist::make(&workspace),
         Command::Lint => lint::run(&workspace, &commands()),
         Command::Schema { check } => lint::schema(&workspace, check),
         Command::Engine => leave_engine(&workspace),
