@@ -192,6 +192,9 @@ impl Supervisor {
             let number = i32::try_from(info.ssi_signo).map_err(io::Error::other)?;
             if number == Signal::SIGCHLD as i32 {
                 self.reap();
+            } else if number == Signal::SIGPIPE as i32 && info.ssi_pid == std::process::id() {
+                // Our own write to a reader that has gone, which the write itself tells of. A blocked signal comes even
+                // where it is ignored; passed on, this one would end the command.
             } else {
                 self.events.push_back(Event::Signal(number));
             }
