@@ -1,0 +1,65 @@
+//! TERM while the node starts, and an engine that does not come up.
+
+use crate::aid::{Image, SLEEP, Share, last_record};
+use dind_tests::outer::{Node, docker, image};
+
+/// Waits for the delay that the test names once the launcher has taken over the signals: before that, the kernel lets
+/// no PID 1 have any. `never` is no number, so nothing is sent.
+const SELF_STOPPING: &str = "(until grep -q '^SigBlk:.*[1-9a-f]' /proc/1/status; do :; done
+    sleep \"$(cat /share/delay)\" && kill -TERM 1) >/dev/null 2>&1 & exec dind-launch run -- sleep infinity";
+
+#[test]
+fn term_at_any_moment_of_the_start_undoes_it_and_the_next_start_succeeds() {
+    for delay in ["0", "0.02", "0.1", "0.3", "1"] {
+        let (loops, share) = (Image::new(), Share::new());
+        std::fs::write(share.path("delay"), delay).unwrap();
+        let (volume, own) = (share.volume(), loops.options());
+        let mut options = vec!["--privileged", "--entrypoint", "sh", "--volume", &volume];
+        options.extend(own.iter().map(String::as_str));
+        let node = Node::of_image(&image(), &options, &["-c", SELF_STOPPING]);
+        assert_eq!(node.exit_status(), 143, "after {delay} s: {}", node.log());
+        loops.assert_clean();
+        loops.assert_no_remains();
+        let record = last_record(&node);
+        assert_eq!(record["state"], "stopped", "after {delay} s: {}", node.log());
+        let end = record["stages"].as_array().unwrap().last().and_then(|stage| stage["end_ms"].as_u64());
+        let asked = delay.parse::<f64>().unwrap() * 1e3;
+        assert!(end.unwrap_or(0) as f64 - asked < 2_000.0, "after {delay} s: {record}");
+
+        std::fs::write(share.path("delay"), "never").unwrap();
+        docker(&["start", &node.name]).ok();
+        node.until_running();
+        assert_eq!(node.stop().0, 143, "{}", node.log());
+        loops.assert_clean();
+    }
+}
+
+#[test]
+fn an_engine_that_does_not_come_up_is_125_with_its_own_last_words() {
+    for (args, words) in [
+        ("--no-such-flag", "unknown flag: --no-such-flag"),
+        ("--log-level=loud", "loud"),
+        ("--storage-opt nonsense", "nonsense"),
+    ] {
+        let loops = Image::new();
+        let own = loops.options();
+        let args_env = format!("DOCKER_DAEMON_ARGS={args}");
+        let options: Vec<&str> =
+            own.iter().map(String::as_str).chain(["--env", &args_env, "--env", "LOG=file"]).collect();
+        let node = Node::start(&options, SLEEP);
+        assert_eq!(node.exit_status(), 125, "{}", node.log());
+        let log = node.log();
+        assert!(log.contains("dind-launch: error: cannot run `dockerd`: it ended with status 1"), "{log}");
+        // Its log went to a file, so what is here is the launcher's own.
+        let causes = log.lines().filter(|line| line.starts_with("dind-launch: cause: "));
+        assert!(causes.into_iter().any(|line| line.contains(words)), "{args}: {log}");
+        let record = last_record(&node);
+        assert_eq!((&record["state"], &record["error"]["code"]), (&"failed".into(), &"engine-died".into()));
+        // Not the sixty seconds that a ready timeout would have taken.
+        let engine = record["stages"].as_array().unwrap().iter().find(|stage| stage["name"] == "engine");
+        let engine = engine.unwrap();
+        let took = engine["end_ms"].as_u64().unwrap() - engine["start_ms"].as_u64().unwrap();
+        assert!(took < 10_000, "{record}");
+        loops.assert_clean();
+    }
+}

@@ -1,0 +1,112 @@
+//! SIGKILL, fifteen times each: of dockerd, containerd, a shim, the main process, the outer container.
+
+use crate::aid::{
+    Image, SLEEP, SLEEPS, last_record, node, really_running, sh, start_again, until_no_zombies,
+};
+use dind_tests::eventually;
+use dind_tests::outer::{LIMIT, Node, docker};
+
+const ROUNDS: usize = 15;
+
+/// A container that the engine has to bring back each time, and one that it has to know for dead.
+fn populate(node: &Node) {
+    node.until_running();
+    node.inner_run(&["--name", "back", "--restart", "always"], SLEEPS);
+    node.inner_run(&["--name", "gone"], SLEEPS);
+    assert_eq!(really_running(node), ["back", "gone"]);
+}
+
+/// The node is up again, and knows what has become of its containers.
+fn assert_recovered(node: &Node) {
+    eventually("the container that always restarts is back", LIMIT, || {
+        (really_running(node) == ["back"]).then_some(())
+    });
+    until_no_zombies(node);
+    node.exec(&["dind-launch", "status", "--healthy"]).ok();
+}
+
+/// Kills a process of the launcher's record, and starts the node again, round after round.
+fn kill_and_start(node: &Node, image: Option<&Image>, victim: &str, status: i32) {
+    populate(node);
+    for round in 0..ROUNDS {
+        let pid = node.record()[victim].as_i64().unwrap();
+        sh(node, &format!("kill -KILL {pid}"));
+        assert_eq!(node.exit_status(), status, "round {round}: {}", node.log());
+        if let Some(image) = image {
+            image.assert_clean();
+        }
+        start_again(node);
+        assert_recovered(node);
+    }
+}
+
+#[test]
+fn dockerd() {
+    let node = Node::start(&[], SLEEP);
+    kill_and_start(&node, None, "engine_pid", 125);
+    let log = node.log();
+    let told = "dind-launch: error: cannot run `dockerd`: it ended with status 137";
+    assert_eq!(log.matches(told).count(), ROUNDS, "{log}");
+}
+
+#[test]
+fn containerd_with_a_loop_image() {
+    let image = Image::new();
+    let node = node(&image.options(), &[], SLEEP);
+    kill_and_start(&node, Some(&image), "containerd_pid", 125);
+    let log = node.log();
+    let told = "dind-launch: error: cannot run `containerd`: it ended with status 137";
+    assert_eq!(log.matches(told).count(), ROUNDS, "{log}");
+}
+
+#[test]
+fn the_main_process() {
+    let node = Node::start(&[], SLEEP);
+    kill_and_start(&node, None, "main_pid", 137);
+    let state = docker(&["inspect", "--format", "{{.State.OOMKilled}}", &node.name]).ok();
+    assert_eq!(state, "false");
+    assert_eq!(node.stop().0, 143, "{}", node.log());
+    // 137 is main's own, not a sign of a launcher that was killed: it has stopped everything in order.
+    assert_eq!(last_record(&node)["state"], "stopped");
+}
+
+#[test]
+fn a_shim() {
+    let node = Node::start(&[], SLEEP);
+    node.until_running();
+    let main = node.record()["main_pid"].clone();
+    for round in 0..ROUNDS {
+        let id = node.inner_run(&["--name", "victim"], SLEEPS);
+        let pid = node.inner(&["inspect", "--format", "{{.State.Pid}}", &id]);
+        // The fourth field of proc_pid_stat(5), after a name without spaces.
+        let shim = sh(&node, &format!("cut -d ' ' -f 4 /proc/{pid}/stat"));
+        assert!(sh(&node, &format!("cat /proc/{shim}/cmdline")).contains(&id), "{shim} is the shim");
+        sh(&node, &format!("kill -KILL {shim}"));
+        eventually("the engine knows that the container is dead", LIMIT, || {
+            let state = node.inner(&["inspect", "--format", "{{.State.Status}} {{.State.ExitCode}}", &id]);
+            (state == "exited 137").then_some(())
+        });
+        node.inner(&["rm", &id]);
+        assert!(really_running(&node).is_empty(), "round {round}");
+        assert_eq!(sh(&node, &format!("test -e /proc/{pid} && echo alive || true")), "");
+        until_no_zombies(&node);
+    }
+    assert_eq!(node.record()["main_pid"], main, "the node goes on");
+    assert_eq!(node.stop().0, 143, "{}", node.log());
+}
+
+#[test]
+fn the_outer_container_with_a_loop_image() {
+    let image = Image::new();
+    let node = node(&image.options(), &[], SLEEP);
+    populate(&node);
+    for round in 0..ROUNDS {
+        docker(&["kill", &node.name]).ok();
+        assert_eq!(node.exit_status(), 137, "round {round}");
+        image.assert_clean();
+        start_again(&node);
+        assert_recovered(&node);
+    }
+    assert_eq!(node.stop().0, 143, "{}", node.log());
+    image.assert_clean();
+}
