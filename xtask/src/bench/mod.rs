@@ -1,5 +1,6 @@
 //! `bench`: figures that hold on any machine. Everything that is compared is measured in turns, in one run.
 
+mod lifecycle;
 mod net;
 mod storage;
 
@@ -15,6 +16,8 @@ pub(crate) enum Subject {
     Storage,
     /// The network: bridged, planned, and found as it shall be.
     Net,
+    /// Start and stop of a node against bare dockerd, in the image; and what the node costs.
+    Lifecycle,
 }
 
 /// Measures, and prints a table.
@@ -24,6 +27,7 @@ pub(crate) fn run(workspace: &Workspace, subjects: &[Subject], rounds: usize) ->
         match subject {
             Subject::Storage => storage::run(workspace, rounds)?,
             Subject::Net => net::run(workspace, rounds)?,
+            Subject::Lifecycle => lifecycle::run(workspace, rounds)?,
         }
     }
     Ok(())
@@ -104,6 +108,13 @@ impl Row {
         let reached = self.series.median() <= milliseconds;
         self.goal = Some((format!("<= {milliseconds} ms"), reached));
         self
+    }
+
+    /// Compared, with a goal for its median as a part of the reference's.
+    fn within(series: &Series, reference: &Series, part: f64) -> Self {
+        let ratio = series.median() / reference.median();
+        let goal = Some((format!("<= {part:.2} x {}", reference.name), ratio <= part));
+        Self { series: series.clone(), ratio: format!("{ratio:.2}"), goal }
     }
 
     /// With a goal for its speed, as a part of the reference's.
