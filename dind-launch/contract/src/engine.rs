@@ -100,7 +100,8 @@ fn bare(value: &Value) -> String {
 }
 
 /// Whether a shell leaves the word as it is when it is substituted without quotes.
-fn is_plain(word: &str) -> bool {
+#[must_use]
+pub fn is_plain(word: &str) -> bool {
     word.chars().all(|c| c.is_ascii_alphanumeric() || "-_=./:,@+%".contains(c))
 }
 

@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::fmt;
 
 /// Exit statuses, the same in all tools (BSD `sysexits.h`).
@@ -55,6 +56,7 @@ impl Code {
             message: format!("cannot {verb} `{object}`: {cause}"),
             causes: Vec::new(),
             hint: String::new(),
+            details: None,
         }
     }
 }
@@ -70,6 +72,8 @@ pub struct Fault {
     pub causes: Vec<String>,
     /// What the reader can do about it, as a command or a flag where there is one.
     pub hint: String,
+    /// The causes once more, for programs; nothing where the sentences say it all.
+    pub details: Option<Box<Value>>,
 }
 
 impl Fault {
@@ -87,6 +91,13 @@ impl Fault {
         self
     }
 
+    /// Sets what programs can read of the causes.
+    #[must_use]
+    pub fn details(mut self, details: &impl Serialize) -> Self {
+        self.details = serde_json::to_value(details).ok().map(Box::new);
+        self
+    }
+
     /// The error object of the JSON document.
     #[must_use]
     pub fn object(&self) -> ErrorObject {
@@ -95,6 +106,7 @@ impl Fault {
             message: self.message.clone(),
             causes: self.causes.clone(),
             hint: self.hint.clone(),
+            details: self.details.clone(),
         }
     }
 }
@@ -120,4 +132,7 @@ pub struct ErrorObject {
     /// What the reader can do about it.
     #[serde(default)]
     pub hint: String,
+    /// The causes once more, for programs; only where the README says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub details: Option<Box<Value>>,
 }

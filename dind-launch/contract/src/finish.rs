@@ -14,6 +14,17 @@ use std::process::ExitCode;
 /// With [`Output::Flags`] a failure prints `--TOOL-failed=CODE`: a word that `dockerd` refuses by name, so that
 /// `dockerd $(dind-net apply --output flags)` never starts an engine on half of its settings.
 pub fn finish<T: Serialize>(tool: Tool, mode: &str, output: Output, outcome: Outcome<T>) -> ExitCode {
+    finish_with(tool, mode, output, outcome, |report| report.engine.flags())
+}
+
+/// The same for a verb whose flags are not the engine's: `words` makes them of the report, each quoted as a shell needs it.
+pub fn finish_with<T: Serialize>(
+    tool: Tool,
+    mode: &str,
+    output: Output,
+    outcome: Outcome<T>,
+    words: impl FnOnce(&Report<T>) -> Result<Vec<String>, String>,
+) -> ExitCode {
     let (line, status) = match outcome {
         Ok(draft) => {
             for warning in &draft.warnings {
@@ -29,7 +40,7 @@ pub fn finish<T: Serialize>(tool: Tool, mode: &str, output: Output, outcome: Out
                 steps: draft.steps.0,
                 warnings: draft.warnings,
             };
-            success(tool, output, &report)
+            success(tool, output, &report, words)
         }
         Err(Failed { fault, steps }) => {
             tell(tool, "error", &fault);
@@ -57,7 +68,12 @@ pub fn finish<T: Serialize>(tool: Tool, mode: &str, output: Output, outcome: Out
     ExitCode::from(status)
 }
 
-fn success<T: Serialize>(tool: Tool, output: Output, report: &Report<T>) -> (String, u8) {
+fn success<T: Serialize>(
+    tool: Tool,
+    output: Output,
+    report: &Report<T>,
+    words: impl FnOnce(&Report<T>) -> Result<Vec<String>, String>,
+) -> (String, u8) {
     if output == Output::Json {
         return (json(report), 0);
     }
@@ -70,7 +86,7 @@ fn success<T: Serialize>(tool: Tool, output: Output, report: &Report<T>) -> (Str
             format!("flags cannot carry PATH; start dockerd with PATH={}:$PATH", folders.join(":")),
         );
     }
-    match report.engine.flags() {
+    match words(report) {
         Ok(flags) => (flags.join(" "), 0),
         Err(reason) => {
             tell(tool, "error", format!("cannot print `engine.config` as flags: {reason}"));

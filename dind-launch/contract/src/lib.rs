@@ -14,5 +14,5 @@ pub mod value;
 pub use document::{Draft, Failed, Failure, Outcome, Report, State, Step, Steps, Tool, Warning};
 pub use engine::Engine;
 pub use fault::{Code, Exit, Fault};
-pub use finish::finish;
+pub use finish::{finish, finish_with};
 pub use root::Root;
