@@ -69,6 +69,7 @@ fn all(root: &Root, work: &mut Work) -> Result<Prepared, Fault> {
     let unified = mounts::at(&work.mounts, CGROUPS).is_some_and(|mount| mount.kind == "cgroup2");
     let prepared = if unified { cgroup2::prepare(root, work)? } else { cgroup1::prepare(root, work)? };
     tree::security(work);
+    tree::network_settings(work);
     tree::temporary(work);
     tree::share(work);
     Ok(prepared)

@@ -1,4 +1,4 @@
-//! The mount tree: securityfs, /tmp, shared propagation. Each is worth having and none is worth failing for.
+//! The mount tree: securityfs, the network's settings, /tmp, shared propagation. Each is worth having and none is worth failing for.
 
 use super::{PLAIN, Work, failed};
 use crate::mounts;
@@ -8,6 +8,7 @@ use std::fs;
 use std::path::Path;
 
 const SECURITY: &str = "/sys/kernel/security";
+const NETWORK: &str = "/proc/sys/net";
 
 /// securityfs, by which an engine learns of AppArmor and the other security modules.
 pub(super) fn security(work: &mut Work) {
@@ -16,6 +17,21 @@ pub(super) fn security(work: &mut Work) {
     }
     if let Err(fault) = work.mount("securityfs", SECURITY, PLAIN, "") {
         work.warn("securityfs-missing", &fault, "the engine runs without AppArmor and its kind");
+    }
+}
+
+/// The network's settings, which engines switch forwarding on with. Without `--privileged` all of `/proc/sys` is
+/// read-only; what is below `net` is the container's own (network_namespaces(7)), and only that is made writable.
+pub(super) fn network_settings(work: &mut Work) {
+    let read_only = |point: &str| mounts::at(&work.mounts, point).map(|mount| mount.read_only);
+    if read_only("/proc/sys") != Some(true) || read_only(NETWORK) == Some(false) {
+        return;
+    }
+    let flags = MsFlags::MS_BIND | MsFlags::MS_REC;
+    let bound = mount(Some(NETWORK), NETWORK, None::<&str>, flags, None::<&str>)
+        .map_err(|error| failed("bind", NETWORK, &error.into()));
+    if let Err(fault) = bound.and_then(|()| work.remount_writable(NETWORK)) {
+        work.warn("network-settings-read-only", &fault, "docker run --sysctl net.ipv4.ip_forward=1");
     }
 }
 
