@@ -21,6 +21,9 @@ RUN set -eu; \
 
 COPY target/image/bin/ /usr/local/bin/
 
+# For those who start nodes without --privileged: `docker run --rm --entrypoint cat IMAGE /usr/share/dind/seccomp.json`.
+COPY dind-launch/seccomp.json /usr/share/dind/seccomp.json
+
 # The outer engine's own filesystem carries the inner engine's layers natively; a container's overlay does not.
 # Remove containers with `--rm` or `docker rm --volumes`, or these volumes pile up.
 VOLUME /var/lib/docker

@@ -18,7 +18,7 @@ use crate::record::{Keeper, NodeState};
 use crate::restart::{Attempts, revive};
 use crate::stop::stop;
 use crate::tools::{Call, Patience, Tools, documents, finish};
-use crate::{TOOL, facts, fault, ready};
+use crate::{TOOL, doctor, fault, ready};
 use dind_contract::finish::{tell, tell_warning};
 use dind_contract::supervisor::{Ending, Supervisor};
 use dind_contract::{Engine, Failed, Fault, Report, Root};
@@ -58,7 +58,7 @@ fn look(begun: Instant, text: &RunOptions, command: &[String]) -> Result<(Life, 
     let user_config = user_config(&options)?;
     let command = main_process::choose(command)?;
     options.preload.as_deref().map(crate::preload::archives).transpose()?;
-    facts::privileged(&Root::default())?;
+    doctor::refuse(&Root::default(), &doctor::Wanted::of_environment())?;
     let keeper = Keeper::claim(begun, &command, Path::new(engine::SOCKET))?;
     let log = EngineLog::open(options.log_to_file).map_err(|error| broken("open", LOG_FILE, &error))?;
     let life = Life {

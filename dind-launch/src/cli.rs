@@ -26,7 +26,7 @@ pub enum Verb {
     /// Print the record of the running launcher.
     Status(Status),
     /// Name everything that this container lacks, each with the docker flag that gives it.
-    Doctor,
+    Doctor(Doctor),
     /// Prepare cgroups and mounts only, for entrypoints that are shell scripts.
     Prepare,
     /// Load the image archives of a folder into the engine; what it has is left alone.
@@ -93,4 +93,16 @@ pub struct Status {
     /// Draw the start as a bar chart on stderr.
     #[arg(long)]
     pub timeline: bool,
+}
+
+/// What to tell of the container, or of the machine.
+#[derive(Args, Debug)]
+pub struct Doctor {
+    /// Print the flags of `docker run` that a node needs, and the seccomp profile that they name. Works outside of any
+    /// container, too.
+    #[arg(long, value_name = "BOOL", env = "DIND_RUN_FLAGS", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub run_flags: Option<String>,
+    /// The file that holds the seccomp profile, as `docker run` will see it [default: seccomp.json].
+    #[arg(long, value_name = "FILE", env = "DIND_SECCOMP")]
+    pub seccomp: Option<String>,
 }

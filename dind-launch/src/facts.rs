@@ -3,10 +3,6 @@
 use crate::fault;
 use dind_contract::{Fault, Root};
 
-/// Capability numbers (linux/capability.h) that a node needs, with what they are for.
-pub const NEEDED: &[(u8, &str, &str)] =
-    &[(21, "SYS_ADMIN", "mounts and cgroups"), (12, "NET_ADMIN", "bridges, addresses and iptables")];
-
 /// The effective capability set, as a bit mask.
 ///
 /// # Errors

@@ -6,6 +6,8 @@ use dind_contract::{Code, Exit};
 pub const DURATION_INVALID: Code = Code::new("duration-invalid", Exit::Config);
 /// `LOG` is neither `stdio` nor `file`.
 pub const LOG_INVALID: Code = Code::new("log-invalid", Exit::Config);
+/// `DIND_RUN_FLAGS` is neither true nor false.
+pub const RUN_FLAGS_INVALID: Code = Code::new("run-flags-invalid", Exit::Config);
 /// A signal's name or number is unknown.
 pub const SIGNAL_INVALID: Code = Code::new("signal-invalid", Exit::Config);
 /// `DIND_ENGINE_RESTART` is no policy.
@@ -67,6 +69,7 @@ pub const ROOT_IS_FAKE: Code = Code::new("root-is-fake", Exit::Config);
 pub const CODES: &[Code] = &[
     DURATION_INVALID,
     LOG_INVALID,
+    RUN_FLAGS_INVALID,
     SIGNAL_INVALID,
     RESTART_INVALID,
     DAEMON_ARGS_INVALID,
@@ -102,6 +105,7 @@ pub const WARNINGS: &[&str] = &[
     "cgroup-devices-missing",
     "cgroup-namespace-host",
     "mounts-not-shared",
+    "network-settings-read-only",
     "node-is-poor",
     "securityfs-missing",
     "setting-overridden",

@@ -17,7 +17,7 @@ fn main() -> ExitCode {
             finish(TOOL, "plan", output, overview::plan(&run.options, &run.command, &cli.common))
         }
         Verb::Status(wanted) => status::finish(wanted, output),
-        Verb::Doctor => finish(TOOL, "doctor", output, doctor::examine(&cli.common.facts())),
+        Verb::Doctor(wanted) => doctor::finish(wanted, &cli.common),
         Verb::Preload(wanted) => finish(TOOL, "preload", output, preload::preload(&wanted.folder)),
         Verb::Prepare => {
             finish(TOOL, "prepare", output, prepare::prepare(&cli.common.facts(), Caller::Shell))

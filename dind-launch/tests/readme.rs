@@ -23,9 +23,10 @@ fn every_warning_is_listed() {
 
 #[test]
 fn every_variable_is_listed() {
-    let run = Cli::command().find_subcommand("run").unwrap().clone();
-    for argument in run.get_arguments().filter(|argument| argument.get_env().is_some()) {
-        let flag = format!("`--{}`", argument.get_long().unwrap());
+    let command = Cli::command();
+    let arguments = command.get_subcommands().flat_map(|verb| verb.get_arguments());
+    for argument in arguments.filter(|argument| argument.get_env().is_some()) {
+        let flag = argument.get_long().map(|long| format!("`--{long}`")).unwrap_or_default();
         let variable = format!("`{}`", argument.get_env().unwrap().to_str().unwrap());
         let row = README.lines().find(|line| line.contains(&flag) && line.contains(&variable));
         assert!(row.is_some(), "README.md has no row for {flag} and {variable}");

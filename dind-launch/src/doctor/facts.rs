@@ -1,0 +1,192 @@
+//! What `doctor` sees: files below the root, and what the kernel says when it is asked.
+//!
+//! In a captured machine `/.dind/refused` holds what no file of a real one says: the names of the probes that the
+//! kernel refused, one to a line.
+
+use super::{links, probe};
+use crate::facts::{capabilities, has};
+use crate::mounts::{self, Mount};
+use dind_contract::{Fault, Root};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+/// The refused probes of a captured machine.
+const CAPTURED: &str = "/.dind/refused";
+
+/// The inode of the machine's first process namespace (`PROC_PID_INIT_INO`, linux/proc_ns.h).
+const FIRST_PID_NAMESPACE: &str = "pid:[4026531836]";
+
+/// What the node was asked to be; the variables are `dind-storage`'s.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// `DIND_DATA_ROOT`; empty for the usual place.
+    pub data_root: String,
+    /// `DIND_STORAGE_DRIVER`; empty for `auto`.
+    pub driver: String,
+    /// `DIND_STORAGE_BACKING`; empty for `auto`.
+    pub backing: String,
+}
+
+impl Wanted {
+    /// Reads the variables. What is wrong with them is told by `dind-storage`.
+    #[must_use]
+    pub fn of_environment() -> Self {
+        let of = |name| std::env::var(name).unwrap_or_default().trim().to_owned();
+        Self {
+            data_root: of("DIND_DATA_ROOT"),
+            driver: of("DIND_STORAGE_DRIVER"),
+            backing: of("DIND_STORAGE_BACKING"),
+        }
+    }
+
+    /// Where the engine's data lies.
+    #[must_use]
+    pub fn data_root(&self) -> &str {
+        if self.data_root.is_empty() { "/var/lib/docker" } else { &self.data_root }
+    }
+}
+
+/// What was seen. Text is as the kernel writes it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// `/proc/self/status`.
+    pub status: String,
+    /// The effective capabilities.
+    pub effective: u64,
+    /// `/proc/self/limits`.
+    pub limits: String,
+    /// `/proc/self/uid_map`.
+    pub uid_map: String,
+    /// `/proc/self/attr/current`: how a security module confines us; empty without one.
+    pub confinement: String,
+    /// `/proc/self/mountinfo`.
+    pub mounts: Vec<Mount>,
+    /// `/proc/self/cgroup`.
+    pub cgroup: String,
+    /// The controllers of the unified hierarchy, where it is mounted at `/sys/fs/cgroup`.
+    pub controllers: Option<String>,
+    /// `/proc/filesystems`.
+    pub filesystems: String,
+    /// The kinds of namespaces that the kernel has.
+    pub namespaces: Vec<String>,
+    /// Small files that hold one value, by path: sysctls, and the switches of security modules.
+    pub values: BTreeMap<&'static str, String>,
+    /// Files that exist, of those whose being there says something.
+    pub files: BTreeSet<&'static str>,
+    /// Whether this is the machine itself, and not a container on it.
+    pub on_the_machine: bool,
+    /// The probes that the kernel refused, by name.
+    pub refused: BTreeSet<String>,
+}
+
+/// Files whose being there says something.
+const FILES: &[&str] = &["/dev/loop-control", "/dev/fuse", "/proc/net/ip_tables_names"];
+
+/// Files that hold one value.
+const VALUES: &[&str] = &[
+    "/proc/sys/net/ipv4/ip_forward",
+    "/proc/sys/kernel/cap_last_cap",
+    "/proc/sys/fs/inotify/max_user_instances",
+    "/proc/sys/fs/inotify/max_user_watches",
+    "/sys/module/apparmor/parameters/enabled",
+    "/sys/fs/selinux/enforce",
+];
+
+impl Seen {
+    /// Looks at what the container was given: a few files, and a few calls that fail in any case.
+    ///
+    /// # Errors
+    /// There is no `/proc`.
+    pub fn of_container(root: &Root) -> Result<Self, Fault> {
+        let text = |path: &str| root.read(path).unwrap_or_default();
+        let mut seen = Self {
+            status: text("/proc/self/status"),
+            effective: capabilities(root)?,
+            limits: text("/proc/self/limits"),
+            uid_map: text("/proc/self/uid_map"),
+            // Without a security module that uses it, the kernel refuses to read it: EINVAL.
+            confinement: text("/proc/self/attr/current").trim_matches(['\0', '\n']).to_owned(),
+            mounts: mounts::parse(&text("/proc/self/mountinfo")),
+            cgroup: text("/proc/self/cgroup"),
+            controllers: root.read("/sys/fs/cgroup/cgroup.controllers").ok(),
+            namespaces: root.list("/proc/self/ns").unwrap_or_default(),
+            files: FILES.iter().copied().filter(|path| root.exists(path)).collect(),
+            ..Self::default()
+        };
+        let value = |path: &&'static str| Some((*path, root.read(path).ok()?.trim().to_owned()));
+        seen.values = VALUES.iter().filter_map(value).collect();
+        let pids = std::fs::read_link(root.path("/proc/self/ns/pid"));
+        seen.on_the_machine = pids.is_ok_and(|link| link == Path::new(FIRST_PID_NAMESPACE));
+        seen.refused = if root.is_host() {
+            let own_dev = mounts::at(&seen.mounts, "/dev").is_some_and(|mount| mount.kind == "tmpfs");
+            // Making a node needs CAP_MKNOD, whatever the device cgroup says.
+            probe::refused(seen.is_filtered(), own_dev && has(seen.effective, 27))
+        } else {
+            text(CAPTURED).lines().map(str::to_owned).collect()
+        };
+        Ok(seen)
+    }
+
+    /// Looks at what the kernel can do, too: makes links in a network namespace that is gone at once.
+    #[must_use]
+    pub fn and_kernel(mut self, root: &Root) -> Self {
+        self.filesystems = root.read("/proc/filesystems").unwrap_or_default();
+        if root.is_host() {
+            self.refused.extend(links::refused());
+        }
+        self
+    }
+
+    /// Both.
+    ///
+    /// # Errors
+    /// As [`Seen::of_container`].
+    pub fn of_kernel(root: &Root) -> Result<Self, Fault> {
+        Ok(Self::of_container(root)?.and_kernel(root))
+    }
+
+    /// Whether the caller is root.
+    #[must_use]
+    pub fn is_root(&self) -> bool {
+        self.status.lines().any(|line| line.starts_with("Uid:\t0\t"))
+    }
+
+    /// What no process here can have more of (capabilities(7)).
+    #[must_use]
+    pub fn bounding(&self) -> u64 {
+        let mask = self.status.lines().find_map(|line| line.strip_prefix("CapBnd:"));
+        mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(self.effective)
+    }
+
+    /// Whether root here holds a capability, even where the caller is somebody else: then that alone is what is wrong.
+    #[must_use]
+    pub fn may_hold(&self, capability: u8) -> bool {
+        has(if self.is_root() { self.effective } else { self.bounding() }, capability)
+    }
+
+    /// Whether a seccomp filter is in force (proc_pid_status(5)).
+    #[must_use]
+    pub fn is_filtered(&self) -> bool {
+        self.status.lines().any(|line| line == "Seccomp:\t2")
+    }
+
+    /// Whether the kernel refused a probe.
+    #[must_use]
+    pub fn refuses(&self, probe: &str) -> bool {
+        self.refused.contains(probe)
+    }
+
+    /// One of the values that are read.
+    #[must_use]
+    pub fn value(&self, path: &str) -> Option<&str> {
+        self.values.get(path).map(String::as_str)
+    }
+
+    /// The mount that a path lies on.
+    #[must_use]
+    pub fn mount_of(&self, path: &str) -> Option<&Mount> {
+        let above = |mount: &&Mount| Path::new(path).starts_with(&mount.point);
+        // Of two at the same place the later one hides the other, and `max_by_key` gives the last.
+        self.mounts.iter().filter(above).max_by_key(|mount| mount.point.len())
+    }
+}

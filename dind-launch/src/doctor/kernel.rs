@@ -1,0 +1,123 @@
+//! Judges what the machine's kernel can do. No docker flag cures any of it.
+
+use super::check::Checks;
+use super::facts::Seen;
+use super::links;
+
+/// Namespaces that every container is made of (namespaces(7)).
+const NAMESPACES: [&str; 5] = ["ipc", "mnt", "net", "pid", "uts"];
+
+/// What limits inner containers; `devices` is a hierarchy of version 1 only, programs of bpf(2) have its place.
+const CONTROLLERS: [&str; 4] = ["cpu", "memory", "pids", "devices"];
+
+pub(super) fn judge(seen: &Seen, checks: &mut Checks) {
+    let has = |name: &str| seen.filesystems.lines().any(|line| line.split_whitespace().last() == Some(name));
+    match has("overlay") || has("aufs") {
+        true => checks.ok("union filesystem", "overlay or aufs"),
+        false => checks.poor(
+            "union filesystem",
+            "neither overlay nor aufs in /proc/filesystems",
+            "load the module on the host: modprobe overlay",
+        ),
+    }
+    let lacking: Vec<_> =
+        NAMESPACES.into_iter().filter(|kind| !seen.namespaces.iter().any(|have| have == kind)).collect();
+    match lacking.is_empty() {
+        true => checks.ok("namespaces", NAMESPACES.join(", ")),
+        false => checks.missing(
+            "namespaces",
+            format!("the kernel has no namespaces of the kinds {}", lacking.join(", ")),
+            "a kernel with CONFIG_NAMESPACES and its kinds",
+        ),
+    }
+    for kind in links::KINDS {
+        match seen.refuses(kind) {
+            false => checks.ok(kind, "not refused"),
+            true => checks.missing(
+                kind,
+                format!("the kernel has no links of the kind {kind}"),
+                &format!("load the module on the host: modprobe {kind}"),
+            ),
+        }
+    }
+    let legacy = seen.files.contains("/proc/net/ip_tables_names");
+    match seen.refuses(links::NF_TABLES) && !legacy {
+        false => checks.ok("packet filter", if legacy { "ip_tables" } else { "nf_tables" }),
+        true => checks.missing(
+            "packet filter",
+            "the kernel has neither nf_tables nor ip_tables",
+            "load a module on the host: modprobe nf_tables, or modprobe ip_tables",
+        ),
+    }
+    controllers(seen, checks);
+}
+
+fn controllers(seen: &Seen, checks: &mut Checks) {
+    let old =
+        seen.cgroup.lines().filter_map(|line| line.split(':').nth(1)).flat_map(|names| names.split(','));
+    let unified = seen.controllers.as_deref().unwrap_or_default().split_whitespace();
+    let present: Vec<_> = old.chain(unified).collect();
+    let lacking = CONTROLLERS.into_iter().filter(|name| !present.contains(name));
+    let lacking: Vec<_> = lacking.filter(|name| seen.controllers.is_none() || *name != "devices").collect();
+    match lacking.is_empty() {
+        true => checks.ok("cgroup controllers", "all that limits need"),
+        false => {
+            let boot: Vec<_> = lacking.iter().map(|name| format!("cgroup_enable={name}")).collect();
+            checks.poor(
+                "cgroup controllers",
+                format!(
+                    "no cgroup controller for {}: such limits of inner containers do not hold",
+                    lacking.join(", ")
+                ),
+                &format!("mount them on the host, or boot it with {}", boot.join(" ")),
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Verdict;
+    use super::*;
+
+    fn judged(seen: &Seen) -> Checks {
+        let mut checks = Checks::default();
+        judge(seen, &mut checks);
+        checks
+    }
+
+    fn refusing(names: &[&str]) -> Seen {
+        Seen { refused: names.iter().map(|name| (*name).to_owned()).collect(), ..Seen::default() }
+    }
+
+    #[test]
+    fn one_packet_filter_is_enough() {
+        assert_eq!(judged(&refusing(&[])).told("packet filter").0, Verdict::Ok);
+        assert_eq!(judged(&refusing(&["nf_tables"])).told("packet filter").0, Verdict::Missing);
+        let legacy = Seen { files: ["/proc/net/ip_tables_names"].into(), ..refusing(&["nf_tables"]) };
+        assert_eq!(judged(&legacy).told("packet filter").0, Verdict::Ok);
+    }
+
+    #[test]
+    fn links_are_named_with_their_module() {
+        let cure = "load the module on the host: modprobe veth";
+        assert_eq!(judged(&refusing(&["veth"])).told("veth"), (Verdict::Missing, cure));
+    }
+
+    #[test]
+    fn controllers_of_both_versions() {
+        let old = |text: &str| Seen { cgroup: text.to_owned(), ..Seen::default() };
+        let all = "4:memory:/\n3:cpu,cpuacct:/\n2:pids:/\n1:devices:/\n";
+        assert_eq!(judged(&old(all)).told("cgroup controllers").0, Verdict::Ok);
+        let told = judged(&old("3:cpu,cpuacct:/\n2:pids:/\n1:devices:/\n"));
+        let cure = "mount them on the host, or boot it with cgroup_enable=memory";
+        assert_eq!(told.told("cgroup controllers"), (Verdict::Poor, cure));
+        let unified = |text: &str| Seen {
+            cgroup: "0::/\n".to_owned(),
+            controllers: Some(text.to_owned()),
+            ..Seen::default()
+        };
+        assert_eq!(judged(&unified("cpuset cpu io memory pids\n")).told("cgroup controllers").0, Verdict::Ok);
+        assert_eq!(judged(&unified("cpu io pids\n")).told("cgroup controllers").0, Verdict::Poor);
+    }
+}

@@ -1,0 +1,81 @@
+//! Judges limits that are low: a node runs, until its inner containers hit them.
+
+use super::check::Checks;
+use super::facts::Seen;
+
+/// Of all nodes on the machine together: root's instances are counted by user. kind's documentation asks for these
+/// ("Known issues: pod errors due to too many open files").
+const INOTIFY: [(&str, &str, u64); 2] =
+    [("inotify instances", "max_user_instances", 512), ("inotify watches", "max_user_watches", 65_536)];
+
+/// Inner containers inherit the hard limit. moby's own unit asks for 524288; databases ask for this.
+const OPEN_FILES: u64 = 65_536;
+
+pub(super) fn judge_container(seen: &Seen, checks: &mut Checks) {
+    let hard = hard_open_files(&seen.limits);
+    match hard.filter(|hard| *hard < OPEN_FILES) {
+        None => checks.ok("open files", "enough, or no limit"),
+        Some(hard) => checks.poor(
+            "open files",
+            format!("no process may open more than {hard} files"),
+            "--ulimit nofile=1024:524288",
+        ),
+    }
+}
+
+pub(super) fn judge_kernel(seen: &Seen, checks: &mut Checks) {
+    for (name, key, least) in INOTIFY {
+        let limit =
+            seen.value(&format!("/proc/sys/fs/inotify/{key}")).and_then(|text| text.parse::<u64>().ok());
+        match limit.filter(|limit| *limit < least) {
+            None => checks.ok(name, "enough"),
+            Some(limit) => checks.poor(
+                name,
+                format!(
+                    "root has {limit} {name} on the whole machine: many containers meet `too many open files`"
+                ),
+                &format!("sysctl --write fs.inotify.{key}={least} on the host"),
+            ),
+        }
+    }
+}
+
+/// The hard limit of the line `Max open files  SOFT  HARD  files` (proc_pid_limits(5)); none for `unlimited`.
+fn hard_open_files(limits: &str) -> Option<u64> {
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
+    line.split_whitespace().nth(1)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Verdict;
+    use super::*;
+
+    #[test]
+    fn the_hard_limit_counts() {
+        let told = |hard: &str| {
+            let limits = format!(
+                "Limit  Soft Limit  Hard Limit  Units\nMax open files            1024   {hard}   files\n"
+            );
+            let mut checks = Checks::default();
+            judge_container(&Seen { limits, ..Seen::default() }, &mut checks);
+            checks.told("open files").0
+        };
+        assert_eq!(told("4096"), Verdict::Poor);
+        assert_eq!(told("524288"), Verdict::Ok);
+        assert_eq!(told("unlimited"), Verdict::Ok);
+    }
+
+    #[test]
+    fn inotify() {
+        let values = [
+            ("/proc/sys/fs/inotify/max_user_instances", "128".to_owned()),
+            ("/proc/sys/fs/inotify/max_user_watches", "524288".to_owned()),
+        ];
+        let mut checks = Checks::default();
+        judge_kernel(&Seen { values: values.into(), ..Seen::default() }, &mut checks);
+        let cure = "sysctl --write fs.inotify.max_user_instances=512 on the host";
+        assert_eq!(checks.told("inotify instances"), (Verdict::Poor, cure));
+        assert_eq!(checks.told("inotify watches").0, Verdict::Ok);
+    }
+}

@@ -1,0 +1,196 @@
+//! Judges user, capabilities, and the filters that stand between them and the kernel.
+
+use super::check::Checks;
+use super::facts::Seen;
+use super::{probe, run_flags};
+use crate::facts::has;
+
+/// What a node adds to the capabilities that Docker gives (capabilities(7); the numbers are linux/capability.h's).
+pub(super) const ADDED: &[(u8, &str, &str)] =
+    &[(21, "SYS_ADMIN", "mounts and cgroups"), (12, "NET_ADMIN", "bridges, addresses and iptables")];
+
+/// What Docker gives every container, so that an inner one gets it too: runc refuses to start a process with a
+/// capability that it does not have itself (moby, oci/caps/defaults.go).
+pub(super) const DEFAULT: &[(u8, &str)] = &[
+    (0, "CHOWN"),
+    (1, "DAC_OVERRIDE"),
+    (3, "FOWNER"),
+    (4, "FSETID"),
+    (5, "KILL"),
+    (6, "SETGID"),
+    (7, "SETUID"),
+    (8, "SETPCAP"),
+    (10, "NET_BIND_SERVICE"),
+    (13, "NET_RAW"),
+    (18, "SYS_CHROOT"),
+    (27, "MKNOD"),
+    (29, "AUDIT_WRITE"),
+    (31, "SETFCAP"),
+];
+
+/// Calls without which no inner container starts. Without `CAP_SYS_ADMIN` Docker's profile, and the kernel, refuse
+/// those at the end for that reason alone.
+const NEEDED_CALLS: &[&str] = &["keyctl", "mount", "umount2", "unshare", "setns", "pivot_root"];
+
+/// Calls that programs in inner containers may want, and that Docker's profile refuses.
+const OTHER_CALLS: &[&str] = &["add_key", "request_key"];
+
+pub(super) fn judge(seen: &Seen, checks: &mut Checks) {
+    match seen.is_root() {
+        true => checks.ok("user", "root"),
+        false => checks.missing("user", "the caller is not root", "--user 0"),
+    }
+    capabilities(seen, checks);
+    seccomp(seen, checks);
+    policy(seen, checks);
+    let namespaced =
+        !seen.uid_map.is_empty() && !seen.uid_map.split_whitespace().eq(["0", "0", "4294967295"]);
+    match namespaced {
+        false => checks.ok("user namespace", "the machine's own"),
+        true => checks.poor(
+            "user namespace",
+            "this is root of a user namespace: loop devices and some mounts are out of reach",
+            "--userns host",
+        ),
+    }
+    let fixed = seen.status.lines().any(|line| line == "NoNewPrivs:\t1");
+    match fixed {
+        false => checks.ok("no_new_privs", "not set"),
+        true => checks.poor(
+            "no_new_privs",
+            "no_new_privs is set: sudo and its kind do not work in inner containers",
+            "leave --security-opt no-new-privileges out",
+        ),
+    }
+}
+
+fn capabilities(seen: &Seen, checks: &mut Checks) {
+    let inner = "inner containers, which get it unless they drop it";
+    let all = ADDED.iter().copied().chain(DEFAULT.iter().map(|(number, name)| (*number, *name, inner)));
+    for (number, name, purpose) in all {
+        let check = format!("CAP_{name}");
+        if seen.may_hold(number) {
+            checks.ok(&check, format!("held, for {purpose}"));
+        } else {
+            let found = format!("CAP_{name} is missing; it is for {purpose}");
+            checks.missing(&check, found, &format!("--privileged, or --cap-add {name}"));
+        }
+    }
+}
+
+fn seccomp(seen: &Seen, checks: &mut Checks) {
+    let cure = format!(
+        "--security-opt seccomp={} from `dind-launch doctor --run-flags`, or --privileged",
+        run_flags::PROFILE_FILE
+    );
+    // Where the capability is missing, it is named, and the calls that depend on it tell nothing new.
+    let told = if has(seen.effective, 21) { NEEDED_CALLS.len() } else { 1 };
+    let refused = |calls: &[&'static str]| -> Vec<_> {
+        calls.iter().copied().filter(|call| seen.refuses(call)).collect()
+    };
+    let (needed, other) = (refused(&NEEDED_CALLS[..told]), refused(OTHER_CALLS));
+    if !needed.is_empty() {
+        let calls = [needed, other].concat().join(", ");
+        checks.missing(
+            "seccomp",
+            format!("a seccomp filter refuses {calls}: no inner container starts"),
+            &cure,
+        );
+    } else if !other.is_empty() {
+        let calls = other.join(", ");
+        checks.poor(
+            "seccomp",
+            format!("a seccomp filter refuses {calls}: programs that keep keys fail"),
+            &cure,
+        );
+    } else {
+        checks.ok("seccomp", if seen.is_filtered() { "a filter that lets a node work" } else { "no filter" });
+    }
+}
+
+/// AppArmor and SELinux, which confine whatever the capabilities are. `docker-default` refuses all mounts.
+fn policy(seen: &Seen, checks: &mut Checks) {
+    let name = "security module";
+    let confinement = if seen.confinement.is_empty() { "none" } else { &seen.confinement };
+    if !seen.refuses(probe::MOUNT_BY_POLICY) {
+        return checks.ok(name, confinement);
+    }
+    // A label of SELinux has fields (`user:role:type:level`), a profile of AppArmor a mode (`name (enforce)`).
+    let selinux = confinement.split(':').count() >= 4;
+    let option = if selinux { run_flags::NO_LABEL } else { run_flags::NO_APPARMOR };
+    let cure = format!("--privileged, or --security-opt {option}");
+    checks.missing(name, format!("the security module's `{confinement}` refuses mounts"), &cure);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Verdict;
+    use super::*;
+
+    fn reduced() -> Seen {
+        Seen {
+            status: "Uid:\t0\t0\t0\t0\nSeccomp:\t2\nNoNewPrivs:\t0\n".to_owned(),
+            effective: 0xa824_35fb,
+            uid_map: "         0          0 4294967295\n".to_owned(),
+            ..Seen::default()
+        }
+    }
+
+    fn judged(seen: &Seen) -> Checks {
+        let mut checks = Checks::default();
+        judge(seen, &mut checks);
+        checks
+    }
+
+    fn refusing(calls: &[&str]) -> Seen {
+        Seen { refused: calls.iter().map(|call| (*call).to_owned()).collect(), ..reduced() }
+    }
+
+    #[test]
+    fn the_reduced_set_lacks_nothing() {
+        let checks = judged(&reduced()).examination().checks;
+        assert_eq!(checks.iter().filter(|check| check.name.starts_with("CAP_")).count(), 16);
+        assert!(checks.iter().all(|check| check.verdict == Verdict::Ok), "{checks:?}");
+    }
+
+    #[test]
+    fn each_capability_is_named_with_its_flag() {
+        for (number, name) in
+            ADDED.iter().map(|(number, name, _)| (number, name)).chain(DEFAULT.iter().map(|(a, b)| (a, b)))
+        {
+            let seen = Seen { effective: 0xa824_35fb & !(1 << number), ..reduced() };
+            let checks = judged(&seen);
+            let cure = format!("--privileged, or --cap-add {name}");
+            assert_eq!(checks.told(&format!("CAP_{name}")), (Verdict::Missing, cure.as_str()));
+        }
+    }
+
+    #[test]
+    fn calls_of_the_engine_are_needed_and_calls_of_programs_are_not() {
+        assert_eq!(judged(&refusing(&["pivot_root", "add_key"])).told("seccomp").0, Verdict::Missing);
+        assert_eq!(judged(&refusing(&["add_key", "request_key"])).told("seccomp").0, Verdict::Poor);
+        let seen = Seen { effective: 0xa804_25fb, ..refusing(&["mount", "pivot_root"]) };
+        assert_eq!(judged(&seen).told("seccomp").0, Verdict::Ok, "the capability is what is missing");
+    }
+
+    #[test]
+    fn the_cure_of_a_policy_is_that_of_its_module() {
+        for (confinement, option) in [
+            ("docker-default (enforce)", "apparmor=unconfined"),
+            ("system_u:system_r:container_t:s0:c1,c2", "label=disable"),
+        ] {
+            let seen = Seen { confinement: confinement.to_owned(), ..refusing(&["mount-by-policy"]) };
+            let cure = format!("--privileged, or --security-opt {option}");
+            assert_eq!(judged(&seen).told("security module"), (Verdict::Missing, cure.as_str()));
+        }
+    }
+
+    #[test]
+    fn others_are_told_from_root() {
+        let user = Seen { status: "Uid:\t1000\t1000\t1000\t1000\nNoNewPrivs:\t1\n".to_owned(), ..reduced() };
+        assert_eq!(judged(&user).told("user"), (Verdict::Missing, "--user 0"));
+        assert_eq!(judged(&user).told("no_new_privs").0, Verdict::Poor);
+        let mapped = Seen { uid_map: "0 100000 65536\n".to_owned(), ..reduced() };
+        assert_eq!(judged(&mapped).told("user namespace").0, Verdict::Poor);
+    }
+}

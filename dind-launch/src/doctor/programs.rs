@@ -1,0 +1,49 @@
+//! Judges whether the programs that a node runs are in the image.
+
+use super::check::{Checks, Verdict};
+use crate::tools::Tools;
+use dind_contract::Root;
+
+const PROGRAMS: [(&str, Verdict, &str); 5] = [
+    ("dockerd", Verdict::Missing, "docker.io"),
+    ("containerd", Verdict::Missing, "containerd"),
+    ("runc", Verdict::Missing, "runc"),
+    ("iptables", Verdict::Missing, "iptables"),
+    ("mkfs.ext4", Verdict::Poor, "e2fsprogs"),
+];
+
+pub(super) fn judge(root: &Root, checks: &mut Checks) {
+    for (name, verdict, package) in PROGRAMS {
+        match is_on_path(root, name) {
+            true => checks.ok(name, "installed"),
+            false => {
+                checks.push(
+                    name,
+                    verdict,
+                    format!("{name} is not on PATH"),
+                    &format!("apt-get install {package}"),
+                );
+            }
+        }
+    }
+    // Beside this very program, which is not part of a captured machine.
+    if root.is_host() {
+        match Tools::find(None) {
+            Ok(_) => checks.ok("dind tools", "found"),
+            Err(_) => checks.missing(
+                "dind tools",
+                "not all of dind-storage, dind-net and dind-reaper are beside dind-launch or on PATH",
+                "put the four tools into one folder",
+            ),
+        }
+    }
+}
+
+fn is_on_path(root: &Root, name: &str) -> bool {
+    if root.is_host() {
+        return which::which(name).is_ok();
+    }
+    ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"]
+        .iter()
+        .any(|folder| root.exists(format!("{folder}/{name}")))
+}

@@ -1,0 +1,45 @@
+//! `seccomp.json` is moby's default profile with one entry more. `DIND_UPDATE=1` rewrites it.
+//!
+//! `moby-28.5.2-seccomp.json` is `profiles/seccomp/default.json` of github.com/moby/profiles as in moby 28.5.2 (Apache-2.0),
+//! byte for byte. A newer one takes its place here, and the profile follows.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use dind_launch::doctor::run_flags::profile;
+use std::fs;
+use std::path::Path;
+
+const MOBY: &str = include_str!("moby-28.5.2-seccomp.json");
+
+/// The end of moby's file: of the list, and of the object.
+const END: &str = "\n\t]\n}";
+
+/// What runc calls for an inner container: a session keyring of its own, and a root of its own. With the former come
+/// the calls of programs that keep keys there.
+const ENTRY: &str = r#",
+		{
+			"names": [
+				"add_key",
+				"keyctl",
+				"pivot_root",
+				"request_key"
+			],
+			"action": "SCMP_ACT_ALLOW",
+			"comment": "dind: runc calls these for inner containers"
+		}"#;
+
+#[test]
+fn the_profile_is_moby_s_and_one_entry_more() {
+    let wanted = format!("{}{ENTRY}{END}\n", MOBY.strip_suffix(END).expect("moby's file ends as it did"));
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("seccomp.json");
+    if std::env::var_os("DIND_UPDATE").is_some() {
+        fs::write(&file, &wanted).unwrap();
+    }
+    assert_eq!(fs::read_to_string(&file).unwrap(), wanted, "run the tests with DIND_UPDATE=1");
+}
+
+#[test]
+fn the_program_carries_the_profile() {
+    let calls = profile()["syscalls"].as_array().expect("a list of entries").last().unwrap()["names"].clone();
+    assert_eq!(calls, serde_json::json!(["add_key", "keyctl", "pivot_root", "request_key"]));
+}
