@@ -32,7 +32,9 @@ impl Tier {
             Self::Stub => &["contract", "chain", "init"],
             Self::Netns => &["netns"],
             Self::Root => &["loopback"],
-            Self::Image => &["image", "cgroups", "engine", "net_image", "storage_image", "reaper", "faults"],
+            Self::Image => {
+                &["image", "cgroups", "engine", "net_image", "storage_image", "reaper", "reduced", "faults"]
+            }
         }
     }
 
