@@ -25,8 +25,9 @@ COPY target/image/bin/ /usr/local/bin/
 COPY dind-launch/seccomp.json /usr/share/dind/seccomp.json
 
 # The outer engine's own filesystem carries the inner engine's layers natively; a container's overlay does not.
+# The second one is the work folder of a Mesos agent, whose tasks may outlive a restart; it is empty without one.
 # Remove containers with `--rm` or `docker rm --volumes`, or these volumes pile up.
-VOLUME /var/lib/docker
+VOLUME /var/lib/docker /var/lib/mesos
 
 # Healthy is: the launcher's record says that it runs, and the inner engine answers.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s CMD ["dind-launch", "status", "--healthy"]

@@ -11,6 +11,7 @@ use crate::engine::{self, Part, Programs, Settings};
 use crate::life::Life;
 use crate::log::EngineLog;
 use crate::main_process;
+use crate::mesos;
 use crate::node::{Halt, Node, Woken, broken};
 use crate::options::{LOG_FILE, Options};
 use crate::prepare::{self, Caller};
@@ -23,6 +24,7 @@ use dind_contract::finish::{tell, tell_warning};
 use dind_contract::supervisor::{Ending, Supervisor};
 use dind_contract::{Engine, Failed, Fault, Report, Root};
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -62,6 +64,7 @@ fn look(begun: Instant, text: &RunOptions, command: &[String]) -> Result<(Life, 
     let keeper = Keeper::claim(begun, &command, Path::new(engine::SOCKET))?;
     let log = EngineLog::open(options.log_to_file).map_err(|error| broken("open", LOG_FILE, &error))?;
     let life = Life {
+        agent: mesos::Facts::of(&Root::default(), &command, &options),
         options,
         tools,
         programs,
@@ -256,11 +259,24 @@ fn start_main(node: &mut Node, life: &mut Life) -> Result<(), Halt> {
     let command = life.keeper.record.command.clone();
     if !command.is_empty() {
         life.keeper.begin("main");
-        let main = main_process::start(node, &command)?;
+        let variables = agent_defaults(life);
+        let main = main_process::start(node, &command, &variables)?;
         life.keeper.record.main_pid = Some(main.as_raw());
     }
     life.keeper.enter(NodeState::Running);
     Ok(())
+}
+
+/// What a Mesos agent is told of its container, now that the storage is known; noted in the record.
+fn agent_defaults(life: &mut Life) -> BTreeMap<String, String> {
+    let record = &mut life.keeper.record;
+    let (Some(facts), Some(storage)) = (&life.agent, record.documents.get("storage")) else {
+        return BTreeMap::new();
+    };
+    let (agent, warnings) = facts.agent(storage, |name| std::env::var(name).ok());
+    warnings.iter().for_each(|warning| tell_warning(TOOL, warning));
+    record.warnings.extend(warnings);
+    record.mesos.insert(agent).defaults.clone()
 }
 
 /// Waits for the end: of the main process, which is success; of the engine, which is not; or a signal.

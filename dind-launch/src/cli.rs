@@ -82,6 +82,9 @@ pub struct RunOptions {
     /// Whether the main process waits for the archives; else they are loaded beside it [default: true].
     #[arg(long, value_name = "BOOL", env = "DIND_PRELOAD_WAIT")]
     pub preload_wait: Option<String>,
+    /// Whether a Mesos agent gets defaults that fit its container [default: true].
+    #[arg(long, value_name = "BOOL", env = "DIND_MESOS_DEFAULTS")]
+    pub mesos_defaults: Option<String>,
 }
 
 /// What to tell of the running node.

@@ -20,6 +20,8 @@ pub const DAEMON_ARG_OWNED: Code = Code::new("daemon-arg-owned", Exit::Config);
 pub const DAEMON_ARG_UNSAFE: Code = Code::new("daemon-arg-unsafe", Exit::Config);
 /// The user's `daemon.json` cannot be read.
 pub const DAEMON_JSON_INVALID: Code = Code::new("daemon-json-invalid", Exit::Config);
+/// `DIND_MESOS_DEFAULTS` is neither true nor false.
+pub const MESOS_DEFAULTS_INVALID: Code = Code::new("mesos-defaults-invalid", Exit::Config);
 /// The folder of image archives cannot be read, or whether to wait for them is neither true nor false.
 pub const PRELOAD_INVALID: Code = Code::new("preload-invalid", Exit::Config);
 /// An archive did not load.
@@ -76,6 +78,7 @@ pub const CODES: &[Code] = &[
     DAEMON_ARG_OWNED,
     DAEMON_ARG_UNSAFE,
     DAEMON_JSON_INVALID,
+    MESOS_DEFAULTS_INVALID,
     PRELOAD_INVALID,
     PRELOAD_FAILED,
     ENGINE_MISSING,
@@ -104,6 +107,8 @@ pub const CODES: &[Code] = &[
 pub const WARNINGS: &[&str] = &[
     "cgroup-devices-missing",
     "cgroup-namespace-host",
+    "mesos-limit-missing",
+    "mesos-work-dir-in-layer",
     "mounts-not-shared",
     "network-settings-read-only",
     "node-is-poor",

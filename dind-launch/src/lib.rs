@@ -11,6 +11,7 @@ pub mod fault;
 pub mod life;
 pub mod log;
 pub mod main_process;
+pub mod mesos;
 pub mod mounts;
 pub mod node;
 pub mod options;

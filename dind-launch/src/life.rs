@@ -1,6 +1,7 @@
 //! What a node's life is about: what was wanted, and what has been done and must be undone.
 
 use crate::engine::{self, Daemon, Part, Programs, Settings};
+use crate::mesos;
 use crate::node::Node;
 use crate::options::Options;
 use crate::record::{Keeper, NodeState};
@@ -23,6 +24,8 @@ pub struct Life {
     pub user_config: Map<String, Value>,
     /// The record.
     pub keeper: Keeper,
+    /// What a Mesos agent has to know of its container. Read at the very start: the stages change how cgroups look.
+    pub agent: Option<mesos::Facts>,
     /// Where the engine's data lies, once storage is ready.
     pub data_root: PathBuf,
     /// What dockerd is started with, once the network is ready.

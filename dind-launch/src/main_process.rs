@@ -1,23 +1,23 @@
 //! The main process: which it is, and its start.
 
 use crate::fault;
+use crate::mesos;
 use crate::node::Node;
 use dind_contract::Fault;
 use dind_contract::supervisor::{Place, exec_status};
+use nix::sys::signal::Signal;
 use nix::unistd::{AccessFlags, Pid, access};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// What runs where no command is given and one of these is installed; `mesos-slave` is the agent's name before 1.0.
-const AGENTS: &[&str] = &["mesos-agent", "mesos-slave"];
-
-/// The command to run; empty where the engine itself is the service.
+/// The command to run: the given one, or a Mesos agent if there is one; empty where the engine itself is the service.
 ///
 /// # Errors
 /// The command is not there, or cannot be executed. Found now, it costs no engine's start.
 pub fn choose(command: &[String]) -> Result<Vec<String>, Fault> {
     let Some(program) = command.first() else {
-        let agent = AGENTS.iter().find(|agent| which::which(agent).is_ok());
+        let agent = mesos::AGENTS.iter().find(|agent| which::which(agent).is_ok());
         return Ok(agent.map(|agent| vec![(*agent).to_owned()]).unwrap_or_default());
     };
     let candidates: Vec<PathBuf> = if program.contains('/') {
@@ -50,13 +50,18 @@ fn not_executable(program: &str) -> Fault {
     fault.hint("name a program, or make it one: chmod +x")
 }
 
-/// Starts the main process, with our stdin, stdout, stderr and environment, and the terminal if there is one.
+/// Starts the main process, with our stdin, stdout, stderr and environment, more variables, and the terminal if there
+/// is one.
 ///
 /// # Errors
 /// It cannot be executed after all: a missing interpreter, a wrong architecture.
-pub fn start(node: &mut Node, command: &[String]) -> Result<Pid, Fault> {
+pub fn start(
+    node: &mut Node,
+    command: &[String],
+    variables: &BTreeMap<String, String>,
+) -> Result<Pid, Fault> {
     let Some((program, args)) = command.split_first() else { return Err(not_found("")) };
-    let started = node.spawn(Command::new(program).args(args), Place::Foreground);
+    let started = node.spawn(Command::new(program).args(args).envs(variables), Place::Foreground);
     let (pid, _) = started.map_err(|error| {
         let fault = if exec_status(&error) == 127 { not_found(program) } else { not_executable(program) };
         fault.cause(error)
@@ -65,9 +70,31 @@ pub fn start(node: &mut Node, command: &[String]) -> Result<Pid, Fault> {
     Ok(pid)
 }
 
+/// The signals that ask the main process to end, one after the other: what the user wants; for a Mesos agent USR1, on
+/// which it leaves its master and ends its tasks (frameworks hear of it at once; after a TERM they wait for the master's
+/// patience to end), and then TERM; otherwise what has asked us.
+#[must_use]
+pub fn stop_signals(command: &[String], wanted: Option<i32>, asked: Option<i32>) -> Vec<i32> {
+    let (usr1, term) = (Signal::SIGUSR1 as i32, Signal::SIGTERM as i32);
+    match wanted {
+        Some(signal) => vec![signal],
+        None if mesos::is_agent(command) => vec![usr1, term],
+        None => vec![asked.unwrap_or(term)],
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_mesos_agent_is_asked_to_leave_before_it_is_told_to_end() {
+        let (agent, other) = (["mesos-agent".to_owned()], ["sleep".to_owned()]);
+        assert_eq!(stop_signals(&agent, None, Some(2)), [10, 15]);
+        assert_eq!(stop_signals(&agent, Some(15), Some(2)), [15]);
+        assert_eq!(stop_signals(&other, None, Some(2)), [2]);
+        assert_eq!(stop_signals(&other, None, None), [15]);
+    }
 
     #[test]
     fn what_can_be_executed_is_told_before_it_is_tried() {

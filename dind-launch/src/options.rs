@@ -35,6 +35,8 @@ pub struct Options {
     pub preload: Option<PathBuf>,
     /// Whether the main process waits for them.
     pub preload_wait: bool,
+    /// Whether a Mesos agent gets defaults that fit its container.
+    pub mesos_defaults: bool,
 }
 
 impl Options {
@@ -61,6 +63,7 @@ impl Options {
             main_stop_signal: given(text.main_stop_signal.as_ref()).map(signal).transpose()?,
             preload: given(text.preload.as_ref()).map(PathBuf::from),
             preload_wait: given(text.preload_wait.as_ref()).map_or(Ok(true), preload_wait)?,
+            mesos_defaults: mesos_defaults(text.mesos_defaults.as_ref())?,
         })
     }
 }
@@ -81,6 +84,14 @@ fn preload_wait(text: &str) -> Result<bool, Fault> {
     value::boolean(text).map_err(|cause| {
         let fault = fault::PRELOAD_INVALID.cannot("read DIND_PRELOAD_WAIT", text, cause);
         fault.hint("set DIND_PRELOAD_WAIT=false to load the archives beside the main process")
+    })
+}
+
+fn mesos_defaults(text: Option<&String>) -> Result<bool, Fault> {
+    let Some(text) = given(text) else { return Ok(true) };
+    value::boolean(text).map_err(|cause| {
+        let fault = fault::MESOS_DEFAULTS_INVALID.cannot("read DIND_MESOS_DEFAULTS", text, cause);
+        fault.hint("set DIND_MESOS_DEFAULTS=false to leave the agent's variables alone, or leave it out")
     })
 }
 
@@ -123,6 +134,9 @@ mod tests {
             RunOptions { log: Some(String::new()), stop_budget: Some(" ".into()), ..RunOptions::default() };
         let options = Options::read(&empty).unwrap();
         assert_eq!((options.log_to_file, options.stop_budget), (false, Duration::from_secs(9)));
+        assert!(options.mesos_defaults);
+        let wrong = RunOptions { mesos_defaults: Some("maybe".into()), ..RunOptions::default() };
+        assert_eq!(Options::read(&wrong).unwrap_err().code, fault::MESOS_DEFAULTS_INVALID);
         let wrong = RunOptions { ready_timeout: Some("soon".into()), ..RunOptions::default() };
         let fault = Options::read(&wrong).unwrap_err();
         assert_eq!(fault.code, fault::DURATION_INVALID);

@@ -7,6 +7,7 @@ use crate::engine::Programs;
 use crate::fault;
 use crate::log::EngineLog;
 use crate::main_process;
+use crate::mesos::{self, Agent};
 use crate::node::{Halt, Node, broken};
 use crate::options::Options;
 use crate::preload;
@@ -14,6 +15,7 @@ use crate::tools::{Call, Document, Patience, Tools, documents};
 use dind_contract::cli::Common;
 use dind_contract::supervisor::Supervisor;
 use dind_contract::{Draft, Engine, Fault, Outcome, State, Steps};
+use nix::sys::signal::Signal;
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -38,8 +40,11 @@ pub struct Overview {
     pub engine_restart: String,
     /// How long the whole stop may take, in milliseconds.
     pub stop_budget_ms: u64,
-    /// The number of the signal that asks the main process to stop; nothing: the one that asks us.
+    /// The number of the signal that asks the main process to stop, 10 (USR1) for a Mesos agent; nothing: the one that
+    /// asks us.
     pub main_stop_signal: Option<i32>,
+    /// What a Mesos agent would be told beside what the user tells it; nothing for other main processes.
+    pub mesos: Option<Agent>,
     /// The plans of the sibling tools.
     pub documents: BTreeMap<String, Document>,
 }
@@ -62,6 +67,14 @@ pub fn plan(text: &RunOptions, command: &[String], common: &Common) -> Outcome<O
         [&storage, &net].iter().flat_map(|document| document.engine.path_prepend.clone()).collect();
     let mut warnings = merged.warnings;
     warnings.extend([&storage, &net].iter().flat_map(|document| document.warnings.clone()));
+    let mut agent = None;
+    if let Some(facts) = mesos::Facts::of(&common.facts(), &command, &options) {
+        let (told, found) = facts.agent(&storage, |name| std::env::var(name).ok());
+        warnings.extend(found);
+        agent = Some(told);
+    }
+    let is_agent = mesos::is_agent(&command);
+    let main_stop_signal = options.main_stop_signal.or(is_agent.then_some(Signal::SIGUSR1 as i32));
     let mut steps = Steps::default();
     for stage in stages(&options, &command) {
         steps.push(stage, "node", State::Planned);
@@ -82,7 +95,8 @@ pub fn plan(text: &RunOptions, command: &[String], common: &Common) -> Outcome<O
         ready_timeout_ms: options.ready_timeout.as_millis() as u64,
         engine_restart: options.engine_restart.to_string(),
         stop_budget_ms: options.stop_budget.as_millis() as u64,
-        main_stop_signal: options.main_stop_signal,
+        main_stop_signal,
+        mesos: agent,
         documents: [("storage", storage), ("net", net)].map(|(name, plan)| (name.to_owned(), plan)).into(),
     };
     Ok(Draft { result, engine: Engine { config: merged.config, path_prepend }, steps, warnings })

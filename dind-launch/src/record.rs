@@ -2,6 +2,7 @@
 
 use crate::engine::Part;
 use crate::fault;
+use crate::mesos::Agent;
 use crate::tools::Document;
 use dind_contract::{Fault, Warning, fault::ErrorObject};
 use nix::fcntl::{Flock, FlockArg};
@@ -72,6 +73,8 @@ pub struct Record {
     pub engine_restarts: u32,
     /// The settings that the engine was started with.
     pub daemon_json: Map<String, Value>,
+    /// What a Mesos agent is told beside what the user tells it.
+    pub mesos: Option<Agent>,
     /// Start and stop, stage by stage.
     pub stages: Vec<Stage>,
     /// The documents of the sibling tools, by stage.

@@ -6,6 +6,7 @@
 
 use crate::engine::Part;
 use crate::life::Life;
+use crate::main_process::stop_signals;
 use crate::node::{Halt, Node, Woken};
 use crate::tools::{Call, Patience, documents};
 use dind_contract::Fault;
@@ -61,8 +62,9 @@ pub fn stop(node: &mut Node, life: &mut Life, signal: Option<i32>) -> (Option<En
     let main = node.main;
     if let Some(main) = main {
         life.keeper.begin("stop-main");
-        let asked = life.options.main_stop_signal.or(signal).unwrap_or(TERM);
-        note(end(node, main, asked, budget.until(MAIN_UNTIL)));
+        let command = &life.keeper.record.command;
+        let asks = stop_signals(command, life.options.main_stop_signal, signal);
+        note(ask_and_end(node, main, &asks, budget.until(MAIN_UNTIL)));
         // What it has left in its group goes with it: a group lives, and keeps its number, as long as a member does.
         let _ = send(-main.as_raw(), KILL);
     }
@@ -93,6 +95,23 @@ pub fn stop(node: &mut Node, life: &mut Life, signal: Option<i32>) -> (Option<En
         note(release(node, life, "release-storage", &tool));
     }
     (main.and_then(|pid| node.ending(pid)), faults)
+}
+
+/// Asks with one signal after the other. The first gets three quarters of the time that is left, for it is the one that
+/// the child should end by; a second signal to us takes all of it.
+fn ask_and_end(node: &mut Node, pid: Pid, signals: &[i32], grace: Duration) -> Result<(), Fault> {
+    let Some((last, first)) = signals.split_last() else { return Ok(()) };
+    let mut left = grace;
+    for signal in first {
+        let share = left * 3 / 4;
+        let asked = Instant::now();
+        node.signal(pid, *signal);
+        if node.wait_for(pid, share)? {
+            return Ok(());
+        }
+        left = if asked.elapsed() < share { Duration::ZERO } else { left - share };
+    }
+    end(node, pid, *last, left)
 }
 
 /// Asks a child to end, waits, and kills it.

@@ -1,0 +1,155 @@
+//! A Mesos agent as the main process: what it would find out wrongly by itself, because it looks at the machine and not
+//! at its container.
+
+mod defaults;
+mod limits;
+
+use crate::engine::SOCKET;
+use crate::mounts;
+use crate::options::Options;
+use crate::tools::Document;
+use dind_contract::{Root, Warning};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+pub use limits::Limits;
+
+/// The agent's program; `mesos-slave` is its name before Mesos 1.0. In the order in which they are looked for.
+pub const AGENTS: &[&str] = &["mesos-agent", "mesos-slave"];
+
+/// Whether a command is a Mesos agent, by the base name of its program.
+#[must_use]
+pub fn is_agent(command: &[String]) -> bool {
+    let name = command.first().and_then(|program| Path::new(program).file_name());
+    name.is_some_and(|name| AGENTS.iter().any(|agent| name == *agent))
+}
+
+/// What the agent is told beside what the user tells it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Agent {
+    /// The variables that were unset, with our values. Flags of the agent's own command line win over them.
+    pub defaults: BTreeMap<String, String>,
+    /// The variables of these that the user has set.
+    pub kept: Vec<String>,
+}
+
+/// What the defaults are made of.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// The container's own limits.
+    pub limits: Limits,
+    /// What tells this container from all others that may see the same cgroups.
+    pub identity: String,
+    /// Whether the default work folder outlives the container's own layer.
+    pub work_dir_on_volume: bool,
+}
+
+impl Facts {
+    /// Reads the container, where the main process is an agent and its defaults are wanted.
+    #[must_use]
+    pub fn of(root: &Root, command: &[String], options: &Options) -> Option<Self> {
+        (options.mesos_defaults && is_agent(command)).then(|| Self::read(root))
+    }
+
+    fn read(root: &Root) -> Self {
+        let groups = root.read("/proc/self/cgroup").unwrap_or_default();
+        let mounts = mounts::parse(&root.read("/proc/self/mountinfo").unwrap_or_default());
+        let hostname = root.read("/proc/sys/kernel/hostname").unwrap_or_default();
+        Self {
+            limits: Limits::read(root, &groups, &mounts),
+            identity: limits::container_id(&groups, &mounts).unwrap_or_else(|| hostname.trim().to_owned()),
+            work_dir_on_volume: on_volume(&mounts, defaults::WORK_DIR),
+        }
+    }
+
+    /// The agent's variables: ours, where `user` tells of none. An empty one counts as unset. The disk is what `dind-storage`
+    /// says of it.
+    #[must_use]
+    pub fn agent(&self, storage: &Document, user: impl Fn(&str) -> Option<String>) -> (Agent, Vec<Warning>) {
+        let is_set = |name: &str| user(name).is_some_and(|value| !value.trim().is_empty());
+        let (mut agent, mut warnings) = (Agent::default(), Vec::new());
+        for defaults::Variable { name, value, warnings: found } in
+            defaults::variables(self, disk(storage), SOCKET)
+        {
+            if is_set(name) {
+                agent.kept.push(name.to_owned());
+            } else {
+                agent.defaults.insert(name.to_owned(), value);
+                warnings.extend(found);
+            }
+        }
+        (agent, warnings)
+    }
+}
+
+/// A loop image bounds the data by its size; otherwise its filesystem does. Free space would be another figure at each
+/// start, and Mesos refuses an agent that comes back with less than it had.
+fn disk(storage: &Document) -> Option<u64> {
+    let size = |pointer| storage.result.pointer(pointer).and_then(serde_json::Value::as_u64);
+    size("/image/size_bytes").or_else(|| size("/space/total_bytes"))
+}
+
+/// Whether a folder lies in a mount of its own, and not in the container's root filesystem.
+fn on_volume(mounts: &[mounts::Mount], folder: &str) -> bool {
+    let above = mounts.iter().filter(|mount| Path::new(folder).starts_with(&mount.point));
+    above.max_by_key(|mount| mount.point.len()).is_some_and(|mount| mount.point != "/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn document(result: serde_json::Value) -> Document {
+        Document {
+            schema: String::new(),
+            ok: true,
+            mode: String::new(),
+            changed: false,
+            result,
+            engine: dind_contract::Engine::default(),
+            steps: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn agents_by_their_base_name() {
+        for (command, expected) in [
+            (&["mesos-agent"][..], true),
+            (&["/usr/sbin/mesos-slave", "--master=zk://a"], true),
+            (&["mesos-agents"], false),
+            (&["sh", "-c", "mesos-agent"], false),
+            (&[], false),
+        ] {
+            let command: Vec<String> = command.iter().map(|word| (*word).to_owned()).collect();
+            assert_eq!(is_agent(&command), expected, "{command:?}");
+        }
+    }
+
+    #[test]
+    fn only_what_is_unset_gets_a_default() {
+        let facts = Facts { identity: "abc".to_owned(), ..Facts::default() };
+        let user = |name: &str| match name {
+            "MESOS_RESOURCES" => Some("cpus:4".to_owned()),
+            "MESOS_CONTAINERIZERS" => Some(String::new()),
+            _ => None,
+        };
+        let (agent, warnings) = facts.agent(&document(serde_json::Value::Null), user);
+        assert_eq!(agent.kept, ["MESOS_RESOURCES"]);
+        assert!(!agent.defaults.contains_key("MESOS_RESOURCES"));
+        assert_eq!(agent.defaults["MESOS_CONTAINERIZERS"], "docker,mesos");
+        // Nobody needs to be warned of limits that nothing was derived from.
+        let codes: Vec<_> = warnings.iter().map(|warning| warning.code.as_str()).collect();
+        assert_eq!(codes, ["mesos-work-dir-in-layer"]);
+    }
+
+    #[test]
+    fn the_disk_is_the_image_or_the_filesystem() {
+        let space = serde_json::json!({"total_bytes": 9});
+        assert_eq!(disk(&document(serde_json::json!({"image": {"size_bytes": 5}, "space": space}))), Some(5));
+        assert_eq!(disk(&document(serde_json::json!({"image": null, "space": space}))), Some(9));
+        assert_eq!(disk(&document(serde_json::json!({}))), None);
+    }
+}
