@@ -15,12 +15,22 @@ pub(crate) const INNER: &str = "dind-inner:dev";
 
 /// Builds both images. The static binaries are there already.
 pub(crate) fn build(workspace: &Workspace, engine: &Engine, wanted_base: Option<&str>) -> Result<()> {
-    let base = format!("BASE_IMAGE={}", base::ensure(workspace, engine, wanted_base)?);
-    progress::step(&format!("build the image {NODE}"), || {
-        let build = engine.docker(workspace, &["build", "--build-arg", &base, "--tag", NODE, "."]);
-        progress::logged(workspace, "docker-build", build)
-    })?;
+    node(workspace, engine, wanted_base, NODE)?;
     inner(workspace, engine)
+}
+
+/// Builds the node image on a base, under a name.
+pub(crate) fn node(
+    workspace: &Workspace,
+    engine: &Engine,
+    wanted_base: Option<&str>,
+    tag: &str,
+) -> Result<()> {
+    let base = format!("BASE_IMAGE={}", base::ensure(workspace, engine, wanted_base)?);
+    progress::step(&format!("build the image {tag}"), || {
+        let build = engine.docker(workspace, &["build", "--build-arg", &base, "--tag", tag, "."]);
+        progress::logged(workspace, "docker-build", build)
+    })
 }
 
 /// Makes the inner image where the engine or the preload folder lacks it. The same bytes in both.

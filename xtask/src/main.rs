@@ -9,6 +9,7 @@ mod engine;
 mod image;
 mod leftovers;
 mod lint;
+mod mesos;
 mod node;
 mod progress;
 mod runtime;
@@ -46,7 +47,13 @@ enum Command {
         purge: bool,
     },
     /// Build the image dind:dev
-    Image(Base),
+    Image {
+        #[command(flatten)]
+        base: Base,
+        /// Build dind-mesos:dev instead, a Mesos agent, with Mesos from package registries
+        #[arg(long)]
+        mesos: bool,
+    },
     /// Run the suites: all tiers, or the named ones
     Test {
         /// Tiers to run
@@ -129,7 +136,7 @@ fn run(command: Command) -> Result<()> {
     match command {
         Command::Up(base) => node::up(&workspace, base.base.as_deref()),
         Command::Down { purge } => node::down(&workspace, purge),
-        Command::Image(base) => build_image(&workspace, &base),
+        Command::Image { base, mesos } => build_image(&workspace, &base, mesos),
         Command::Test { tiers, base, extra } => {
             let base = base.base.as_deref();
             suite::run(&workspace, &Options { tiers: &tiers, base, image: None, extra: &extra })
@@ -162,14 +169,21 @@ fn commands() -> Vec<String> {
 }
 
 /// The engine stays, or the image that was just built would go with it.
-fn build_image(workspace: &Workspace, base: &Base) -> Result<()> {
+fn build_image(workspace: &Workspace, base: &Base, mesos: bool) -> Result<()> {
     setup::install(workspace, &[setup::BUILD, setup::ENGINE])?;
     binaries::build(workspace)?;
     let mut engine = Engine::find_or_start(workspace)?;
-    image::build(workspace, &engine, base.base.as_deref())?;
+    let base = base.base.as_deref();
+    let image = if mesos {
+        mesos::build(workspace, &engine, base)?;
+        mesos::NODE
+    } else {
+        image::build(workspace, &engine, base)?;
+        image::NODE
+    };
     engine.keep()?;
     if engine.is_private() {
-        progress::note(&format!("{} is in a private engine: DOCKER_HOST={}", image::NODE, engine.host));
+        progress::note(&format!("{image} is in a private engine: DOCKER_HOST={}", engine.host));
         progress::note("`cargo xtask down` stops it");
     }
     Ok(())

@@ -18,6 +18,8 @@ pub(crate) enum Need {
     DockerCli,
     /// bindgen (of the loopdev crate) loads it at build time.
     LibClang,
+    /// A module of the distribution's Python, from a package.
+    Module(&'static str, &'static str),
     /// A busybox without libraries, which is the whole inner image.
     StaticBusybox,
 }
@@ -37,6 +39,15 @@ pub(crate) const ENGINE: &[Need] = &[
 
 /// To make a base image without a registry.
 pub(crate) const BASE: &[Need] = &[Need::Program("mmdebstrap", "mmdebstrap")];
+
+/// To make an image with Mesos, a cluster of it, and a registry to push it to.
+pub(crate) const MESOS: &[Need] = &[
+    // The client for eggs; setuptools has it before its version 80.
+    Need::Module("setuptools.package_index", "python3-setuptools"),
+    Need::Module("ensurepip", "python3-venv"),
+    Need::Program("docker-compose", "docker-compose"),
+    Need::Program("docker-registry", "docker-registry"),
+];
 
 /// What the suites call.
 pub(crate) const TESTS: &[Need] = &[
@@ -91,7 +102,13 @@ pub(crate) fn become_root() -> Result<()> {
         return Ok(());
     }
     let kept = ["PATH", "HOME", "CARGO_HOME", "CARGO_TARGET_DIR", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN"];
-    let kept = kept.iter().chain(&["BASE_IMAGE", "DIND_TEST_ENGINE", "DOCKER_HOST", "TERM"]);
+    let kept = kept.iter().chain(&[
+        "BASE_IMAGE",
+        "DIND_TEST_ENGINE",
+        "DIND_TEST_MESOS_IMAGE",
+        "DOCKER_HOST",
+        "TERM",
+    ]);
     let kept = kept.filter_map(|name| Some(format!("{name}={}", std::env::var(name).ok()?)));
     let mut sudo = Command::new("sudo");
     sudo.arg("env").args(kept).arg(std::env::current_exe()?).args(std::env::args_os().skip(1));
@@ -104,6 +121,7 @@ impl Need {
             Self::Program(program, _) => program,
             Self::DockerCli => "docker",
             Self::LibClang => "libclang",
+            Self::Module(module, _) => module,
             Self::StaticBusybox => "a static busybox",
         }
     }
@@ -113,13 +131,14 @@ impl Need {
             Self::Program(program, _) => find(workspace, program).is_some(),
             Self::DockerCli => find(workspace, "docker").is_some(),
             Self::LibClang => has_libclang(),
+            Self::Module(module, _) => has_module(workspace, module),
             Self::StaticBusybox => static_busybox(workspace).is_some(),
         }
     }
 
     fn package(self, workspace: &Workspace) -> Result<String> {
         match self {
-            Self::Program(_, package) => Ok(package.to_owned()),
+            Self::Program(_, package) | Self::Module(_, package) => Ok(package.to_owned()),
             Self::DockerCli => {
                 let shell = &workspace.shell;
                 let own =
@@ -142,6 +161,12 @@ pub(crate) fn static_busybox(workspace: &Workspace) -> Option<std::path::PathBuf
     let loader = b"/ld-";
     let dynamic = fs::read(&path).ok()?.get(..4096)?.windows(loader.len()).any(|window| window == loader);
     (!dynamic).then_some(path)
+}
+
+fn has_module(workspace: &Workspace, module: &str) -> bool {
+    let shell = &workspace.shell;
+    let import = format!("import {module}");
+    cmd!(shell, "/usr/bin/python3 -c {import}").quiet().ignore_stdout().ignore_stderr().run().is_ok()
 }
 
 /// Looks where clang-sys looks: the distribution's libraries and each LLVM release's own folder.

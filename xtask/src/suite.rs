@@ -3,7 +3,7 @@
 use crate::engine::Engine;
 use crate::leftovers::Snapshot;
 use crate::workspace::Workspace;
-use crate::{Result, binaries, image, progress, setup};
+use crate::{Result, binaries, image, mesos, progress, setup};
 use clap::ValueEnum;
 use std::fs;
 use std::path::Path;
@@ -22,6 +22,8 @@ pub(crate) enum Tier {
     Root,
     /// An engine and the image.
     Image,
+    /// An engine and a Mesos cluster of nodes.
+    Mesos,
 }
 
 impl Tier {
@@ -35,6 +37,7 @@ impl Tier {
             Self::Image => {
                 &["image", "cgroups", "engine", "net_image", "storage_image", "reaper", "reduced", "faults"]
             }
+            Self::Mesos => &["mesos"],
         }
     }
 
@@ -103,7 +106,7 @@ fn program(path: &Path) -> Option<&str> {
 fn tier_run(workspace: &Workspace, tier: Tier, present: &[String], options: &Options) -> Result<()> {
     match tier {
         Tier::Unit => unit(workspace, options.extra),
-        Tier::Image => with_engine(workspace, present, options),
+        Tier::Image | Tier::Mesos => with_engine(workspace, tier, present, options),
         _ => programs(workspace, tier, present, &[], options.extra),
     }
 }
@@ -115,20 +118,36 @@ fn unit(workspace: &Workspace, extra: &[String]) -> Result<()> {
 }
 
 /// A private engine that was not there before does not outlive the tier, whatever happens.
-fn with_engine(workspace: &Workspace, present: &[String], options: &Options) -> Result<()> {
+fn with_engine(workspace: &Workspace, tier: Tier, present: &[String], options: &Options) -> Result<()> {
     let engine = Engine::find_or_start(workspace)?;
-    match options.image {
-        Some(_) => image::inner(workspace, &engine)?,
-        None => image::build(workspace, &engine, options.base)?,
-    }
-    let env = [
+    let image = match (tier, options.image) {
+        (Tier::Mesos, _) => {
+            mesos::build(workspace, &engine, options.base)?;
+            mesos::NODE
+        }
+        (_, Some(image)) => {
+            image::inner(workspace, &engine)?;
+            image
+        }
+        (_, None) => {
+            image::build(workspace, &engine, options.base)?;
+            image::NODE
+        }
+    };
+    let mut env = vec![
         ("DIND_TEST_DOCKER_HOST", engine.host.clone()),
         ("DIND_TEST_ENGINE_PID", engine.pid.to_string()),
-        ("DIND_TEST_IMAGE", options.image.unwrap_or(image::NODE).to_owned()),
+        ("DIND_TEST_IMAGE", image.to_owned()),
         ("DIND_TEST_INNER_IMAGE", image::INNER.to_owned()),
+        ("DIND_TEST_FRAMEWORK_IMAGE", mesos::BASE.to_owned()),
         ("DIND_TEST_PRELOAD", workspace.preload().display().to_string()),
+        ("DIND_TEST_XTASK", std::env::current_exe()?.display().to_string()),
     ];
-    let outcome = programs(workspace, Tier::Image, present, &env, options.extra);
+    if tier == Tier::Mesos {
+        let validator = mesos::validator(workspace)?;
+        env.push(("DIND_TEST_KUBERNETES_VALIDATE", validator.display().to_string()));
+    }
+    let outcome = programs(workspace, tier, present, &env, options.extra);
     engine.release(workspace)?;
     outcome
 }

@@ -1,0 +1,105 @@
+//! The framework of the fixture, in a container on the cluster's network.
+
+use crate::cluster::Cluster;
+use dind_tests::outer::{LIMIT, docker, inner_image, unique};
+use serde_json::{Value, json};
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+/// A running framework. Its tasks end with it.
+pub(crate) struct Framework {
+    name: String,
+    child: Child,
+    stdin: Option<ChildStdin>,
+    events: Receiver<Value>,
+    /// All that has been heard.
+    pub(crate) heard: Vec<Value>,
+}
+
+impl Framework {
+    pub(crate) fn subscribe(cluster: &Cluster) -> Self {
+        let image = std::env::var("DIND_TEST_FRAMEWORK_IMAGE").expect("run `cargo xtask test mesos`");
+        let (name, task) = (unique("framework"), format!("TASK_IMAGE={}", inner_image()));
+        let mut command = Command::new("docker");
+        command.env("DOCKER_HOST", std::env::var("DIND_TEST_DOCKER_HOST").unwrap());
+        command.args(["run", "--rm", "--interactive", "--name", &name, "--network", &cluster.network()]);
+        command.args(["--env", &task, &image, "mesos-framework", &cluster.master]);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let (sender, events) = channel();
+        let (stdin, stdout) = (child.stdin.take(), child.stdout.take().unwrap());
+        std::thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                let _ = sender.send(serde_json::from_str(&line).unwrap_or(json!({"event": line})));
+            }
+        });
+        let mut framework = Self { name, child, stdin, events, heard: Vec::new() };
+        framework.until("it is subscribed", |event| event["event"] == "subscribed");
+        framework
+    }
+
+    /// Hands in a task; see `tests/mesos/framework.py` for its fields.
+    pub(crate) fn submit(&mut self, task: &Value) {
+        writeln!(self.stdin.as_mut().unwrap(), "{task}").unwrap();
+    }
+
+    /// The first event of all that holds, waited for where it has not been heard yet.
+    pub(crate) fn until(&mut self, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
+        self.within(what, LIMIT, holds)
+    }
+
+    fn within(&mut self, what: &str, limit: Duration, holds: impl Fn(&Value) -> bool) -> Value {
+        if let Some(event) = self.heard.iter().find(|event| holds(event)) {
+            return event.clone();
+        }
+        let deadline = Instant::now() + limit;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let Ok(event) = self.events.recv_timeout(left) else {
+                panic!("not within {limit:?}: {what}; heard: {:#?}", self.heard);
+            };
+            self.heard.push(event.clone());
+            if holds(&event) {
+                return event;
+            }
+        }
+    }
+
+    /// Waits for a state of a task.
+    pub(crate) fn state(&mut self, task: &str, state: &str) -> Value {
+        self.until(&format!("{task} is {state}"), |event| is(event, task, state))
+    }
+
+    /// Waits for the end of a task, whatever its state; what was heard before `since` (seconds since 1970) does not count.
+    pub(crate) fn end_since(&mut self, task: &str, since: f64) -> Value {
+        let terminal = ["TASK_FINISHED", "TASK_FAILED", "TASK_KILLED", "TASK_LOST", "TASK_GONE"];
+        self.until(&format!("{task} has ended"), |event| {
+            event["at"].as_f64() >= Some(since) && terminal.iter().any(|state| is(event, task, state))
+        })
+    }
+
+    /// All that has been heard of a task by now.
+    pub(crate) fn states(&mut self, task: &str) -> Vec<String> {
+        self.heard.extend(self.events.try_iter());
+        let of_task = self.heard.iter().filter(|event| event["task"] == task && event["event"] == "update");
+        of_task.filter_map(|event| event["state"].as_str().map(str::to_owned)).collect()
+    }
+}
+
+fn is(event: &Value, task: &str, state: &str) -> bool {
+    event["event"] == "update" && event["task"] == task && event["state"] == state
+}
+
+impl Drop for Framework {
+    fn drop(&mut self) {
+        // The end of its stdin: it tells the master that it is over, and ends.
+        drop(self.stdin.take());
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while self.child.try_wait().is_ok_and(|ended| ended.is_none()) && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let _ = docker(&["rm", "--force", &self.name]);
+        let _ = self.child.wait();
+    }
+}
