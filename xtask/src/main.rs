@@ -4,14 +4,17 @@
 mod base;
 mod bench;
 mod binaries;
+mod cluster;
 mod dist;
 mod engine;
 mod image;
 mod leftovers;
 mod lint;
 mod mesos;
+mod mesos_up;
 mod node;
 mod progress;
+mod release;
 mod runtime;
 mod setup;
 mod suite;
@@ -39,7 +42,13 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Build everything, start a node, run a container inside it and show what happened
-    Up(Base),
+    Up {
+        #[command(flatten)]
+        base: Base,
+        /// Start a Mesos cluster instead: a master, two agents, and a first task
+        #[arg(long)]
+        mesos: bool,
+    },
     /// Remove what `up` started, and check that nothing is left
     Down {
         /// Remove the private engine's build cache as well
@@ -83,6 +92,14 @@ enum Command {
         #[arg(long, default_value_t = 11)]
         rounds: usize,
     },
+    /// Print the version of an image: of this workspace, and of what is in the image
+    Version(release::Target),
+    /// Name an image after its version
+    Tag(release::Target),
+    /// Tag an image and push it
+    Push(release::Target),
+    /// Build the Mesos image from a clean checkout, tag it and push it
+    Release(release::Target),
     /// What continuous integration runs: lint, then test
     Ci(Base),
     /// Check format, lints, documentation, schemas and house rules
@@ -134,7 +151,8 @@ fn run(command: Command) -> Result<()> {
     }
     let workspace = Workspace::open()?;
     match command {
-        Command::Up(base) => node::up(&workspace, base.base.as_deref()),
+        Command::Up { base, mesos: true } => mesos_up::up(&workspace, base.base.as_deref()),
+        Command::Up { base, mesos: false } => node::up(&workspace, base.base.as_deref()),
         Command::Down { purge } => node::down(&workspace, purge),
         Command::Image { base, mesos } => build_image(&workspace, &base, mesos),
         Command::Test { tiers, base, extra } => {
@@ -146,6 +164,10 @@ fn run(command: Command) -> Result<()> {
             suite::run(&workspace, &Options { tiers: &[Tier::Image], base, image, extra: &extra })
         }
         Command::Bench { subjects, rounds } => bench::run(&workspace, &subjects, rounds),
+        Command::Version(target) => release::version(&workspace, &target),
+        Command::Tag(target) => release::tag(&workspace, &target),
+        Command::Push(target) => release::push(&workspace, &target),
+        Command::Release(target) => release::release(&workspace, &target),
         Command::Ci(base) => {
             lint::run(&workspace, &commands())?;
             suite::run(&workspace, &Options { base: base.base.as_deref(), ..Options::default() })

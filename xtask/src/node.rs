@@ -2,7 +2,7 @@
 
 use crate::engine::{self, Engine};
 use crate::workspace::Workspace;
-use crate::{Result, binaries, image, progress, setup};
+use crate::{Result, binaries, image, mesos_up, progress, setup};
 use serde_json::Value;
 use std::fs;
 use std::thread::sleep;
@@ -49,6 +49,7 @@ pub(crate) fn down(workspace: &Workspace, purge: bool) -> Result<()> {
     match Engine::find(workspace)? {
         Some(engine) => {
             progress::step("stop the node", || remove(workspace, &engine))?;
+            progress::step("stop the cluster", || mesos_up::remove(workspace, &engine))?;
             if engine.is_private() {
                 progress::step("stop the private engine", || engine.stop(workspace))?;
             }

@@ -37,7 +37,7 @@ impl Tier {
             Self::Image => {
                 &["image", "cgroups", "engine", "net_image", "storage_image", "reaper", "reduced", "faults"]
             }
-            Self::Mesos => &["mesos"],
+            Self::Mesos => &["mesos", "release"],
         }
     }
 

@@ -1,6 +1,7 @@
 //! `bench`: figures that hold on any machine. Everything that is compared is measured in turns, in one run.
 
 mod lifecycle;
+mod mesos;
 mod net;
 mod storage;
 
@@ -18,6 +19,8 @@ pub(crate) enum Subject {
     Net,
     /// Start and stop of a node against bare dockerd, in the image; and what the node costs.
     Lifecycle,
+    /// A Mesos agent: from `docker run` to registered, and to its first task.
+    Mesos,
 }
 
 /// Measures, and prints a table.
@@ -28,6 +31,7 @@ pub(crate) fn run(workspace: &Workspace, subjects: &[Subject], rounds: usize) ->
             Subject::Storage => storage::run(workspace, rounds)?,
             Subject::Net => net::run(workspace, rounds)?,
             Subject::Lifecycle => lifecycle::run(workspace, rounds)?,
+            Subject::Mesos => mesos::run(workspace, rounds)?,
         }
     }
     Ok(())

@@ -1,0 +1,165 @@
+//! The Compose example's cluster, for `up --mesos` and `bench mesos`: a master, agents, and a framework to give tasks to.
+
+use crate::engine::Engine;
+use crate::workspace::Workspace;
+use crate::{Result, image, mesos};
+use serde_json::{Value, json};
+use std::io::{BufRead, BufReader, Lines, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+use xshell::cmd;
+
+/// An agent registers within a second or two of its node's start.
+const REGISTER_TIME: Duration = Duration::from_secs(90);
+
+/// A Compose project of the example.
+#[derive(Debug)]
+pub(crate) struct Cluster<'a> {
+    workspace: &'a Workspace,
+    engine: &'a Engine,
+    project: &'a str,
+    /// The master's address and port.
+    pub(crate) master: String,
+}
+
+impl<'a> Cluster<'a> {
+    /// Starts the master and so many agents, and waits until these have registered.
+    pub(crate) fn start(
+        workspace: &'a Workspace,
+        engine: &'a Engine,
+        project: &'a str,
+        agents: usize,
+    ) -> Result<Self> {
+        let mut cluster = Self { workspace, engine, project, master: String::new() };
+        let root = workspace.root.display();
+        let files = [
+            format!("{root}/dind-launch/examples/compose/docker-compose.yml"),
+            format!("{root}/tests/mesos/compose.yml"),
+        ];
+        let mut compose = Command::new("docker-compose");
+        compose.args(["--project-name", project, "--file", &files[0], "--file", &files[1]]);
+        compose.args(["up", "--detach", "--scale", &format!("agent={agents}")]);
+        compose.env("DOCKER_HOST", &engine.host).env("DIND_MESOS_IMAGE", mesos::NODE);
+        compose.env("DIND_TEST_PRELOAD", workspace.preload());
+        crate::progress::logged(workspace, "compose", compose)?;
+        let master = cluster.containers("master")?;
+        let format = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}";
+        cluster.master =
+            format!("{}:5050", cluster.engine.ask(workspace, &["inspect", "--format", format, &master])?);
+        cluster.wait_until_registered(agents)?;
+        Ok(cluster)
+    }
+
+    /// The ids of a service's containers, one a line, as their hostnames have them.
+    fn containers(&self, service: &str) -> Result<String> {
+        let filters = [
+            format!("label=com.docker.compose.project={}", self.project),
+            format!("label=com.docker.compose.service={service}"),
+        ];
+        self.engine.ask(self.workspace, &["ps", "--quiet", "--filter", &filters[0], "--filter", &filters[1]])
+    }
+
+    /// What the master says of the agents that it hears of.
+    pub(crate) fn agents(&self) -> Vec<Value> {
+        let (shell, url) = (&self.workspace.shell, format!("http://{}/slaves", self.master));
+        let pid = self.engine.pid.to_string();
+        let wget = cmd!(shell, "nsenter --target {pid} --net busybox wget -q -O - {url}");
+        let answer = wget.quiet().ignore_stderr().read().unwrap_or_default();
+        let mut answer: Value = serde_json::from_str(&answer).unwrap_or_default();
+        let agents: Vec<Value> = serde_json::from_value(answer["slaves"].take()).unwrap_or_default();
+        agents.into_iter().filter(|agent| agent["active"] == true).collect()
+    }
+
+    /// Waits until so many agents have registered.
+    pub(crate) fn wait_until_registered(&self, agents: usize) -> Result<()> {
+        let deadline = Instant::now() + REGISTER_TIME;
+        while self.agents().len() != agents {
+            if Instant::now() > deadline {
+                let seconds = REGISTER_TIME.as_secs();
+                return Err(format!("not all of {agents} agents have registered within {seconds} s").into());
+            }
+            sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+
+    /// The network that the nodes are on.
+    pub(crate) fn network(&self) -> String {
+        format!("{}_nodes", self.project)
+    }
+
+    /// Starts a framework and waits until it is subscribed.
+    pub(crate) fn framework(&self) -> Result<Framework> {
+        let task = format!("TASK_IMAGE={}", image::INNER);
+        let mut docker = Command::new("docker");
+        docker.args(["run", "--rm", "--interactive", "--network", &self.network(), "--env", &task]);
+        docker.args([mesos::BASE, "mesos-framework", &self.master]).env("DOCKER_HOST", &self.engine.host);
+        let mut child = docker.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
+            return Err("the framework has no pipes".into());
+        };
+        let mut framework = Framework { child, stdin: Some(stdin), lines: BufReader::new(stdout).lines() };
+        framework.until(|event| event["event"] == "subscribed")?;
+        Ok(framework)
+    }
+}
+
+/// Removes a project's containers, volumes and network, whether it runs or not; the nodes stop in their own order first.
+pub(crate) fn remove(workspace: &Workspace, engine: &Engine, project: &str) -> Result<()> {
+    let filter = format!("label=com.docker.compose.project={project}");
+    let containers = engine.ask(workspace, &["ps", "--all", "--quiet", "--filter", &filter])?;
+    let containers: Vec<&str> = containers.lines().collect();
+    if !containers.is_empty() {
+        engine.ask(workspace, &[&["stop"], &containers[..]].concat())?;
+        engine.ask(workspace, &[&["rm", "--force", "--volumes"], &containers[..]].concat())?;
+    }
+    let networks = engine.ask(workspace, &["network", "ls", "--quiet", "--filter", &filter])?;
+    for network in networks.lines() {
+        engine.ask(workspace, &["network", "rm", network])?;
+    }
+    Ok(())
+}
+
+/// A framework; its tasks end with it.
+#[derive(Debug)]
+pub(crate) struct Framework {
+    child: Child,
+    stdin: Option<ChildStdin>,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Framework {
+    /// Hands in a command that runs in an inner container with an address of its own.
+    pub(crate) fn submit(&mut self, id: &str, command: &str) -> Result<()> {
+        let task = json!({"id": id, "network": "BRIDGE", "command": command});
+        let stdin = self.stdin.as_mut().ok_or("the framework has ended")?;
+        Ok(writeln!(stdin, "{task}")?)
+    }
+
+    /// Waits until a task is in a state; any other end of it is an error.
+    pub(crate) fn state(&mut self, id: &str, state: &str) -> Result<Value> {
+        let bad = ["TASK_FAILED", "TASK_LOST", "TASK_ERROR", "TASK_KILLED", "TASK_GONE"];
+        let event = self.until(|event| {
+            event["task"] == id && (event["state"] == state || bad.iter().any(|bad| event["state"] == *bad))
+        })?;
+        if event["state"] == state { Ok(event) } else { Err(format!("the task has ended: {event}").into()) }
+    }
+
+    fn until(&mut self, holds: impl Fn(&Value) -> bool) -> Result<Value> {
+        for line in self.lines.by_ref() {
+            let event: Value = serde_json::from_str(&line?)?;
+            if holds(&event) {
+                return Ok(event);
+            }
+        }
+        Err("the framework has ended".into())
+    }
+}
+
+impl Drop for Framework {
+    fn drop(&mut self) {
+        drop(self.stdin.take());
+        let _ = self.child.wait();
+    }
+}

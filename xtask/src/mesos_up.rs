@@ -1,0 +1,95 @@
+//! `up --mesos`: a cluster of agents to try things with, and a first task.
+
+use crate::cluster::{self, Cluster};
+use crate::engine::Engine;
+use crate::workspace::Workspace;
+use crate::{Result, binaries, mesos, progress, setup};
+use std::fmt::Write;
+
+/// The Compose project.
+const PROJECT: &str = "dind-up-mesos";
+
+/// Enough to see that tasks of one reach those of the other.
+const AGENTS: usize = 2;
+
+/// The first task.
+const TASK: &str = "hello";
+
+/// Builds everything, starts a cluster, runs a task on it and tells what happened.
+pub(crate) fn up(workspace: &Workspace, base: Option<&str>) -> Result<()> {
+    setup::install(workspace, &[setup::BUILD, setup::ENGINE, setup::MESOS])?;
+    binaries::build(workspace)?;
+    let mut engine = Engine::find_or_start(workspace)?;
+    mesos::build(workspace, &engine, base)?;
+    match show(workspace, &engine) {
+        Ok(summary) => {
+            engine.keep()?;
+            println!("{summary}");
+            Ok(())
+        }
+        Err(error) => {
+            remove(workspace, &engine)?;
+            engine.release(workspace)?;
+            Err(error)
+        }
+    }
+}
+
+/// Removes what `up` started.
+pub(crate) fn remove(workspace: &Workspace, engine: &Engine) -> Result<()> {
+    cluster::remove(workspace, engine, PROJECT)
+}
+
+fn show(workspace: &Workspace, engine: &Engine) -> Result<String> {
+    remove(workspace, engine)?;
+    let cluster = progress::step(&format!("start a master and {AGENTS} agents"), || {
+        Cluster::start(workspace, engine, PROJECT, AGENTS)
+    })?;
+    let (host, address, output) = progress::step("run a task", || {
+        let mut framework = cluster.framework()?;
+        framework.submit(TASK, "echo hello from the task at $(hostname -i); sleep 1")?;
+        let running = framework.state(TASK, "TASK_RUNNING")?;
+        let host = running["host"].as_str().ok_or("the task runs nowhere")?.to_owned();
+        let address = running["addresses"][0].as_str().unwrap_or_default().to_owned();
+        framework.state(TASK, "TASK_FINISHED")?;
+        let label = format!("label=MESOS_TASK_ID={TASK}");
+        let inner = ["exec", &host, "docker", "ps", "--all", "--quiet", "--filter", &label];
+        let container = engine.ask(workspace, &inner)?;
+        let output = engine.ask(workspace, &["exec", &host, "docker", "logs", &container])?;
+        Ok((host, address, output))
+    })?;
+    summary(&cluster, engine, &format!("{output} (TASK_FINISHED on {host}, address {address})"), &host)
+}
+
+fn summary(cluster: &Cluster, engine: &Engine, task: &str, host: &str) -> Result<String> {
+    let docker = if engine.is_private() { format!("DOCKER_HOST={} ", engine.host) } else { String::new() };
+    let reach = if engine.is_private() {
+        format!(" (from here: nsenter --target {} --net curl http://{}/slaves)", engine.pid, cluster.master)
+    } else {
+        String::new()
+    };
+    let mut text = format!("\nmaster  http://{}{reach}\n", cluster.master);
+    for agent in cluster.agents() {
+        let (resources, name) = (&agent["resources"], agent["hostname"].as_str().unwrap_or_default());
+        let (cpus, memory, disk) = (&resources["cpus"], &resources["mem"], &resources["disk"]);
+        writeln!(text, "agent   {name}: {cpus} CPUs, {memory} MiB memory, {disk} MiB disk")?;
+    }
+    write!(
+        text,
+        "task    {task}\n\
+         \n\
+         look further:\n  \
+         {docker}docker exec {host} dind-launch status\n  \
+         {docker}docker exec {host} docker ps --all\n  \
+         {docker}docker run --rm --interactive --network {network} --env TASK_IMAGE={inner} {base} \
+         mesos-framework {master}\n  \
+         then type a task: {{\"id\": \"two\", \"network\": \"BRIDGE\", \"command\": \"ping -c 3 10.87.0.1\"}}\n\
+         stop and remove everything:\n  \
+         cargo xtask down",
+        network = cluster.network(),
+        inner = crate::image::INNER,
+        base = mesos::BASE,
+        master = cluster.master,
+    )?;
+    Ok(text)
+}
