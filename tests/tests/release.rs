@@ -60,7 +60,7 @@ impl Small {
     fn build() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let recipe = format!(
-            "FROM {}\nRUN mkdir /etc && printf 'ID=debian\\nVERSION_ID=\"12\"\\n' >/etc/os-release && \
+            "FROM {}\nRUN mkdir -p /etc && printf 'ID=debian\\nVERSION_ID=\"12\"\\n' >/etc/os-release && \
              printf '#!/bin/sh\\necho mesos 9.8.7\\n' >/bin/mesos-slave && \
              printf '#!/bin/sh\\necho Docker version 7.6.5+x, build y\\n' >/bin/dockerd && \
              chmod +x /bin/mesos-slave /bin/dockerd\n",

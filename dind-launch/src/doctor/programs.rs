@@ -1,6 +1,7 @@
 //! Judges whether the programs that a node runs are in the image.
 
 use super::check::{Checks, Verdict};
+use crate::mesos;
 use crate::tools::Tools;
 use dind_contract::Root;
 
@@ -36,6 +37,21 @@ pub(super) fn judge(root: &Root, checks: &mut Checks) {
                 "put the four tools into one folder",
             ),
         }
+        if let Some(pair) = mesos::Pair::installed() {
+            agent(&pair, checks);
+        }
+    }
+}
+
+fn agent(pair: &mesos::Pair, checks: &mut Checks) {
+    let found = format!("Mesos {} with engine {}", pair.agent, pair.engine);
+    match pair.suits() {
+        true => checks.ok("Mesos agent", found),
+        false => checks.poor(
+            "Mesos agent",
+            format!("{found}: it cannot run tasks on engines from 26 on"),
+            "install clusterd 1.11.0-0.5.0 or newer in the image, or an engine before 26",
+        ),
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod defaults;
 mod limits;
+mod pair;
 
 use crate::engine::SOCKET;
 use crate::mounts;
@@ -15,6 +16,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 pub use limits::Limits;
+pub use pair::Pair;
 
 /// The agent's program; `mesos-slave` is its name before Mesos 1.0. In the order in which they are looked for.
 pub const AGENTS: &[&str] = &["mesos-agent", "mesos-slave"];
