@@ -273,7 +273,10 @@ fn agent_defaults(life: &mut Life) -> BTreeMap<String, String> {
     let (Some(facts), Some(storage)) = (&life.agent, record.documents.get("storage")) else {
         return BTreeMap::new();
     };
-    let (agent, warnings) = facts.agent(storage, |name| std::env::var(name).ok());
+    let user = |name: &str| std::env::var(name).ok();
+    let (agent, mut warnings) = facts.agent(storage, user);
+    // Of a work folder that cannot be written the agent tells itself.
+    warnings.extend(facts.settle(&agent, user).unwrap_or_default());
     warnings.iter().for_each(|warning| tell_warning(TOOL, warning));
     record.warnings.extend(warnings);
     record.mesos.insert(agent).defaults.clone()

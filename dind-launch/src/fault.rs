@@ -107,6 +107,7 @@ pub const CODES: &[Code] = &[
 pub const WARNINGS: &[&str] = &[
     "cgroup-devices-missing",
     "cgroup-namespace-host",
+    "mesos-agent-renewed",
     "mesos-limit-missing",
     "mesos-work-dir-in-layer",
     "mounts-not-shared",

@@ -80,10 +80,9 @@ class Framework:
                     left = {name: left[name] - amount for name, amount in need.items()}
                     chosen.append(task)
                     self.waiting.remove(task)
-            idle = not self.waiting
         operation = {"type": "LAUNCH", "launch": {"task_infos": [self.info(task, offer) for task in chosen]}}
-        # Without a waiting task offers may stay away until REVIVE.
-        filters = {"refuse_seconds": 3600 if idle else 0.1}
+        # Not for long: a task may be handed in, and its REVIVE be heard, before this is.
+        filters = {"refuse_seconds": 0.5}
         for task in chosen:
             tell("launched", task=task["id"], host=offer["hostname"])
         self.call("ACCEPT", accept={

@@ -1,6 +1,7 @@
 //! A Mesos agent as the main process: what it would find out wrongly by itself, because it looks at the machine and not
 //! at its container.
 
+pub mod address;
 mod defaults;
 mod limits;
 mod pair;
@@ -13,6 +14,7 @@ use dind_contract::{Root, Warning};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::io;
 use std::path::Path;
 
 pub use limits::Limits;
@@ -46,6 +48,8 @@ pub struct Facts {
     pub identity: String,
     /// Whether the default work folder outlives the container's own layer.
     pub work_dir_on_volume: bool,
+    /// The address that the agent will register with, where it can be told.
+    pub address: Option<String>,
 }
 
 impl Facts {
@@ -63,7 +67,27 @@ impl Facts {
             limits: Limits::read(root, &groups, &mounts),
             identity: limits::container_id(&groups, &mounts).unwrap_or_else(|| hostname.trim().to_owned()),
             work_dir_on_volume: on_volume(&mounts, defaults::WORK_DIR),
+            address: address::own(root),
         }
+    }
+
+    /// Lets an agent whose container has another address now become a new one. Returns what to tell of it.
+    ///
+    /// # Errors
+    /// The work folder cannot be written.
+    pub fn settle(
+        &self,
+        agent: &Agent,
+        user: impl Fn(&str) -> Option<String>,
+    ) -> io::Result<Option<Warning>> {
+        const WORK_DIR: &str = "MESOS_WORK_DIR";
+        let folder = agent.defaults.get(WORK_DIR).cloned().or_else(|| user(WORK_DIR));
+        let (Some(folder), Some(address)) = (folder, &self.address) else { return Ok(None) };
+        let before = address::settle(Path::new(&folder), address)?;
+        Ok(before.map(|before| {
+            let message = format!("cannot keep `the agent's id`: its address was {before} and is {address}");
+            Warning::new("mesos-agent-renewed", message, "give the container a fixed address: --ip")
+        }))
     }
 
     /// The agent's variables: ours, where `user` tells of none. An empty one counts as unset. The disk is what `dind-storage`
