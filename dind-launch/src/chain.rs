@@ -33,7 +33,7 @@ use std::time::{Duration, Instant};
 const ETHERNET_MTU: u64 = 1500;
 
 /// How long dockerd may take to say its version before the node goes on without it.
-const VERSION_LIMIT: Duration = Duration::from_secs(2);
+const VERSION_LIMIT: Duration = Duration::from_secs(20);
 
 /// The status when the launcher or one of its stages failed, as with `docker run`.
 pub const LAUNCHER_FAILED: u8 = 125;
