@@ -6,6 +6,7 @@ FROM ${BASE_IMAGE}
 # docker-cli       a package of its own in newer releases, part of docker.io in older ones
 # iptables         dockerd writes its rules with it
 # e2fsprogs, xfsprogs  make, check and grow the loop image where the data root cannot carry overlay
+# apparmor         on a host that confines programs and has no profile for containers, the engine loads its own with it
 # procps           `docker top` runs the `ps` of the engine's side
 # ca-certificates  pulls from registries
 # policy-rc.d keeps the packages from starting services during the build.
@@ -16,7 +17,7 @@ RUN set -eu; \
     apt-get update; \
     cli=$(apt-cache show docker-cli >/dev/null 2>&1 && echo docker-cli || true); \
     apt-get install --yes --no-install-recommends \
-        docker.io $cli iptables e2fsprogs xfsprogs procps ca-certificates; \
+        docker.io $cli iptables apparmor e2fsprogs xfsprogs procps ca-certificates; \
     rm -rf /var/lib/apt/lists/* $policy
 
 COPY target/image/bin/ /usr/local/bin/

@@ -1,16 +1,18 @@
-//! The image that ours is built on: a given one, the default, or one bootstrapped from the machine's package mirror.
+//! The image that ours is built on: a given one, the default, or one bootstrapped from a package mirror.
 
+use crate::debian::Release;
 use crate::engine::Engine;
 use crate::workspace::Workspace;
 use crate::{Result, progress, setup};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
-use xshell::cmd;
+use xshell::{Cmd, cmd};
 
 /// As in the Dockerfile.
 const DEFAULT: &str = "ubuntu:24.04";
@@ -18,9 +20,36 @@ const DEFAULT: &str = "ubuntu:24.04";
 /// A registry that has not begun to answer by then will not.
 const REGISTRY_TIME: Duration = Duration::from_secs(20);
 
+/// What to build on.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) enum Base<'a> {
+    /// The default, or what stands in for it.
+    #[default]
+    Usual,
+    /// An image that the engine has or can pull.
+    Image(&'a str),
+    /// The release of Debian that has the wanted engine.
+    Release(Release),
+}
+
+impl Base<'_> {
+    /// The options that choose it again, each with a space before it.
+    pub(crate) fn flags(self) -> String {
+        match self {
+            Self::Usual => String::new(),
+            Self::Image(image) => format!(" --base {image}"),
+            Self::Release(release) => format!(" --engine {}", release.engine()),
+        }
+    }
+}
+
 /// The image to build on, present in the engine. Only the default has a substitute.
-pub(crate) fn ensure(workspace: &Workspace, engine: &Engine, wanted: Option<&str>) -> Result<String> {
-    let image = wanted.filter(|image| !image.is_empty());
+pub(crate) fn ensure(workspace: &Workspace, engine: &Engine, wanted: Base) -> Result<String> {
+    let image = match wanted {
+        Base::Release(release) => return of_release(workspace, engine, release),
+        Base::Image(image) if !image.is_empty() => Some(image),
+        Base::Image(_) | Base::Usual => None,
+    };
     if has(workspace, engine, image.unwrap_or(DEFAULT)) {
         return Ok(image.unwrap_or(DEFAULT).to_owned());
     }
@@ -77,25 +106,54 @@ fn pull(engine: &Engine, image: &str) -> Result<()> {
     if docker.wait()?.success() { Ok(()) } else { Err(complaint.trim().into()) }
 }
 
-/// The archive outlives the engine's data root.
+fn of_release(workspace: &Workspace, engine: &Engine, release: Release) -> Result<String> {
+    let tag = tag(&format!("debian-{}", release.suite()));
+    if !has(workspace, engine, &tag) {
+        let archive = archive(workspace, &format!("debian-{}", release.suite()), |fresh| {
+            release.mmdebstrap(workspace, fresh, &["--variant=minbase", "--format=tar"])
+        })?;
+        import(workspace, engine, &archive, &tag)?;
+    }
+    Ok(tag)
+}
+
 fn bootstrap(workspace: &Workspace, engine: &Engine, machine: &Machine) -> Result<()> {
+    let (shell, suite) = (&workspace.shell, &machine.suite);
+    let archive = archive(workspace, suite, |fresh| {
+        let sources = machine.sources(workspace)?;
+        Ok(cmd!(shell, "mmdebstrap --variant=minbase --format=tar {suite} {fresh} {sources...}"))
+    })?;
+    import(workspace, engine, &archive, &machine.tag())
+}
+
+/// The archive of a base, made where it is not there yet. It outlives the engine's data root.
+fn archive<'a>(
+    workspace: &'a Workspace,
+    name: &str,
+    make: impl FnOnce(&Path) -> Result<Cmd<'a>>,
+) -> Result<PathBuf> {
     let folder = workspace.target.join("base");
-    let archive = folder.join(format!("{}.tar", machine.suite));
+    let archive = folder.join(format!("{name}.tar"));
     if !archive.exists() {
         setup::install(workspace, &[setup::BASE])?;
-        let sources = machine.sources(workspace)?;
         fs::create_dir_all(&folder)?;
-        let (shell, fresh, suite) = (&workspace.shell, archive.with_extension("tar.new"), &machine.suite);
-        progress::step(&format!("bootstrap {suite} from this machine's package mirror"), || {
-            let debootstrap =
-                cmd!(shell, "mmdebstrap --variant=minbase --format=tar {suite} {fresh} {sources...}");
-            progress::logged(workspace, "mmdebstrap", debootstrap)
+        let fresh = archive.with_extension("tar.new");
+        progress::step(&format!("bootstrap {name} from this machine's package mirror"), || {
+            progress::logged(workspace, "mmdebstrap", make(&fresh)?)
         })?;
         fs::rename(&fresh, &archive)?;
     }
-    let (tag, archive) = (machine.tag(), archive.display().to_string());
+    Ok(archive)
+}
+
+fn tag(name: &str) -> String {
+    format!("dind-base:{name}")
+}
+
+fn import(workspace: &Workspace, engine: &Engine, archive: &Path, tag: &str) -> Result<()> {
+    let archive = archive.display().to_string();
     progress::step(&format!("import {tag}"), || {
-        engine.ask(workspace, &["import", "--change", r#"CMD ["bash"]"#, &archive, &tag]).map(drop)
+        engine.ask(workspace, &["import", "--change", r#"CMD ["bash"]"#, &archive, tag]).map(drop)
     })
 }
 
@@ -126,7 +184,7 @@ impl Machine {
     }
 
     fn tag(&self) -> String {
-        format!("dind-base:{}", self.suite)
+        tag(&self.suite)
     }
 
     /// The distribution's own entries of the machine's apt configuration, in one-line style (sources.list(5)).

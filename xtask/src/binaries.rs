@@ -9,6 +9,9 @@ use xshell::cmd;
 /// The packages, which are also the programs.
 pub(crate) const TOOLS: [&str; 4] = ["dind-storage", "dind-net", "dind-reaper", "dind-launch"];
 
+/// With `--target` these flags do not reach proc macros, which cannot be static.
+pub(crate) const STATIC: &str = "-C target-feature=+crt-static";
+
 /// Builds them into `target/image/bin`; returns that folder.
 pub(crate) fn build(workspace: &Workspace) -> Result<PathBuf> {
     setup::install(workspace, &[setup::BUILD])?;
@@ -16,8 +19,7 @@ pub(crate) fn build(workspace: &Workspace) -> Result<PathBuf> {
     progress::heading("build the static binaries");
     let mut args = vec!["build", "--release", "--locked", "--target", &target];
     args.extend(TOOLS.iter().flat_map(|tool| ["--package", *tool]));
-    // With `--target` these flags do not reach proc macros, which cannot be static.
-    workspace.cargo(&args).env("RUSTFLAGS", "-C target-feature=+crt-static").run()?;
+    workspace.cargo(&args).env("RUSTFLAGS", STATIC).run()?;
 
     let (built, folder) = (workspace.target.join(&target).join("release"), workspace.binaries());
     fs::create_dir_all(&folder)?;
@@ -31,7 +33,7 @@ pub(crate) fn build(workspace: &Workspace) -> Result<PathBuf> {
 }
 
 /// The glibc target of this machine; a toolchain for musl would build for musl.
-fn host_triple(workspace: &Workspace) -> Result<String> {
+pub(crate) fn host_triple(workspace: &Workspace) -> Result<String> {
     let shell = &workspace.shell;
     let version = cmd!(shell, "rustc -vV").quiet().read()?;
     let host =

@@ -1,8 +1,9 @@
 //! The node image, and the tiny image that runs inside nodes.
 
+use crate::base::{self, Base};
 use crate::engine::Engine;
 use crate::workspace::Workspace;
-use crate::{Result, base, progress, setup};
+use crate::{Result, progress, setup};
 use std::fs;
 use std::os::unix::fs::symlink;
 use xshell::cmd;
@@ -13,20 +14,20 @@ pub(crate) const NODE: &str = "dind:dev";
 /// A static busybox and nothing else.
 pub(crate) const INNER: &str = "dind-inner:dev";
 
-/// Builds both images. The static binaries are there already.
-pub(crate) fn build(workspace: &Workspace, engine: &Engine, wanted_base: Option<&str>) -> Result<()> {
-    node(workspace, engine, wanted_base, NODE)?;
-    inner(workspace, engine)
+/// Builds both images, and gives the node image's name. The static binaries are there already.
+pub(crate) fn build(workspace: &Workspace, engine: &Engine, wanted: Base) -> Result<String> {
+    let tag = match wanted {
+        Base::Release(release) => format!("dind:engine-{}", release.engine()),
+        Base::Image(_) | Base::Usual => NODE.to_owned(),
+    };
+    node(workspace, engine, wanted, &tag)?;
+    inner(workspace, engine)?;
+    Ok(tag)
 }
 
 /// Builds the node image on a base, under a name.
-pub(crate) fn node(
-    workspace: &Workspace,
-    engine: &Engine,
-    wanted_base: Option<&str>,
-    tag: &str,
-) -> Result<()> {
-    let base = format!("BASE_IMAGE={}", base::ensure(workspace, engine, wanted_base)?);
+pub(crate) fn node(workspace: &Workspace, engine: &Engine, wanted: Base, tag: &str) -> Result<()> {
+    let base = format!("BASE_IMAGE={}", base::ensure(workspace, engine, wanted)?);
     progress::step(&format!("build the image {tag}"), || {
         let build = engine.docker(workspace, &["build", "--build-arg", &base, "--tag", tag, "."]);
         progress::logged(workspace, "docker-build", build)

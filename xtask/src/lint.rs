@@ -1,7 +1,7 @@
 //! What needs no root and no engine: format, lints, documentation, schemas, and the house's own rules.
 
 use crate::workspace::Workspace;
-use crate::{Result, binaries, progress, setup};
+use crate::{Result, binaries, progress, setup, support};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -57,6 +57,9 @@ fn tidy(workspace: &Workspace, commands: &[String]) -> Result<()> {
         if !commands.iter().any(|command| command == word) {
             faults.push(format!("README.md: there is no command `cargo xtask {word}`"));
         }
+    }
+    if !support::is_shown(workspace)? {
+        faults.push("README.md: the support table is not that of tests/support.json".to_owned());
     }
     if faults.is_empty() { Ok(()) } else { Err(faults.join("\n").into()) }
 }

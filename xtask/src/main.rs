@@ -5,6 +5,7 @@ mod base;
 mod bench;
 mod binaries;
 mod cluster;
+mod debian;
 mod dist;
 mod engine;
 mod image;
@@ -18,9 +19,13 @@ mod release;
 mod runtime;
 mod setup;
 mod suite;
+mod support;
+mod vm;
 mod workspace;
 
+use base::Base;
 use clap::{CommandFactory, Parser, Subcommand};
+use debian::Release;
 use engine::Engine;
 use std::error::Error;
 use std::os::fd::AsFd;
@@ -44,7 +49,7 @@ enum Command {
     /// Build everything, start a node, run a container inside it and show what happened
     Up {
         #[command(flatten)]
-        base: Base,
+        base: BaseArgs,
         /// Start a Mesos cluster instead: a master, two agents, and a first task
         #[arg(long)]
         mesos: bool,
@@ -58,7 +63,7 @@ enum Command {
     /// Build the image dind:dev
     Image {
         #[command(flatten)]
-        base: Base,
+        base: BaseArgs,
         /// Build dind-mesos:dev instead, a Mesos agent, with Mesos from package registries
         #[arg(long)]
         mesos: bool,
@@ -68,7 +73,12 @@ enum Command {
         /// Tiers to run
         tiers: Vec<Tier>,
         #[command(flatten)]
-        base: Base,
+        guests: vm::GuestArgs,
+        /// Write the outcome into the README's support table
+        #[arg(long)]
+        record: bool,
+        #[command(flatten)]
+        base: BaseArgs,
         /// For the test programs, such as a filter or --nocapture
         #[arg(last = true)]
         extra: Vec<String>,
@@ -79,7 +89,7 @@ enum Command {
         #[arg(long)]
         image: Option<String>,
         #[command(flatten)]
-        base: Base,
+        base: BaseArgs,
         /// For the test programs, such as a filter or --nocapture
         #[arg(last = true)]
         extra: Vec<String>,
@@ -101,7 +111,7 @@ enum Command {
     /// Build the Mesos image from a clean checkout, tag it and push it
     Release(release::Target),
     /// What continuous integration runs: lint, then test
-    Ci(Base),
+    Ci(BaseArgs),
     /// Check format, lints, documentation, schemas and house rules
     #[command(visible_alias = "tidy")]
     Lint,
@@ -122,10 +132,23 @@ enum Command {
 }
 
 #[derive(clap::Args, Debug)]
-struct Base {
+struct BaseArgs {
     /// Base image: any Debian or Ubuntu image [default: ubuntu:24.04]
     #[arg(long, env = "BASE_IMAGE", value_name = "IMAGE")]
     base: Option<String>,
+    /// Instead: the release of Debian that has this engine
+    #[arg(long, value_name = "MAJOR", conflicts_with = "base")]
+    engine: Option<Release>,
+}
+
+impl BaseArgs {
+    fn choice(&self) -> Base<'_> {
+        match (self.engine, &self.base) {
+            (Some(release), _) => Base::Release(release),
+            (None, Some(image)) => Base::Image(image),
+            (None, None) => Base::Usual,
+        }
+    }
 }
 
 fn main() -> ExitCode {
@@ -151,17 +174,26 @@ fn run(command: Command) -> Result<()> {
     }
     let workspace = Workspace::open()?;
     match command {
-        Command::Up { base, mesos: true } => mesos_up::up(&workspace, base.base.as_deref()),
-        Command::Up { base, mesos: false } => node::up(&workspace, base.base.as_deref()),
+        Command::Up { base, mesos: true } => mesos_up::up(&workspace, base.choice()),
+        Command::Up { base, mesos: false } => node::up(&workspace, base.choice()),
         Command::Down { purge } => node::down(&workspace, purge),
         Command::Image { base, mesos } => build_image(&workspace, &base, mesos),
-        Command::Test { tiers, base, extra } => {
-            let base = base.base.as_deref();
-            suite::run(&workspace, &Options { tiers: &tiers, base, image: None, extra: &extra })
+        Command::Test { tiers, guests, record, base, extra } => {
+            let guests = guests.chosen();
+            let options = Options {
+                tiers: &tiers,
+                base: base.choice(),
+                guests: &guests,
+                record,
+                extra: &extra,
+                ..Options::default()
+            };
+            suite::run(&workspace, &options)
         }
         Command::TestImage { image, base, extra } => {
-            let (base, image) = (base.base.as_deref(), image.as_deref());
-            suite::run(&workspace, &Options { tiers: &[Tier::Image], base, image, extra: &extra })
+            let (base, image) = (base.choice(), image.as_deref());
+            let options = Options { tiers: &[Tier::Image], base, image, extra: &extra, ..Options::default() };
+            suite::run(&workspace, &options)
         }
         Command::Bench { subjects, rounds } => bench::run(&workspace, &subjects, rounds),
         Command::Version(target) => release::version(&workspace, &target),
@@ -170,7 +202,7 @@ fn run(command: Command) -> Result<()> {
         Command::Release(target) => release::release(&workspace, &target),
         Command::Ci(base) => {
             lint::run(&workspace, &commands())?;
-            suite::run(&workspace, &Options { base: base.base.as_deref(), ..Options::default() })
+            suite::run(&workspace, &Options { base: base.choice(), ..Options::default() })
         }
         Command::Dist => dist::make(&workspace),
         Command::Lint => lint::run(&workspace, &commands()),
@@ -191,17 +223,15 @@ fn commands() -> Vec<String> {
 }
 
 /// The engine stays, or the image that was just built would go with it.
-fn build_image(workspace: &Workspace, base: &Base, mesos: bool) -> Result<()> {
+fn build_image(workspace: &Workspace, base: &BaseArgs, mesos: bool) -> Result<()> {
     setup::install(workspace, &[setup::BUILD, setup::ENGINE])?;
     binaries::build(workspace)?;
     let mut engine = Engine::find_or_start(workspace)?;
-    let base = base.base.as_deref();
     let image = if mesos {
-        mesos::build(workspace, &engine, base)?;
-        mesos::NODE
+        mesos::build(workspace, &engine, base.choice())?;
+        mesos::NODE.to_owned()
     } else {
-        image::build(workspace, &engine, base)?;
-        image::NODE
+        image::build(workspace, &engine, base.choice())?
     };
     engine.keep()?;
     if engine.is_private() {

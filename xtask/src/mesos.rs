@@ -2,9 +2,10 @@
 //!
 //! No registry of images need be reachable: Mesos itself comes from PyPI, as `tests/mesos/Dockerfile` tells.
 
+use crate::base::{self, Base};
 use crate::engine::Engine;
 use crate::workspace::Workspace;
-use crate::{Result, base, image, progress, setup};
+use crate::{Result, image, progress, setup};
 use std::fs;
 use std::path::{Path, PathBuf};
 use xshell::cmd;
@@ -28,14 +29,14 @@ const VALIDATOR: &str = "kubernetes-validate==1.37.0";
 const SOURCES: [&str; 5] = ["Dockerfile", "shims.py", "mesos.cpp", "mesos-docker-executor", "framework.py"];
 
 /// Builds all images that a cluster needs. The static binaries are there already.
-pub(crate) fn build(workspace: &Workspace, engine: &Engine, wanted_base: Option<&str>) -> Result<()> {
-    fixture(workspace, engine, wanted_base)?;
+pub(crate) fn build(workspace: &Workspace, engine: &Engine, wanted: Base) -> Result<()> {
+    fixture(workspace, engine, wanted)?;
     let given = std::env::var(GIVEN).ok().filter(|image| !image.is_empty());
-    image::node(workspace, engine, Some(given.as_deref().unwrap_or(BASE)), NODE)?;
+    image::node(workspace, engine, Base::Image(given.as_deref().unwrap_or(BASE)), NODE)?;
     image::inner(workspace, engine)
 }
 
-fn fixture(workspace: &Workspace, engine: &Engine, wanted_base: Option<&str>) -> Result<()> {
+fn fixture(workspace: &Workspace, engine: &Engine, wanted: Base) -> Result<()> {
     if !cfg!(target_arch = "x86_64") {
         return Err(format!("PyPI has Mesos for x86-64 only: name an image that has it by {GIVEN}").into());
     }
@@ -46,7 +47,7 @@ fn fixture(workspace: &Workspace, engine: &Engine, wanted_base: Option<&str>) ->
     for source in SOURCES {
         fs::copy(workspace.root.join("tests/mesos").join(source), context.join(source))?;
     }
-    let base = format!("BASE_IMAGE={}", base::ensure(workspace, engine, wanted_base)?);
+    let base = format!("BASE_IMAGE={}", base::ensure(workspace, engine, wanted)?);
     let context = context.display().to_string();
     progress::step(&format!("build the image {BASE}"), || {
         let build = engine.docker(workspace, &["build", "--build-arg", &base, "--tag", BASE, &context]);

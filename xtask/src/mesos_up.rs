@@ -1,5 +1,6 @@
 //! `up --mesos`: a cluster of agents to try things with, and a first task.
 
+use crate::base::Base;
 use crate::cluster::{self, Cluster};
 use crate::engine::Engine;
 use crate::workspace::Workspace;
@@ -16,7 +17,7 @@ const AGENTS: usize = 2;
 const TASK: &str = "hello";
 
 /// Builds everything, starts a cluster, runs a task on it and tells what happened.
-pub(crate) fn up(workspace: &Workspace, base: Option<&str>) -> Result<()> {
+pub(crate) fn up(workspace: &Workspace, base: Base) -> Result<()> {
     setup::install(workspace, &[setup::BUILD, setup::ENGINE, setup::MESOS])?;
     binaries::build(workspace)?;
     let mut engine = Engine::find_or_start(workspace)?;

@@ -1,5 +1,6 @@
 //! `up` and `down`: one node to try things with.
 
+use crate::base::Base;
 use crate::engine::{self, Engine};
 use crate::workspace::Workspace;
 use crate::{Result, binaries, image, mesos_up, progress, setup};
@@ -15,12 +16,12 @@ const NAME: &str = "dind-up";
 const READY_TIME: Duration = Duration::from_secs(90);
 
 /// Builds everything, starts a node, runs a container inside it and tells what happened.
-pub(crate) fn up(workspace: &Workspace, base: Option<&str>) -> Result<()> {
+pub(crate) fn up(workspace: &Workspace, base: Base) -> Result<()> {
     setup::install(workspace, &[setup::BUILD, setup::ENGINE])?;
     binaries::build(workspace)?;
     let mut engine = Engine::find_or_start(workspace)?;
-    image::build(workspace, &engine, base)?;
-    let shown = start(workspace, &engine).and_then(|()| {
+    let image = image::build(workspace, &engine, base)?;
+    let shown = start(workspace, &engine, &image).and_then(|()| {
         let output = progress::step("run a container inside the node", || {
             inside(
                 workspace,
@@ -69,12 +70,12 @@ pub(crate) fn down(workspace: &Workspace, purge: bool) -> Result<()> {
     Ok(())
 }
 
-fn start(workspace: &Workspace, engine: &Engine) -> Result<()> {
+fn start(workspace: &Workspace, engine: &Engine, image: &str) -> Result<()> {
     remove(workspace, engine)?;
     progress::step("start a node", || {
         let preload = format!("{}:/preload:ro", workspace.preload().display());
         let run = ["run", "--detach", "--privileged", "--name", NAME, "--hostname", NAME];
-        let options = ["--volume", &preload, "--env", "DIND_PRELOAD=/preload", image::NODE];
+        let options = ["--volume", &preload, "--env", "DIND_PRELOAD=/preload", image];
         engine.ask(workspace, &[&run[..], &options].concat())?;
         wait_until_running(workspace, engine)
     })

@@ -4,7 +4,7 @@ use crate::Result;
 use crate::workspace::Workspace;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::fs::{self, File};
-use std::io::IsTerminal;
+use std::io::{BufRead, BufReader, IsTerminal};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -66,6 +66,20 @@ pub(crate) fn logged(workspace: &Workspace, name: &str, command: impl Into<Comma
         return Ok(());
     }
     Err(format!("`{program}` failed ({status}); the end of `{}`:\n{}", path.display(), tail(&path)).into())
+}
+
+/// Runs a command and shows its stdout line by line; returns whether it succeeded, and the lines.
+pub(crate) fn shown(command: impl Into<Command>) -> Result<(bool, Vec<String>)> {
+    let mut command = command.into();
+    let mut child = command.stdout(Stdio::piped()).spawn()?;
+    let mut lines = Vec::new();
+    if let Some(stdout) = child.stdout.take() {
+        for line in BufReader::new(stdout).lines() {
+            lines.push(line?);
+            println!("{}", lines.last().map_or("", String::as_str));
+        }
+    }
+    Ok((child.wait()?.success(), lines))
 }
 
 /// The last lines of a log, indented.

@@ -1,5 +1,6 @@
 //! `version`, `tag`, `push`, `release`: the name of an image tells what is in it, and is read from the image.
 
+use crate::base::Base;
 use crate::engine::Engine;
 use crate::workspace::Workspace;
 use crate::{Result, binaries, mesos, progress, setup};
@@ -53,7 +54,7 @@ pub(crate) fn release(workspace: &Workspace, target: &Target) -> Result<()> {
     setup::install(workspace, &[setup::BUILD, setup::ENGINE, setup::MESOS])?;
     binaries::build(workspace)?;
     let mut engine = Engine::find_or_start(workspace)?;
-    mesos::build(workspace, &engine, None)?;
+    mesos::build(workspace, &engine, Base::Usual)?;
     engine.keep()?;
     push(workspace, target)
 }

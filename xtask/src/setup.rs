@@ -1,7 +1,7 @@
 //! What the commands need beyond a Rust toolchain, and how a fresh Debian or Ubuntu machine gets it.
 
 use crate::workspace::Workspace;
-use crate::{Result, progress};
+use crate::{Result, debian, progress};
 use nix::unistd::Uid;
 use std::fs;
 use std::os::unix::process::CommandExt;
@@ -22,6 +22,8 @@ pub(crate) enum Need {
     Module(&'static str, &'static str),
     /// A busybox without libraries, which is the whole inner image.
     StaticBusybox,
+    /// What Debian's packages are checked with, here or on Ubuntu.
+    DebianKeys,
 }
 
 /// To compile the workspace.
@@ -47,6 +49,18 @@ pub(crate) const MESOS: &[Need] = &[
     Need::Module("ensurepip", "python3-venv"),
     Need::Program("docker-compose", "docker-compose"),
     Need::Program("docker-registry", "docker-registry"),
+];
+
+/// To make and run the guest of the `vm` tier.
+pub(crate) const VM: &[Need] = &[
+    Need::Program("qemu-system-x86_64", "qemu-system-x86"),
+    Need::Program("mmdebstrap", "mmdebstrap"),
+    Need::Program("modprobe", "kmod"),
+    Need::Program("cpio", "cpio"),
+    Need::Program("xz", "xz-utils"),
+    Need::Program("mkfs.ext4", "e2fsprogs"),
+    Need::DebianKeys,
+    Need::StaticBusybox,
 ];
 
 /// What the suites call.
@@ -123,6 +137,7 @@ impl Need {
             Self::LibClang => "libclang",
             Self::Module(module, _) => module,
             Self::StaticBusybox => "a static busybox",
+            Self::DebianKeys => "the keys of Debian's archive",
         }
     }
 
@@ -133,6 +148,7 @@ impl Need {
             Self::LibClang => has_libclang(),
             Self::Module(module, _) => has_module(workspace, module),
             Self::StaticBusybox => static_busybox(workspace).is_some(),
+            Self::DebianKeys => Path::new(debian::KEYRING).exists(),
         }
     }
 
@@ -147,6 +163,7 @@ impl Need {
             }
             Self::LibClang => libclang_package(workspace),
             Self::StaticBusybox => Ok("busybox-static".to_owned()),
+            Self::DebianKeys => Ok("debian-archive-keyring".to_owned()),
         }
     }
 }

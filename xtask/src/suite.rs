@@ -1,7 +1,11 @@
 //! `test`: the tiers, each by cargo's own test runner, with what the tests need in their environment.
 
+use crate::base::Base;
+use crate::debian::Release;
 use crate::engine::Engine;
 use crate::leftovers::Snapshot;
+use crate::support::{self, Row};
+use crate::vm::{self, Guest};
 use crate::workspace::Workspace;
 use crate::{Result, binaries, image, mesos, progress, setup};
 use clap::ValueEnum;
@@ -24,6 +28,8 @@ pub(crate) enum Tier {
     Image,
     /// An engine and a Mesos cluster of nodes.
     Mesos,
+    /// The image in a virtual machine: a host's kernel, cgroup v2, every capability.
+    Vm,
 }
 
 impl Tier {
@@ -34,10 +40,20 @@ impl Tier {
             Self::Stub => &["contract", "chain", "init"],
             Self::Netns => &["netns"],
             Self::Root => &["loopback"],
-            Self::Image => {
-                &["image", "cgroups", "engine", "net_image", "storage_image", "reaper", "reduced", "faults"]
-            }
+            Self::Image => &[
+                "support",
+                "engines",
+                "image",
+                "cgroups",
+                "engine",
+                "net_image",
+                "storage_image",
+                "reaper",
+                "reduced",
+                "faults",
+            ],
             Self::Mesos => &["mesos", "release"],
+            Self::Vm => &["support", "vm"],
         }
     }
 
@@ -52,9 +68,13 @@ pub(crate) struct Options<'a> {
     /// All of them where this is empty.
     pub(crate) tiers: &'a [Tier],
     /// The base of the image to build.
-    pub(crate) base: Option<&'a str>,
+    pub(crate) base: Base<'a>,
     /// An existing image to test instead of a new one.
     pub(crate) image: Option<&'a str>,
+    /// The virtual machines of the `vm` tier; the usual one where this is empty.
+    pub(crate) guests: &'a [Guest],
+    /// Whether the support table gets the outcome.
+    pub(crate) record: bool,
     /// For the test programs: filters, `--nocapture`.
     pub(crate) extra: &'a [String],
 }
@@ -107,7 +127,8 @@ fn tier_run(workspace: &Workspace, tier: Tier, present: &[String], options: &Opt
     match tier {
         Tier::Unit => unit(workspace, options.extra),
         Tier::Image | Tier::Mesos => with_engine(workspace, tier, present, options),
-        _ => programs(workspace, tier, present, &[], options.extra),
+        Tier::Vm => in_guests(workspace, options),
+        _ => programs(workspace, tier, present, &[], options.extra)?.1,
     }
 }
 
@@ -117,27 +138,25 @@ fn unit(workspace: &Workspace, extra: &[String]) -> Result<()> {
     Ok(workspace.cargo(&args).run()?)
 }
 
+/// Makes the images that the engine lacks; gives the name of the one under test.
+fn images(workspace: &Workspace, engine: &Engine, tier: Tier, options: &Options) -> Result<String> {
+    if tier == Tier::Mesos {
+        mesos::build(workspace, engine, options.base)?;
+        return Ok(mesos::NODE.to_owned());
+    }
+    let Some(image) = options.image else { return image::build(workspace, engine, options.base) };
+    image::inner(workspace, engine)?;
+    Ok(image.to_owned())
+}
+
 /// A private engine that was not there before does not outlive the tier, whatever happens.
 fn with_engine(workspace: &Workspace, tier: Tier, present: &[String], options: &Options) -> Result<()> {
     let engine = Engine::find_or_start(workspace)?;
-    let image = match (tier, options.image) {
-        (Tier::Mesos, _) => {
-            mesos::build(workspace, &engine, options.base)?;
-            mesos::NODE
-        }
-        (_, Some(image)) => {
-            image::inner(workspace, &engine)?;
-            image
-        }
-        (_, None) => {
-            image::build(workspace, &engine, options.base)?;
-            image::NODE
-        }
-    };
+    let image = images(workspace, &engine, tier, options)?;
     let mut env = vec![
         ("DIND_TEST_DOCKER_HOST", engine.host.clone()),
         ("DIND_TEST_ENGINE_PID", engine.pid.to_string()),
-        ("DIND_TEST_IMAGE", image.to_owned()),
+        ("DIND_TEST_IMAGE", image.clone()),
         ("DIND_TEST_INNER_IMAGE", image::INNER.to_owned()),
         ("DIND_TEST_FRAMEWORK_IMAGE", mesos::BASE.to_owned()),
         ("DIND_TEST_PRELOAD", workspace.preload().display().to_string()),
@@ -147,20 +166,73 @@ fn with_engine(workspace: &Workspace, tier: Tier, present: &[String], options: &
         let validator = mesos::validator(workspace)?;
         env.push(("DIND_TEST_KUBERNETES_VALIDATE", validator.display().to_string()));
     }
-    let outcome = programs(workspace, tier, present, &env, options.extra);
+    let (tests, outcome) = programs(workspace, tier, present, &env, options.extra)?;
+    if options.record && tier == Tier::Image {
+        let kernel = fs::read_to_string("/proc/sys/kernel/osrelease")?.trim().to_owned();
+        let cgroup = if Path::new("/sys/fs/cgroup/cgroup.controllers").exists() { "v2" } else { "v1" };
+        let outer = engine.ask(workspace, &["version", "--format", "{{.Server.Version}}"])?;
+        let inner = inner_version(workspace, &engine, &image)?;
+        let command = format!("cargo xtask test image{}", options.base.flags());
+        let row = Row { command, kernel, cgroup: cgroup.to_owned(), outer, inner, tests };
+        support::record(workspace, &row)?;
+    }
     engine.release(workspace)?;
     outcome
 }
 
+/// The version of a node image's engine.
+fn inner_version(workspace: &Workspace, engine: &Engine, image: &str) -> Result<String> {
+    let told = engine.ask(workspace, &["run", "--rm", "--entrypoint", "dockerd", image, "--version"])?;
+    let version = told.split([' ', ',']).nth(2);
+    Ok(version.ok_or_else(|| format!("`dockerd --version` of {image} says `{told}`"))?.to_owned())
+}
+
+/// The guests' own engines run the nodes; this machine's builds the image and is gone before they boot.
+fn in_guests(workspace: &Workspace, options: &Options) -> Result<()> {
+    let engine = Engine::find_or_start(workspace)?;
+    let image = images(workspace, &engine, Tier::Vm, options)?;
+    let suite = vm::Suite {
+        node: &image,
+        // Outside and inside the same engine.
+        release: if let Base::Release(release) = options.base { release } else { Release::Bookworm },
+        programs: Tier::Vm.programs(),
+        extra: options.extra,
+    };
+    let guests = if options.guests.is_empty() { &[Guest::USUAL] } else { options.guests };
+    let inner = inner_version(workspace, &engine, &image)?;
+    let outcomes = vm::run(workspace, engine, &suite, guests)?;
+    for (guest, said) in outcomes.iter().filter(|_| options.record) {
+        let said = said.as_ref().ok().cloned().unwrap_or_default();
+        let Guest { kernel, cgroup } = guest;
+        let command =
+            format!("cargo xtask test vm --kernel {kernel} --cgroup {cgroup}{}", options.base.flags());
+        let (cgroup, inner) = (cgroup.to_string(), inner.clone());
+        let row = Row { command, kernel: said.linux, cgroup, outer: said.docker, inner, tests: said.tests };
+        support::record(workspace, &row)?;
+    }
+    let failed: Vec<_> = outcomes
+        .iter()
+        .filter_map(|(guest, said)| match said {
+            Ok(said) if said.passed() => None,
+            Ok(_) => Some(format!("failures on {guest}")),
+            Err(error) => Some(format!("{guest}: {error}")),
+        })
+        .collect();
+    if failed.is_empty() { Ok(()) } else { Err(failed.join("\n").into()) }
+}
+
+/// The verdicts of a program's tests.
+type Verdicts = Vec<(String, bool)>;
+
+/// Runs a tier's programs, whatever becomes of the ones before. The verdicts are of the support table's program.
 fn programs(
     workspace: &Workspace,
     tier: Tier,
     present: &[String],
     env: &[(&str, String)],
     extra: &[String],
-) -> Result<()> {
-    let mut failed = Vec::new();
-    let mut ran = 0;
+) -> Result<(Verdicts, Result<()>)> {
+    let (mut failed, mut verdicts, mut ran) = (Vec::new(), Vec::new(), 0);
     for program in tier.programs().iter().filter(|program| present.iter().any(|name| name == *program)) {
         let build = ["test", "--locked", "--package", "dind-tests", "--test", program];
         workspace.cargo(&[&build[..], &["--no-run"]].concat()).run()?;
@@ -168,14 +240,23 @@ fn programs(
         args.push("--");
         args.extend(extra.iter().map(String::as_str));
         let test = workspace.cargo_as_root(&args).envs(env.iter().map(|(key, value)| (key, value)));
-        if test.env("DIND_BIN_DIR", workspace.binaries()).run().is_err() {
+        let test = test.env("DIND_BIN_DIR", workspace.binaries());
+        let passed = if *program == support::PROGRAM {
+            let (passed, lines) = progress::shown(test)?;
+            verdicts.extend(lines.iter().filter_map(|line| support::verdict(line)));
+            passed
+        } else {
+            test.run().is_ok()
+        };
+        if !passed {
             failed.push(*program);
         }
         ran += 1;
     }
-    match (ran, failed.as_slice()) {
+    let outcome = match (ran, failed.as_slice()) {
         (0, _) => Err("there are no tests".into()),
         (_, []) => Ok(()),
         (_, failed) => Err(format!("failures in {}", failed.join(", ")).into()),
-    }
+    };
+    Ok((verdicts, outcome))
 }

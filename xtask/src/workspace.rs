@@ -81,6 +81,11 @@ impl Workspace {
         self.target.join("engine")
     }
 
+    /// Disks and kernels of the virtual machine, each made once.
+    pub(crate) fn vm(&self) -> PathBuf {
+        self.target.join("vm")
+    }
+
     /// A name for this checkout's engine that no other checkout on the machine has.
     pub(crate) fn engine_name(&self) -> String {
         // FNV-1a: the standard library's hashes may differ from one compiler to the next.

@@ -15,7 +15,7 @@ pub(super) fn run(workspace: &Workspace, rounds: usize) -> Result<()> {
     setup::install(workspace, &[setup::BUILD, setup::ENGINE, setup::MESOS])?;
     binaries::build(workspace)?;
     let engine = Engine::find_or_start(workspace)?;
-    mesos::build(workspace, &engine, None)?;
+    mesos::build(workspace, &engine, crate::base::Base::Usual)?;
     progress::heading(&format!("measure mesos, {rounds} rounds"));
     let measured = measure(workspace, &engine, rounds);
     let _ = engine.ask(workspace, &["rm", "--force", "--volumes", NODE]);

@@ -28,7 +28,7 @@ pub(super) fn run(workspace: &Workspace, rounds: usize) -> Result<()> {
     setup::install(workspace, &[setup::BUILD, setup::ENGINE])?;
     let binaries = binaries::build(workspace)?;
     let engine = Engine::find_or_start(workspace)?;
-    image::build(workspace, &engine, None)?;
+    image::build(workspace, &engine, crate::base::Base::Usual)?;
     // Not below /run: the private engine has another. Not below `target/`: a socket's path has room for 107 bytes.
     let folder = std::env::temp_dir().join(format!("{}-bench", workspace.engine_name()));
     let site = Site { workspace, engine: &engine, folder };

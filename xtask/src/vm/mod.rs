@@ -1,0 +1,123 @@
+//! The guest of the `vm` tier: a virtual machine with a host's kernel, real root, and an engine of the distribution.
+//!
+//! The machine that runs the suites has one kernel and one version of control groups, and often not every capability.
+//! The guest has what hosts have. Everything comes from Debian's packages, is made once and cached in `target/vm`;
+//! what a run writes is thrown away.
+
+mod disk;
+mod images;
+mod kernel;
+mod payload;
+mod qemu;
+mod system;
+
+use crate::debian::Release;
+use crate::engine::Engine;
+use crate::workspace::Workspace;
+use crate::{Result, progress, setup};
+use clap::ValueEnum;
+pub(crate) use kernel::Kernel;
+pub(crate) use qemu::Said;
+use std::fmt;
+
+/// Control groups, as the kernel's command line chooses them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Cgroup {
+    /// The legacy hierarchies.
+    V1,
+    /// The unified hierarchy alone.
+    V2,
+}
+
+impl fmt::Display for Cgroup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::V1 => "v1",
+            Self::V2 => "v2",
+        })
+    }
+}
+
+/// A host to run the suite on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Guest {
+    /// Its kernel.
+    pub(crate) kernel: Kernel,
+    /// Its control groups.
+    pub(crate) cgroup: Cgroup,
+}
+
+/// The guests of the `vm` tier.
+#[derive(clap::Args, Debug)]
+pub(crate) struct GuestArgs {
+    /// In the vm tier: the guest's kernel
+    #[arg(long, default_value_t = Kernel::Linux61)]
+    kernel: Kernel,
+    /// In the vm tier: the guest's version of control groups
+    #[arg(long, default_value_t = Cgroup::V2)]
+    cgroup: Cgroup,
+    /// In the vm tier: every kernel with every version of control groups
+    #[arg(long, conflicts_with_all = ["kernel", "cgroup"])]
+    all: bool,
+}
+
+impl GuestArgs {
+    /// The guests to run, one after the other.
+    pub(crate) fn chosen(&self) -> Vec<Guest> {
+        if !self.all {
+            return vec![Guest { kernel: self.kernel, cgroup: self.cgroup }];
+        }
+        let kernels = Kernel::value_variants().iter().copied();
+        let groups = Cgroup::value_variants().iter().copied();
+        kernels.flat_map(|kernel| groups.clone().map(move |cgroup| Guest { kernel, cgroup })).collect()
+    }
+}
+
+impl Guest {
+    /// What most hosts are.
+    pub(crate) const USUAL: Self = Self { kernel: Kernel::Linux61, cgroup: Cgroup::V2 };
+}
+
+/// `6.1-v2`, as it is in the names of logs.
+impl fmt::Display for Guest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.kernel, self.cgroup)
+    }
+}
+
+/// What to run in the guests.
+#[derive(Debug)]
+pub(crate) struct Suite<'a> {
+    /// The node image, which `engine` has.
+    pub(crate) node: &'a str,
+    /// The guest's system, and so the outer engine's version.
+    pub(crate) release: Release,
+    /// Programs of `tests/tests`.
+    pub(crate) programs: &'a [&'a str],
+    /// For the test programs.
+    pub(crate) extra: &'a [String],
+}
+
+/// Runs the suite in each guest, whatever becomes of the one before.
+pub(crate) fn run(
+    workspace: &Workspace,
+    engine: Engine,
+    suite: &Suite,
+    guests: &[Guest],
+) -> Result<Vec<(Guest, Result<Said>)>> {
+    setup::install(workspace, &[setup::VM])?;
+    let system = system::ensure(workspace, suite.release)?;
+    let data = images::ensure(workspace, &engine, &system, suite.node)?;
+    // An emulated guest takes every processor there is.
+    engine.release(workspace)?;
+    let payload = payload::pack(workspace, suite.programs, suite.node, suite.extra)?;
+    let disks = qemu::Disks { system: &system.disk, data: &data, payload: &payload };
+    let mut outcomes = Vec::new();
+    for guest in guests {
+        progress::heading(&format!("the guest: kernel and control groups {guest}"));
+        let said = kernel::ensure(workspace, guest.kernel)
+            .and_then(|boot| qemu::run(workspace, *guest, &boot, &disks));
+        outcomes.push((*guest, said));
+    }
+    Ok(outcomes)
+}
