@@ -35,6 +35,9 @@ const ETHERNET_MTU: u64 = 1500;
 /// How long dockerd may take to say its version before the node goes on without it.
 const VERSION_LIMIT: Duration = Duration::from_secs(20);
 
+/// What the network's apply gets to end by itself when that of the storage has failed.
+const GRACE: Duration = Duration::from_secs(1);
+
 /// The status when the launcher or one of its stages failed, as with `docker run`.
 pub const LAUNCHER_FAILED: u8 = 125;
 
@@ -133,9 +136,8 @@ fn start(node: &mut Node, life: &mut Life) -> Result<(), Halt> {
     let version = check(node, life)?;
     prepare_container(life)?;
     engine::clear(&Root::default())?;
-    let storage = apply_storage(node, life)?;
-    let net = apply_net_beside_containerd(node, life, &storage, version)?;
-    start_engine(node, life, &[&storage, &net])?;
+    let engines = apply(node, life, version)?;
+    start_engine(node, life, &engines)?;
     preload(node, life)?;
     start_main(node, life)
 }
@@ -181,44 +183,42 @@ fn prepare_container(life: &mut Life) -> Result<(), Fault> {
     Ok(())
 }
 
-fn apply_storage(node: &mut Node, life: &mut Life) -> Result<Engine, Halt> {
+/// Neither needs the other, so both tools work at once; containerd needs the data root, and is started as soon as that is
+/// ready.
+fn apply(node: &mut Node, life: &mut Life, version: Option<Call>) -> Result<[Engine; 2], Halt> {
     life.keeper.begin("storage");
-    // Before, not after: an apply that was cut off has left something to release, too.
-    life.storage_applied = true;
-    let call = Call::tool(node, &life.tools.storage, &["apply"], &[])?;
-    let [document] = documents(node, [call], Patience::UntilAsked)?;
-    let engine = document.engine.clone();
-    life.keeper.keep("storage", document);
-    Ok(engine)
-}
-
-/// containerd needs the data root and not the network, so the two are made ready at once.
-fn apply_net_beside_containerd(
-    node: &mut Node,
-    life: &mut Life,
-    storage: &Engine,
-    version: Option<Call>,
-) -> Result<Engine, Halt> {
-    life.keeper.begin("net");
-    let data_root = storage.config.get("data-root").and_then(Value::as_str).unwrap_or("/var/lib/docker");
-    life.data_root = data_root.into();
-    life.start(node, Part::Containerd)?;
-    life.net_applied = true;
     let mut version = version.into_iter().collect::<Vec<_>>();
     finish(node, &mut version, Patience::UntilAsked, Some(VERSION_LIMIT))?;
     let version = version.first().and_then(|call| engine::version(&call.text()));
     let told = version.as_ref().map(|version| ("DIND_ENGINE_VERSION", version.as_str()));
-    let call = Call::tool(node, &life.tools.net, &["apply"], told.as_slice())?;
-    let [document] = documents(node, [call], Patience::UntilAsked)?;
-    let engine = document.engine.clone();
-    life.keeper.keep("net", document);
-    Ok(engine)
+    // Before, not after: an apply that was cut off has left something to release, too.
+    (life.storage_applied, life.net_applied) = (true, true);
+    let storage = Call::tool(node, &life.tools.storage, &["apply"], &[])?;
+    let net = Call::tool(node, &life.tools.net, &["apply"], told.as_slice())?;
+    let storage = match documents(node, [storage], Patience::UntilAsked) {
+        Ok([document]) => document,
+        Err(halt) => {
+            // Cut off it would leave more to undo; it takes less than half a second.
+            finish(node, &mut [net], Patience::ToTheEnd, Some(GRACE))?;
+            return Err(halt);
+        }
+    };
+    life.keeper.begin("net");
+    let data_root = storage.engine.config.get("data-root").and_then(Value::as_str);
+    life.data_root = data_root.unwrap_or("/var/lib/docker").into();
+    life.start(node, Part::Containerd)?;
+    let [net] = documents(node, [net], Patience::UntilAsked)?;
+    let engines = [storage.engine.clone(), net.engine.clone()];
+    life.keeper.keep("storage", storage);
+    life.keeper.keep("net", net);
+    Ok(engines)
 }
 
 /// dockerd finds containerd by itself: its first thirty milliseconds need none.
-fn start_engine(node: &mut Node, life: &mut Life, fragments: &[&Engine]) -> Result<(), Halt> {
+fn start_engine(node: &mut Node, life: &mut Life, [storage, net]: &[Engine; 2]) -> Result<(), Halt> {
     life.keeper.begin("engine");
-    let merged = daemon_json::merge(fragments, &life.user_config, &life.options.daemon_args);
+    let fragments = [storage, net];
+    let merged = daemon_json::merge(&fragments, &life.user_config, &life.options.daemon_args);
     for warning in &merged.warnings {
         tell_warning(TOOL, warning);
     }

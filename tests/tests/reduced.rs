@@ -205,7 +205,8 @@ fn the_image_carries_the_profile_of_the_program() {
 }
 
 /// What the engine itself makes in a container's layer, for its volumes.
-const MOUNT_POINTS: [&str; 5] = ["A /preload", "C /var", "C /var/lib", "A /var/lib/docker", "A /var/lib/mesos"];
+const MOUNT_POINTS: [&str; 5] =
+    ["A /preload", "C /var", "C /var/lib", "A /var/lib/docker", "A /var/lib/mesos"];
 
 /// Each piece that is left out is named with its flag, by `doctor` and by `run`, and no other is.
 #[test]
