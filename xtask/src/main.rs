@@ -68,7 +68,7 @@ enum Command {
         #[arg(long)]
         mesos: bool,
     },
-    /// Run the suites: all tiers, or the named ones
+    /// Run the suites: the usual tiers, or the named ones
     Test {
         /// Tiers to run
         tiers: Vec<Tier>,

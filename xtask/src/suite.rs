@@ -33,6 +33,9 @@ pub(crate) enum Tier {
 }
 
 impl Tier {
+    /// What runs where no tier is named. A virtual machine without KVM takes longer than all of it, and is named.
+    const USUAL: &[Self] = &[Self::Unit, Self::Stub, Self::Netns, Self::Root, Self::Image, Self::Mesos];
+
     /// The files below `tests/tests` that belong to the tier.
     fn programs(self) -> &'static [&'static str] {
         match self {
@@ -65,7 +68,7 @@ impl Tier {
 /// How to run the suites.
 #[derive(Debug, Default)]
 pub(crate) struct Options<'a> {
-    /// All of them where this is empty.
+    /// The usual ones where this is empty.
     pub(crate) tiers: &'a [Tier],
     /// The base of the image to build.
     pub(crate) base: Base<'a>,
@@ -79,14 +82,17 @@ pub(crate) struct Options<'a> {
     pub(crate) extra: &'a [String],
 }
 
-/// Runs all tiers, whatever becomes of the ones before, and then tells about each.
+/// Runs the tiers, whatever becomes of the ones before, and then tells about each.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
-    let tiers = if options.tiers.is_empty() { Tier::value_variants() } else { options.tiers };
+    let tiers = if options.tiers.is_empty() { Tier::USUAL } else { options.tiers };
     let present = present(workspace)?;
     setup::install(workspace, &[setup::BUILD, setup::ENGINE, setup::TESTS])?;
     let binaries = binaries::build(workspace)?;
     let before = Snapshot::take(&binaries);
     let mut summary = Vec::new();
+    if options.tiers.is_empty() {
+        progress::note("not among these: `cargo xtask test vm`, the image in a virtual machine");
+    }
     for tier in tiers {
         progress::heading(&format!("tier {}", tier.name()));
         let start = Instant::now();

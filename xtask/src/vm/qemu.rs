@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 const SILENCE: Duration = Duration::from_secs(300);
 
 /// A whole run, for the same reasons.
-const LIMIT: Duration = Duration::from_secs(900);
+const LIMIT: Duration = Duration::from_secs(1800);
 
 /// How processors are had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
