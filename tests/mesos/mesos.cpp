@@ -8,6 +8,7 @@
 // There are no headers: the few names below are the library's exported ones, and the shapes are those of exactly this
 // build, which the image's recipe pins by its checksum.
 
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -135,6 +136,9 @@ int main(int argc, char** argv) {
     void* appoint = dlsym(RTLD_DEFAULT, APPOINT);
     if (appoint == nullptr || !replace(appoint, reinterpret_cast<void*>(appointMaster))) return fail("detector");
     setenv("MESOS_LAUNCHER_DIR", "/usr/libexec/mesos", 0);
+    // The library puts its agent's folder further down; operators look for it where the program has it.
+    const string meta = setting("MESOS_WORK_DIR", "/var/lib/mesos") + "/meta";
+    if (symlink("agents/0/work/meta", meta.c_str()) != 0 && errno != EEXIST) return perror("mesos-agent"), EXIT_FAILURE;
   }
   setenv("MESOS_REGISTRY", "in_memory", 0);
 
