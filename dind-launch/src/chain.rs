@@ -19,7 +19,7 @@ use crate::record::{Keeper, NodeState};
 use crate::restart::{Attempts, revive};
 use crate::stop::stop;
 use crate::tools::{Call, Patience, Tools, documents, finish};
-use crate::{TOOL, doctor, fault, ready};
+use crate::{TOOL, doctor, fault, ready, support};
 use dind_contract::finish::{tell, tell_warning};
 use dind_contract::supervisor::{Ending, Supervisor};
 use dind_contract::{Engine, Failed, Fault, Report, Root};
@@ -236,7 +236,8 @@ fn start_engine(node: &mut Node, life: &mut Life, [storage, net]: &[Engine; 2]) 
     }
     life.engine_ready = true;
     life.keeper.record.engine_version = ready::version(Path::new(engine::SOCKET), VERSION_LIMIT);
-    Ok(())
+    // Known for nothing only now; `doctor` asks the program itself.
+    Ok(life.keeper.record.engine_version.as_deref().map_or(Ok(()), support::judge)?)
 }
 
 /// By our own verb, as a shell script would: it runs beside the main process as well as before it.

@@ -28,6 +28,8 @@ pub const PRELOAD_INVALID: Code = Code::new("preload-invalid", Exit::Config);
 pub const PRELOAD_FAILED: Code = Code::new("preload-failed", Exit::Io);
 /// `dockerd` or `containerd` is not installed.
 pub const ENGINE_MISSING: Code = Code::new("engine-missing", Exit::Config);
+/// The engine is older than those that a node can be made of.
+pub const ENGINE_UNSUPPORTED: Code = Code::new("engine-unsupported", Exit::Config);
 /// The engine ended before it was ready, or while the main process ran.
 pub const ENGINE_DIED: Code = Code::new("engine-died", Exit::Unavailable);
 /// The engine did not answer in time.
@@ -82,6 +84,7 @@ pub const CODES: &[Code] = &[
     PRELOAD_INVALID,
     PRELOAD_FAILED,
     ENGINE_MISSING,
+    ENGINE_UNSUPPORTED,
     ENGINE_DIED,
     ENGINE_SLOW,
     ALREADY_RUNNING,

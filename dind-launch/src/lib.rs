@@ -23,6 +23,7 @@ pub mod record;
 pub mod restart;
 pub mod status;
 pub mod stop;
+pub mod support;
 pub mod timeline;
 pub mod tools;
 

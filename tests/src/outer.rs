@@ -2,8 +2,9 @@
 
 use crate::eventually;
 use serde_json::Value;
+use std::path::Path;
 use std::process::{Command, Output};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long a node may take to start or to end before a test gives up on it. On an emulated machine that has other work
@@ -76,19 +77,15 @@ pub fn docker(args: &[&str]) -> Ended {
 /// Runs a command where the outer engine's bridges are: what its users call "the host".
 #[must_use]
 pub fn on_host(args: &[&str]) -> Ended {
-    let mut command = match std::env::var("DIND_TEST_ENGINE_PID") {
-        Ok(pid) => {
-            let mut nsenter = Command::new("nsenter");
-            nsenter.args(["--target", &pid, "--net"]).args(args);
-            nsenter
-        }
-        Err(_) => {
-            let mut plain = Command::new(args[0]);
-            plain.args(&args[1..]);
-            plain
-        }
-    };
-    command.output().expect("nsenter is installed").into()
+    match std::env::var("DIND_TEST_ENGINE_PID") {
+        Ok(pid) => run("nsenter", &[&["--target", &pid, "--net"], args].concat()),
+        Err(_) => run(args[0], &args[1..]),
+    }
+}
+
+fn run(program: &str, args: &[&str]) -> Ended {
+    let output = Command::new(program).args(args).output();
+    output.unwrap_or_else(|error| panic!("cannot run {program}: {error}")).into()
 }
 
 /// A node.
@@ -96,9 +93,17 @@ pub fn on_host(args: &[&str]) -> Ended {
 pub struct Node {
     /// The container's name.
     pub name: String,
+    /// The host's number of its PID 1, as last seen; 0 at first.
+    pid: AtomicU32,
 }
 
 impl Node {
+    /// A container that was started otherwise, or will be.
+    #[must_use]
+    pub fn named(name: String) -> Self {
+        Self { name, pid: AtomicU32::new(0) }
+    }
+
     /// `docker run -d --privileged` with these options, and this command in the image under test.
     ///
     /// # Panics
@@ -114,12 +119,36 @@ impl Node {
     /// The outer engine refuses.
     #[must_use]
     pub fn of_image(image: &str, options: &[&str], command: &[&str]) -> Self {
-        let node = Self { name: unique("node") };
+        let node = Self::named(unique("node"));
         let preload = format!("{}:/preload:ro", setting("DIND_TEST_PRELOAD"));
-        let own =
-            ["run", "--detach", "--name", &node.name, "--volume", &preload, "--env", "DIND_PRELOAD=/preload"];
+        let mut own = vec!["run", "--detach", "--name", &node.name];
+        own.extend(["--volume", &preload, "--env", "DIND_PRELOAD=/preload"]);
+        // Where processors are emulated, a check every ten seconds takes a tenth of one, for each node.
+        own.extend(["--health-interval", "60s"]);
+        // Passed on where it is set. There, an engine does better without collecting its garbage.
+        own.extend(["--env", "GOGC"]);
         docker(&[&own[..], options, &[image], command].concat()).ok();
         node
+    }
+
+    /// The host's number of the node's PID 1. None: there is none.
+    fn pid(&self) -> Option<u32> {
+        let known = self.pid.load(Ordering::Relaxed);
+        if known != 0 && Path::new(&format!("/proc/{known}/root/run")).exists() {
+            return Some(known);
+        }
+        let told = docker(&["inspect", "--format", "{{.State.Pid}}", &self.name]).ok();
+        let pid = told.parse().ok().filter(|pid| *pid != 0)?;
+        self.pid.store(pid, Ordering::Relaxed);
+        Some(pid)
+    }
+
+    /// Runs a program of the image in the node's namespaces: `docker exec` without its cost, which is most of what a
+    /// look takes on an emulated machine.
+    fn enter(&self, args: &[&str]) -> Option<Ended> {
+        let pid = self.pid()?.to_string();
+        let spaces = ["--target", &pid, "--mount", "--uts", "--ipc", "--net", "--pid"];
+        Some(run("nsenter", &[&spaces[..], &["--"], args].concat()))
     }
 
     /// Waits until the node runs.
@@ -130,13 +159,17 @@ impl Node {
         let started = Instant::now();
         loop {
             let looked = Instant::now();
-            let status = self.exec(&["dind-launch", "status"]);
-            let document: Value = serde_json::from_str(&status.stdout).unwrap_or_default();
-            if document["result"]["state"] == "running" {
+            let status = self.enter(&["dind-launch", "status"]);
+            let document = status.and_then(|ended| serde_json::from_str::<Value>(&ended.stdout).ok());
+            if document.is_some_and(|document| document["result"]["state"] == "running") {
                 return self;
             }
-            let state = docker(&["inspect", "--format", "{{.State.Status}}", &self.name]).ok();
-            assert!(state == "running" && started.elapsed() < LIMIT, "the node is {state}: {}", self.log());
+            let lives = self.pid().is_some();
+            assert!(
+                lives && started.elapsed() < LIMIT,
+                "the node does not run (alive: {lives}): {}",
+                self.log()
+            );
             // Where a look takes long, looking all the time would take the node's own time away.
             std::thread::sleep(looked.elapsed().max(Duration::from_millis(50)));
         }
@@ -158,12 +191,23 @@ impl Node {
         docker(&[&["exec", &self.name], args].concat())
     }
 
-    /// Runs the inner engine's client in the node.
+    /// Asks the inner engine, by this machine's client on the node's own socket.
     ///
     /// # Panics
     /// The command fails.
     pub fn inner(&self, args: &[&str]) -> String {
-        self.exec(&[&["docker"], args].concat()).ok()
+        self.inner_docker(args).ok()
+    }
+
+    /// The same, whatever the client ends with.
+    ///
+    /// # Panics
+    /// The node has ended.
+    pub fn inner_docker(&self, args: &[&str]) -> Ended {
+        let pid = self.pid().unwrap_or_else(|| panic!("the node has ended: {}", self.log()));
+        // Not /var/run: its absolute link leads out of the node.
+        let host = format!("unix:///proc/{pid}/root/run/docker.sock");
+        run("docker", &[&["--host", &host], args].concat())
     }
 
     /// Starts an inner container in the background and gives its id.

@@ -154,18 +154,22 @@ fn a_signal_during_the_start_undoes_it() {
 }
 
 #[test]
-fn an_engine_that_dies_is_noticed_at_once_and_says_why() {
-    let site = Site::new().mode("dockerd", "die");
-    let started = Instant::now();
-    let output = site.run(&["sleep", "60"]);
-    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
-    assert_eq!(output.status.code(), Some(125));
-    let text = stderr(&output);
-    assert!(text.contains("cannot run `dockerd`: it ended with status 1"), "{text}");
-    assert!(text.contains("dind-launch: cause: unknown flag: --stub"), "{text}");
-    assert!(text.contains("dind-launch: hint: "), "{text}");
-    assert_eq!(site.record()["error"]["code"], "engine-died");
-    assert_eq!(site.events().last().map(String::as_str), Some("dind-storage release"));
+fn an_engine_that_dies_or_is_too_old_is_noticed_at_once_and_why_is_said() {
+    for (mode, error, cause, code) in [
+        ("die", "cannot run `dockerd`: it ended with status 1", "cause: unknown flag: --stub", "engine-died"),
+        ("old", "cannot run a node with `dockerd`: engine 19.03.15 is older", "", "engine-unsupported"),
+    ] {
+        let site = Site::new().mode("dockerd", mode);
+        let started = Instant::now();
+        let output = site.run(&["sleep", "60"]);
+        assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+        assert_eq!(output.status.code(), Some(125));
+        let text = stderr(&output);
+        assert!(text.contains(error) && text.contains(cause), "{text}");
+        assert!(text.contains("dind-launch: hint: "), "{text}");
+        assert_eq!(site.record()["error"]["code"], code);
+        assert_eq!(site.events().last().map(String::as_str), Some("dind-storage release"));
+    }
 }
 
 #[test]

@@ -25,9 +25,9 @@ fn is_attached(file: &str) -> bool {
 
 #[test]
 fn a_data_root_on_a_volume_is_used_as_it_is() {
-    let node = Node::start(&[], SLEEP);
+    let node = Node::start(&["--health-interval", "100ms"], SLEEP);
     node.until_running();
-    assert_eq!(node.inner(&["run", "--rm", &inner_image(), "echo", "hello"]), "hello");
+    assert_eq!(node.exec(&["docker", "run", "--rm", &inner_image(), "echo", "hello"]).ok(), "hello");
     assert_eq!(node.inner(&["info", "--format", "{{.Driver}}"]), "overlay2");
     let record = node.record();
     assert_eq!(record["documents"]["storage"]["result"]["backing"], "native");
@@ -35,7 +35,10 @@ fn a_data_root_on_a_volume_is_used_as_it_is() {
         record["engine_version"],
         node.inner(&["version", "--format", "{{.Server.Version}}"]).as_str()
     );
-    node.exec(&["dind-launch", "status", "--healthy"]).ok();
+    eventually("the outer engine calls the node healthy", LIMIT, || {
+        let health = docker(&["inspect", "--format", "{{.State.Health.Status}}", &node.name]).ok();
+        (health == "healthy").then_some(())
+    });
     assert_eq!(node.stop().0, 143, "sleep ends by TERM: {}", node.log());
 }
 

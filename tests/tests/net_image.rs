@@ -193,7 +193,7 @@ impl Pings {
 
 /// Newer clients refuse to tell older engines a hardware address, so this one is told over its socket.
 fn node_with_mac(network: &Network, mac: &str) -> Node {
-    let node = Node { name: unique("node") };
+    let node = Node::named(unique("node"));
     let body = json!({
         "Image": image(), "Cmd": SLEEP, "MacAddress": mac,
         "Env": ["DOCKER_NETWORK_OFFSET=0.0.1.0", "DIND_PRELOAD=/preload"],

@@ -7,6 +7,7 @@ use dind_tests::outer::{LIMIT, Network, Node, docker, image, inner_image, on_hos
 use dind_tests::{bin, eventually};
 use serde_json::Value;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Command;
 use tempfile::TempDir;
@@ -88,13 +89,13 @@ fn the_reduced_set_makes_a_whole_node() {
                   /sys/fs/cgroup/pids/pids.max /sys/fs/cgroup/pids.max 2>/dev/null; true";
     let limits = ["run", "--rm", "--memory", "64m", "--pids-limit", "17", &inner_image(), "sh", "-c", script];
     assert_eq!(node.inner(&limits), format!("{}\n17", 64 << 20));
-    let fork = "for n in 1 2 3 4 5 6 7 8; do sleep 5 & done; wait";
+    let fork = "for n in 1 2 3 4 5 6 7 8; do sleep 1 & done; wait";
     let crowd = node.exec(&["docker", "run", "--rm", "--pids-limit", "4", &inner_image(), "sh", "-c", fork]);
     assert!(crowd.stderr.contains("can't fork"), "the limit holds: {crowd:?}");
 
     // A port that is published to the node's network, seen from the outer host.
     node.inner_run(
-        &["--publish", "8080:80"],
+        &["--publish", "8080:80", "--stop-signal", "KILL"],
         "mkdir /w; echo page > /w/index.html; exec httpd -f -p 80 -h /w",
     );
     let format = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}";
@@ -184,7 +185,7 @@ fn the_commands_of_the_readmes_start_a_node() {
         ("dind-launch/README.md", "docker run --rm --entrypoint cat"),
         ("dind-launch/README.md", "dind-launch doctor --run-flags"),
     ] {
-        let node = Node { name: unique("readme") };
+        let node = Node::named(unique("readme"));
         let folder = tempfile::tempdir().unwrap();
         let mut shell = Command::new("sh");
         shell.args(["-euc", &commands(readme, first)]).current_dir(folder.path());
@@ -272,4 +273,17 @@ fn what_a_node_can_do_without_is_a_warning() {
         warnings.iter().any(|warning| warning["hint"].as_str().unwrap().contains("--device-cgroup-rule")),
         "{warnings:?}"
     );
+}
+
+#[test]
+fn an_engine_that_is_too_old_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("dockerd");
+    fs::write(&program, "#!/bin/sh\necho Docker version 19.03.15, build 0\n").unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let volume = format!("{}:/usr/local/bin/dockerd:ro", program.display());
+    let (status, document) = examined(&RunFlags::ask().of("reduced"), &["--volume", &volume]);
+    assert_eq!(status, 77, "{document}");
+    let cause = "engine 19.03.15 is older than 20.10 (install Docker Engine 20.10 or newer in the image)";
+    assert_eq!(document["error"]["causes"][0], cause, "{document}");
 }

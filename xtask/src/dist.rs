@@ -19,7 +19,8 @@ pub(crate) fn make(workspace: &Workspace) -> Result<()> {
         fs::copy(built.join(tool), folder.join("bin").join(tool))?;
     }
     progress::heading("man pages and completions");
-    let docs = ["run", "--locked", "--package", "dind-tests", "--bin", "dind-docs", "--"];
+    let docs =
+        ["run", "--locked", "--package", "dind-tests", "--features", "docs", "--bin", "dind-docs", "--"];
     workspace.cargo(&docs).arg(&folder).run()?;
     progress::heading("bill of materials");
     fs::write(folder.join("dind.cdx.json"), format!("{:#}\n", bill(workspace)?))?;

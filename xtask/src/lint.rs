@@ -19,9 +19,20 @@ pub(crate) fn run(workspace: &Workspace, commands: &[String]) -> Result<()> {
     progress::heading("house rules");
     tidy(workspace, commands)?;
     progress::heading("clippy");
-    workspace.cargo(&["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"]).run()?;
+    workspace
+        .cargo(&[
+            "clippy",
+            "--locked",
+            "--workspace",
+            "--all-targets",
+            "--all-features",
+            "--",
+            "-D",
+            "warnings",
+        ])
+        .run()?;
     progress::heading("documentation");
-    let doc = workspace.cargo(&["doc", "--locked", "--workspace", "--no-deps"]);
+    let doc = workspace.cargo(&["doc", "--locked", "--workspace", "--no-deps", "--all-features"]);
     doc.env("RUSTDOCFLAGS", "-D warnings").run()?;
     schema(workspace, true)
 }

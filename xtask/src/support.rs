@@ -21,10 +21,10 @@ const CELLS: [(&str, &str); 4] = [
 /// The program whose tests are the cells.
 pub(crate) const PROGRAM: &str = "support";
 
-/// The test and its verdict that a line of a test program tells of.
+/// The test, without its module, and its verdict that a line of a test program tells of.
 pub(crate) fn verdict(line: &str) -> Option<(String, bool)> {
     let (name, verdict) = line.strip_prefix("test ")?.split_once(" ... ")?;
-    Some((name.to_owned(), verdict == "ok"))
+    Some((name.rsplit("::").next().unwrap_or(name).to_owned(), verdict == "ok"))
 }
 
 /// Where the table is in the README.

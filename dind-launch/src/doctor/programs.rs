@@ -1,8 +1,8 @@
 //! Judges whether the programs that a node runs are in the image.
 
 use super::check::{Checks, Verdict};
-use crate::mesos;
 use crate::tools::Tools;
+use crate::{mesos, support};
 use dind_contract::Root;
 
 const PROGRAMS: [(&str, Verdict, &str); 5] = [
@@ -36,6 +36,12 @@ pub(super) fn judge(root: &Root, checks: &mut Checks) {
                 "not all of dind-storage, dind-net and dind-reaper are beside dind-launch or on PATH",
                 "put the four tools into one folder",
             ),
+        }
+        if let Some(version) = support::installed() {
+            match support::objection(&version) {
+                None => checks.ok("engine", format!("version {version}")),
+                Some(objection) => checks.missing("engine", objection, support::CURE),
+            }
         }
         if let Some(pair) = mesos::Pair::installed() {
             agent(&pair, checks);

@@ -1,7 +1,7 @@
 //! Whether the installed agent and the installed engine understand each other.
 
 use super::AGENTS;
-use crate::engine;
+use crate::support;
 use dind_contract::helper::Helper;
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ impl Pair {
     pub fn installed() -> Option<Self> {
         let say = |name: &str| Some(Helper::find(name)?.arg("--version").run(LIMIT).ok()?.stdout);
         let agent = AGENTS.iter().find_map(|name| agent_version(&say(name)?))?;
-        Some(Self { agent, engine: engine::version(&say("dockerd")?)? })
+        Some(Self { agent, engine: support::installed()? })
     }
 
     /// Whether the agent can run tasks on the engine. Clusterd, which carries Apache's code on, can; its versions have a

@@ -5,8 +5,8 @@
 
 use nix::sys::signal::{SigSet, Signal};
 use std::fs::{self, OpenOptions};
-use std::io::Write;
-use std::os::unix::net::UnixDatagram;
+use std::io::{Read, Write};
+use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::exit;
 
@@ -42,6 +42,10 @@ fn daemon(folder: &Path, name: &str, mode: &str) {
         eprintln!("unknown flag: --stub");
         exit(1);
     }
+    if mode == "old" {
+        let listener = UnixListener::bind("/var/run/docker.sock").unwrap();
+        std::thread::spawn(move || listener.incoming().flatten().for_each(answer_as_an_old_engine));
+    }
     if mode != "silent" {
         let notify = std::env::var("NOTIFY_SOCKET").unwrap();
         UnixDatagram::unbound().unwrap().send_to(b"READY=1", notify).unwrap();
@@ -53,6 +57,11 @@ fn daemon(folder: &Path, name: &str, mode: &str) {
             exit(0);
         }
     }
+}
+
+fn answer_as_an_old_engine(mut client: UnixStream) {
+    let _ = client.read(&mut [0; 4096]);
+    let _ = client.write_all(b"HTTP/1.0 200 OK\r\nServer: Docker/19.03.15 (linux)\r\n\r\nOK");
 }
 
 fn tool(folder: &Path, name: &str, verb: &str, mode: &str) {

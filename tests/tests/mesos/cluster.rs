@@ -53,7 +53,7 @@ impl Cluster {
 
     /// The agents, in no order of theirs.
     pub(crate) fn agents(&self) -> Vec<Node> {
-        self.containers("agent").into_iter().map(|name| Node { name }).collect()
+        self.containers("agent").into_iter().map(Node::named).collect()
     }
 
     /// The network that the nodes are on.

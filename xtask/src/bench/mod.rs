@@ -5,8 +5,8 @@ mod mesos;
 mod net;
 mod storage;
 
-use crate::Result;
 use crate::workspace::Workspace;
+use crate::{Result, progress};
 use clap::ValueEnum;
 use std::time::Duration;
 
@@ -83,6 +83,7 @@ impl Series {
 fn in_turns(rounds: usize, tasks: &mut [Task<'_>]) -> Result<Vec<Series>> {
     let mut samples = vec![Vec::with_capacity(rounds); tasks.len()];
     for round in 0..=rounds {
+        progress::note(&format!("round {round} of {rounds}"));
         for (task, samples) in tasks.iter_mut().zip(&mut samples) {
             let took = (task.run)()?;
             if round > 0 {

@@ -92,10 +92,8 @@ pub(crate) struct Suite<'a> {
     pub(crate) node: &'a str,
     /// The guest's system, and so the outer engine's version.
     pub(crate) release: Release,
-    /// Programs of `tests/tests`.
-    pub(crate) programs: &'a [&'a str],
-    /// For the test programs.
-    pub(crate) extra: &'a [String],
+    /// For the test program: filters, `--nocapture`.
+    pub(crate) args: &'a [String],
 }
 
 /// Runs the suite in each guest, whatever becomes of the one before.
@@ -110,7 +108,7 @@ pub(crate) fn run(
     let data = images::ensure(workspace, &engine, &system, suite.node)?;
     // An emulated guest takes every processor there is.
     engine.release(workspace)?;
-    let payload = payload::pack(workspace, suite.programs, suite.node, suite.extra)?;
+    let payload = payload::pack(workspace, suite)?;
     let disks = qemu::Disks { system: &system.disk, data: &data, payload: &payload };
     let mut outcomes = Vec::new();
     for guest in guests {

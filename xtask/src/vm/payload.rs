@@ -1,5 +1,6 @@
-//! What changes from run to run: the test programs, linked statically, with what they need in their environment.
+//! What changes from run to run: the test program, linked statically, with what it needs in its environment.
 
+use super::Suite;
 use crate::workspace::Workspace;
 use crate::{Result, binaries, image, progress};
 use serde_json::Value;
@@ -7,21 +8,21 @@ use std::fs;
 use std::path::PathBuf;
 use xshell::cmd;
 
-/// Builds the programs and packs them into an archive that the guest reads from a disk.
-pub(super) fn pack(
-    workspace: &Workspace,
-    programs: &[&str],
-    node: &str,
-    extra: &[String],
-) -> Result<PathBuf> {
+/// The file below `tests/tests`.
+const PROGRAM: &str = "vm";
+
+/// Builds the program and packs it into an archive that the guest reads from a disk.
+pub(super) fn pack(workspace: &Workspace, suite: &Suite) -> Result<PathBuf> {
     let place = workspace.vm().join("payload");
     if place.exists() {
         fs::remove_dir_all(&place)?;
     }
-    fs::create_dir_all(place.join("tests"))?;
-    progress::heading("build the guest's test programs");
-    for program in programs {
-        fs::copy(build(workspace, program)?, place.join("tests").join(program))?;
+    fs::create_dir_all(place.join("bin"))?;
+    progress::heading("build the guest's test program");
+    fs::copy(build(workspace)?, place.join(PROGRAM))?;
+    fs::write(place.join("args"), suite.args.iter().map(|arg| format!("{arg}\n")).collect::<String>())?;
+    for tool in binaries::TOOLS {
+        fs::copy(workspace.binaries().join(tool), place.join("bin").join(tool))?;
     }
     let shell = &workspace.shell;
     let preload = workspace.preload();
@@ -29,26 +30,26 @@ pub(super) fn pack(
     let env = [
         ("DIND_TEST_DOCKER_HOST", "unix:///var/run/docker.sock"),
         ("DIND_TEST_ENGINE_PID", "1"),
-        ("DIND_TEST_IMAGE", node),
+        ("DIND_TEST_IMAGE", suite.node),
         ("DIND_TEST_INNER_IMAGE", image::INNER),
         ("DIND_TEST_PRELOAD", "/payload/preload"),
+        ("DIND_BIN_DIR", "/payload/bin"),
     ];
     let lines: String = env.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
     fs::write(place.join("env"), lines)?;
-    fs::write(place.join("args"), extra.iter().map(|arg| format!("{arg}\n")).collect::<String>())?;
     let archive = workspace.vm().join("payload.tar");
     cmd!(shell, "tar --create --file {archive} --directory {place} .").quiet().run()?;
     Ok(archive)
 }
 
 /// The guest has neither this machine's libraries nor its cargo.
-fn build(workspace: &Workspace, program: &str) -> Result<PathBuf> {
+fn build(workspace: &Workspace) -> Result<PathBuf> {
     let target = binaries::host_triple(workspace)?;
-    let build = ["test", "--locked", "--no-run", "--package", "dind-tests", "--test", program];
+    let build = ["test", "--locked", "--no-run", "--package", "dind-tests", "--test", PROGRAM];
     let how = ["--target", &target, "--message-format", "json-render-diagnostics"];
     let cargo = workspace.cargo(&[&build[..], &how].concat());
     let messages = cargo.env("RUSTFLAGS", binaries::STATIC).read()?;
-    executable(&messages, program).ok_or_else(|| format!("cargo built no test program `{program}`").into())
+    executable(&messages, PROGRAM).ok_or_else(|| format!("cargo built no test program `{PROGRAM}`").into())
 }
 
 /// Cargo names the file it has made in one of its messages.

@@ -1,0 +1,57 @@
+//! Which engines a node can be made of.
+
+use crate::{engine, fault};
+use dind_contract::Fault;
+use dind_contract::helper::Helper;
+use std::time::Duration;
+
+/// The first engine that knows cgroup v2 (moby 20.10 release notes), and the oldest that the suites run on.
+const OLDEST: (u32, u32) = (20, 10);
+
+/// dockerd tells its version in some thirty milliseconds.
+const LIMIT: Duration = Duration::from_secs(2);
+
+/// Why no node can be made of this engine. What does not look like a version, as with a build of one's own, is believed.
+#[must_use]
+pub fn objection(version: &str) -> Option<String> {
+    let mut numbers = version.split(['.', '-', '+', '~']).map_while(|word| word.parse::<u32>().ok());
+    let found = (numbers.next()?, numbers.next()?);
+    let (major, minor) = OLDEST;
+    (found < OLDEST).then(|| format!("engine {version} is older than {major}.{minor:02}"))
+}
+
+/// The version that the installed dockerd tells of itself.
+#[must_use]
+pub fn installed() -> Option<String> {
+    engine::version(&Helper::find("dockerd")?.arg("--version").run(LIMIT).ok()?.stdout)
+}
+
+/// Refuses an engine that is too old.
+///
+/// # Errors
+/// [`fault::ENGINE_UNSUPPORTED`].
+pub fn judge(version: &str) -> Result<(), Fault> {
+    let Some(cause) = objection(version) else { return Ok(()) };
+    Err(fault::ENGINE_UNSUPPORTED.cannot("run a node with", "dockerd", cause).hint(CURE))
+}
+
+/// What helps.
+pub const CURE: &str = "install Docker Engine 20.10 or newer in the image";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn engines_before_the_oldest_are_refused() {
+        for version in ["1.13.1", "18.09.1", "19.03.15+dfsg1", "20.9.0"] {
+            assert!(objection(version).is_some(), "{version}");
+        }
+        for version in
+            ["20.10.24+dfsg1", "20.10.0-rc1", "24.0.7", "28.5.2+dfsg2-1", "master-dockerproject-2024", ""]
+        {
+            assert_eq!(objection(version), None, "{version}");
+        }
+        assert_eq!(judge("19.03.15").unwrap_err().code, fault::ENGINE_UNSUPPORTED);
+    }
+}
