@@ -116,6 +116,7 @@ pub const WARNINGS: &[&str] = &[
     "mounts-not-shared",
     "network-settings-read-only",
     "node-is-poor",
+    "preload-failed",
     "securityfs-missing",
     "setting-overridden",
     "tmp-not-mounted",

@@ -3,11 +3,8 @@
 //! `moby-28.5.2-seccomp.json` is `profiles/seccomp/default.json` of github.com/moby/profiles as in moby 28.5.2 (Apache-2.0),
 //! byte for byte. A newer one takes its place here, and the profile follows.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)]
-
 use dind_launch::doctor::run_flags::profile;
-use std::fs;
-use std::path::Path;
+use dind_tests::captured::assert_written;
 
 const MOBY: &str = include_str!("moby-28.5.2-seccomp.json");
 
@@ -31,11 +28,7 @@ const ENTRY: &str = r#",
 #[test]
 fn the_profile_is_moby_s_and_one_entry_more() {
     let wanted = format!("{}{ENTRY}{END}\n", MOBY.strip_suffix(END).expect("moby's file ends as it did"));
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("seccomp.json");
-    if std::env::var_os("DIND_UPDATE").is_some() {
-        fs::write(&file, &wanted).unwrap();
-    }
-    assert_eq!(fs::read_to_string(&file).unwrap(), wanted, "run the tests with DIND_UPDATE=1");
+    assert_written(concat!(env!("CARGO_MANIFEST_DIR"), "/seccomp.json"), &wanted);
 }
 
 #[test]

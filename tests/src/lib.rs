@@ -1,8 +1,11 @@
-//! What the suites share: where the binaries are, and waiting for events with a bound.
+//! What the suites share: where the binaries are, waiting for events with a bound, and what each tool's own tests check.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
 
+pub mod captured;
 pub mod outer;
+#[cfg(feature = "readme")]
+pub mod readme;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};

@@ -20,20 +20,10 @@ const TASK: &str = "hello";
 pub(crate) fn up(workspace: &Workspace, base: Base) -> Result<()> {
     setup::install(workspace, &[setup::BUILD, setup::ENGINE, setup::MESOS])?;
     binaries::build(workspace)?;
-    let mut engine = Engine::find_or_start(workspace)?;
+    let engine = Engine::find_or_start(workspace)?;
     mesos::build(workspace, &engine, base)?;
-    match show(workspace, &engine) {
-        Ok(summary) => {
-            engine.keep()?;
-            println!("{summary}");
-            Ok(())
-        }
-        Err(error) => {
-            remove(workspace, &engine)?;
-            engine.release(workspace)?;
-            Err(error)
-        }
-    }
+    let shown = show(workspace, &engine);
+    engine.keep_for(workspace, shown, remove)
 }
 
 /// Removes what `up` started.

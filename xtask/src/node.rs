@@ -19,7 +19,7 @@ const READY_TIME: Duration = Duration::from_secs(90);
 pub(crate) fn up(workspace: &Workspace, base: Base) -> Result<()> {
     setup::install(workspace, &[setup::BUILD, setup::ENGINE])?;
     binaries::build(workspace)?;
-    let mut engine = Engine::find_or_start(workspace)?;
+    let engine = Engine::find_or_start(workspace)?;
     let image = image::build(workspace, &engine, base)?;
     let shown = start(workspace, &engine, &image).and_then(|()| {
         let output = progress::step("run a container inside the node", || {
@@ -31,18 +31,7 @@ pub(crate) fn up(workspace: &Workspace, base: Base) -> Result<()> {
         })?;
         summary(workspace, &engine, &output)
     });
-    match shown {
-        Ok(summary) => {
-            engine.keep()?;
-            println!("{summary}");
-            Ok(())
-        }
-        Err(error) => {
-            remove(workspace, &engine)?;
-            engine.release(workspace)?;
-            Err(error)
-        }
-    }
+    engine.keep_for(workspace, shown, remove)
 }
 
 /// Removes the node, stops the private engine, and checks that nothing of both is left.

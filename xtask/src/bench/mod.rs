@@ -6,8 +6,10 @@ mod net;
 mod storage;
 
 use crate::workspace::Workspace;
-use crate::{Result, progress};
+use crate::{Result, binaries, progress, setup};
 use clap::ValueEnum;
+use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 /// What is measured.
@@ -35,6 +37,26 @@ pub(crate) fn run(workspace: &Workspace, subjects: &[Subject], rounds: usize) ->
         }
     }
     Ok(())
+}
+
+/// Measures a tool, freshly built, with a folder that is gone afterwards.
+fn in_folder(
+    workspace: &Workspace,
+    tool: &str,
+    rounds: usize,
+    measure: impl FnOnce(&Path, &Path) -> Result<()>,
+) -> Result<()> {
+    setup::install(workspace, &[setup::BUILD, setup::TESTS])?;
+    let program = binaries::build(workspace)?.join(tool);
+    let folder = workspace.target.join("bench").join(tool);
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder)?;
+    let folder = folder.canonicalize()?;
+    progress::heading(&format!("measure {tool}, {rounds} rounds"));
+    let measured = measure(&program, &folder);
+    let removed = fs::remove_dir_all(&folder);
+    measured?;
+    Ok(removed?)
 }
 
 /// One thing that is done again and again.

@@ -1,8 +1,8 @@
 //! Bridged mode against the same by hand, in network namespaces of its own.
 
-use super::{Row, Series, Task, in_turns, print};
+use super::{Row, Series, Task, in_folder, in_turns, print};
+use crate::Result;
 use crate::workspace::Workspace;
-use crate::{Result, binaries, progress, setup};
 use nix::sched::{CloneFlags, setns, unshare};
 use std::fs::{self, File};
 use std::os::fd::AsRawFd;
@@ -19,21 +19,14 @@ const BY_HAND: [&str; 2] = [
 
 /// Measures and prints.
 pub(super) fn run(workspace: &Workspace, rounds: usize) -> Result<()> {
-    setup::install(workspace, &[setup::BUILD, setup::TESTS])?;
-    let tool = binaries::build(workspace)?.join("dind-net");
-    let state = workspace.target.join("bench-net");
-    let _ = fs::remove_dir_all(&state);
-    fs::create_dir_all(&state)?;
-    let state = state.canonicalize()?;
-    progress::heading(&format!("measure net, {rounds} rounds"));
-    // The thread alone leaves the machine's network, and its namespaces end with it.
-    let measured = std::thread::scope(|scope| {
-        let thread = scope.spawn(|| measure(&tool, &state, rounds).map_err(|error| error.to_string()));
-        thread.join().unwrap_or_else(|_| Err("the thread that measures has panicked".to_owned()))
-    });
-    let removed = fs::remove_dir_all(&state);
-    measured?;
-    Ok(removed?)
+    in_folder(workspace, "dind-net", rounds, |tool, state| {
+        // The thread alone leaves the machine's network, and its namespaces end with it.
+        let measured = std::thread::scope(|scope| {
+            let thread = scope.spawn(|| measure(tool, state, rounds).map_err(|error| error.to_string()));
+            thread.join().unwrap_or_else(|_| Err("the thread that measures has panicked".to_owned()))
+        });
+        Ok(measured?)
+    })
 }
 
 fn measure(tool: &Path, state: &Path, rounds: usize) -> Result<()> {

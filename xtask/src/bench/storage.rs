@@ -1,8 +1,8 @@
 //! Loop images against the same by hand, and writing to one against writing to the volume that it lies on.
 
-use super::{Row, Series, Task, in_turns, print};
+use super::{Row, Series, Task, in_folder, in_turns, print};
+use crate::Result;
 use crate::workspace::Workspace;
-use crate::{Result, binaries, progress, setup};
 use nix::mount::{MsFlags, mount, umount};
 use nix::sched::{CloneFlags, unshare};
 use std::fs;
@@ -18,36 +18,30 @@ const MOST_ROUNDS_OF_WRITING: usize = 7;
 
 /// Measures and prints.
 pub(super) fn run(workspace: &Workspace, rounds: usize) -> Result<()> {
-    setup::install(workspace, &[setup::BUILD, setup::TESTS])?;
-    let tool = binaries::build(workspace)?.join("dind-storage");
-    // Whatever is mounted here is gone with this process.
-    unshare(CloneFlags::CLONE_NEWNS)?;
-    mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)?;
-    let folder = workspace.target.join("bench");
-    let _ = fs::remove_dir_all(&folder);
-    fs::create_dir_all(&folder)?;
-    let site = Site { tool, folder: folder.canonicalize()? };
-    progress::heading(&format!("measure storage, {rounds} rounds"));
-    let measured = images(&site, rounds).and_then(|()| writing(&site, rounds.min(MOST_ROUNDS_OF_WRITING)));
-    let removed = fs::remove_dir_all(&site.folder);
-    measured?;
-    Ok(removed?)
+    in_folder(workspace, "dind-storage", rounds, |tool, folder| {
+        // Whatever is mounted here is gone with this process.
+        unshare(CloneFlags::CLONE_NEWNS)?;
+        mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)?;
+        let site = Site { tool, folder };
+        images(&site, rounds)?;
+        writing(&site, rounds.min(MOST_ROUNDS_OF_WRITING))
+    })
 }
 
 /// Where it is measured: on the volume that holds the build folder.
-struct Site {
-    tool: PathBuf,
-    folder: PathBuf,
+struct Site<'a> {
+    tool: &'a Path,
+    folder: &'a Path,
 }
 
-impl Site {
+impl Site<'_> {
     fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
 
     /// Time of a run of `dind-storage`, from fork to exit.
     fn storage(&self, verb: &str, size: &str, sparse: bool) -> Result<Duration> {
-        let mut command = Command::new(&self.tool);
+        let mut command = Command::new(self.tool);
         command.arg(verb).env_clear().env("DIND_STORAGE_BACKING", "loop").env("VAR_LIB_DOCKER_SIZE", size);
         command.env("DIND_DATA_ROOT", self.path("root")).env("DIND_STORAGE_IMAGE", self.path("image"));
         timed(command.env("DIND_STORAGE_SPARSE", if sparse { "true" } else { "false" }))
@@ -84,7 +78,7 @@ fn timed(command: &mut Command) -> Result<Duration> {
         .into())
 }
 
-fn images(site: &Site, rounds: usize) -> Result<()> {
+fn images(site: &Site<'_>, rounds: usize) -> Result<()> {
     fs::create_dir_all(site.path("root"))?;
     let series = in_turns(
         rounds,
@@ -117,7 +111,7 @@ fn images(site: &Site, rounds: usize) -> Result<()> {
 }
 
 /// As an inner container writes: through overlay, whose upper layer lies on the image or on the volume.
-fn writing(site: &Site, rounds: usize) -> Result<()> {
+fn writing(site: &Site<'_>, rounds: usize) -> Result<()> {
     fs::create_dir_all(site.path("root"))?;
     site.storage("apply", "2", false)?;
     let on_volume = Layers::mount(&site.path("layers"), &site.path("on-volume"))?;

@@ -1,0 +1,54 @@
+//! A tool's README tells of every error, warning, verb, option and variable, and of no code or option that is not there.
+
+use clap::Command;
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+
+/// Compares a README with what the tool knows: the code of every error with its exit status, the code of every warning, and
+/// the command line.
+///
+/// # Panics
+/// They differ.
+pub fn check(readme: &str, codes: &[(&str, u8)], warnings: &[&str], command: &Command) {
+    let known = codes.iter().map(|(name, exit)| format!("| `{name}` | {exit} |"));
+    compare("| code | exit |", readme, known.collect());
+    compare("| warning |", readme, warnings.iter().map(|name| format!("| `{name}` |")).collect());
+    let rows: Vec<_> = readme.lines().filter(|line| line.starts_with('|')).collect();
+    let first = rows.iter().filter_map(|row| row.strip_prefix("| `")?.split(['`', ' ']).next());
+    let first: BTreeSet<_> = first.collect();
+    for verb in command.get_subcommands().map(Command::get_name) {
+        assert!(first.contains(verb), "there is no row for {verb}");
+    }
+    let verbs = command.get_subcommands().flat_map(Command::get_arguments);
+    let arguments: Vec<_> = command.get_arguments().chain(verbs).collect();
+    for argument in &arguments {
+        let flag = argument.get_long().map(|long| format!("--{long}")).unwrap_or_default();
+        // One without a flag is told of by its variable.
+        let told = |text: &str| flag.is_empty() || names(text, &flag);
+        assert!(told(readme), "{flag} is not told of");
+        if let Some(variable) = argument.get_env().and_then(OsStr::to_str) {
+            let together = rows.iter().any(|row| told(row) && names(row, variable));
+            assert!(together, "there is no row for {flag} and {variable}");
+        }
+    }
+    for flag in first.iter().filter_map(|name| name.strip_prefix("--")) {
+        assert!(arguments.iter().any(|argument| argument.get_long() == Some(flag)), "there is no --{flag}");
+    }
+}
+
+/// A name stands in backquotes, alone or before its value.
+fn names(text: &str, name: &str) -> bool {
+    text.contains(&format!("`{name}`")) || text.contains(&format!("`{name} "))
+}
+
+/// The table below a header has these rows, and each once.
+fn compare(header: &str, readme: &str, known: BTreeSet<String>) {
+    let cells = header.matches('|').count();
+    let table = readme.lines().skip_while(|line| !line.starts_with(header)).skip(2);
+    let rows = table.take_while(|line| line.starts_with('|'));
+    let rows: Vec<String> = rows.map(|row| row.split_inclusive('|').take(cells).collect()).collect();
+    let listed: BTreeSet<_> = rows.iter().cloned().collect();
+    let differ: Vec<_> = listed.symmetric_difference(&known).collect();
+    assert!(differ.is_empty(), "{header}: not there, or not listed: {differ:?}");
+    assert_eq!(rows.len(), known.len(), "{header}: one is listed twice");
+}
