@@ -9,7 +9,7 @@ use xshell::cmd;
 /// The packages, which are also the programs.
 pub(crate) const TOOLS: [&str; 4] = ["dind-storage", "dind-net", "dind-reaper", "dind-launch"];
 
-/// With `--target` these flags do not reach proc macros, which cannot be static.
+/// For programs that are static, as `RUSTFLAGS`. With `--target` it does not reach proc macros, which cannot be.
 pub(crate) const STATIC: &str = "-C target-feature=+crt-static";
 
 /// Builds them into `target/image/bin`; returns that folder.
@@ -19,7 +19,11 @@ pub(crate) fn build(workspace: &Workspace) -> Result<PathBuf> {
     progress::heading("build the static binaries");
     let mut args = vec!["build", "--release", "--locked", "--target", &target];
     args.extend(TOOLS.iter().flat_map(|tool| ["--package", *tool]));
-    workspace.cargo(&args).env("RUSTFLAGS", STATIC).run()?;
+    let script = format!("link-arg=-Wl,-T,{}", workspace.root.join("xtask/src/no-unwind.ld").display());
+    let small = ["-C", &script, "-C", "link-arg=-Wl,--no-eh-frame-hdr"];
+    let flags: Vec<_> = STATIC.split(' ').chain(small).collect();
+    // Unlike RUSTFLAGS this one is not split at spaces, which a path may have.
+    workspace.cargo(&args).env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}")).run()?;
 
     let (built, folder) = (workspace.target.join(&target).join("release"), workspace.binaries());
     fs::create_dir_all(&folder)?;
