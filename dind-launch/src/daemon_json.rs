@@ -4,10 +4,13 @@
 use crate::daemon_args::{DaemonArgs, refuse_open_sockets, refuse_owned};
 use crate::fault;
 use dind_contract::{Engine, Fault, Warning};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 /// Where Docker looks for it; a user's file there is merged.
 pub const DEFAULT_FILE: &str = "/etc/docker/daemon.json";
+
+/// The key of the storage driver.
+const DRIVER: &str = "storage-driver";
 
 /// The merged settings.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -65,14 +68,27 @@ pub fn merge(fragments: &[&Engine], user: &Map<String, Value>, args: &DaemonArgs
     }
     let kept = user.iter().filter(|(key, _)| *key != "hosts" && !args.keys.contains(*key));
     merged.config.extend(kept.map(|(key, value)| (key.clone(), value.clone())));
+    // An engine that keeps its images in containerd wants the name of a snapshotter there, and takes its own `overlayfs`
+    // unasked; one that does not know the feature takes `overlay2` unasked.
+    if keeps_images_in_containerd(user)
+        && !user.contains_key(DRIVER)
+        && merged.config.get(DRIVER) == Some(&json!("overlay2"))
+    {
+        merged.config.remove(DRIVER);
+    }
     merged
+}
+
+/// docs.docker.com/engine/storage/containerd
+fn keeps_images_in_containerd(user: &Map<String, Value>) -> bool {
+    user.get("features").and_then(|features| features.get("containerd-snapshotter"))
+        == Some(&Value::Bool(true))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::daemon_args;
-    use serde_json::json;
 
     #[test]
     fn the_later_one_wins_and_nothing_is_said_twice() {
@@ -91,6 +107,21 @@ mod tests {
         assert_eq!(Value::Object(merged.config), expected);
         assert_eq!(merged.hosts, ["unix:///run/b.sock"]);
         assert_eq!(merged.warnings.len(), 2);
+    }
+
+    #[test]
+    fn images_in_containerd_have_a_snapshotter_of_the_engine_s_choice() {
+        let mut storage = Engine::default();
+        storage.set(DRIVER, "overlay2");
+        for (text, driver) in [
+            (r#"{"features": {"containerd-snapshotter": true}}"#, None),
+            (r#"{"features": {"containerd-snapshotter": false}}"#, Some("overlay2")),
+            (r#"{"features": {"containerd-snapshotter": true}, "storage-driver": "native"}"#, Some("native")),
+            (r#"{"features": {"buildkit": true}}"#, Some("overlay2")),
+        ] {
+            let merged = merge(&[&storage], &parse("x", text).unwrap(), &DaemonArgs::default());
+            assert_eq!(merged.config.get(DRIVER).and_then(Value::as_str), driver, "{text}");
+        }
     }
 
     #[test]

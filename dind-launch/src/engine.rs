@@ -25,6 +25,19 @@ pub const SOCKET: &str = "/var/run/docker.sock";
 /// How often a daemon is asked, in case it does not tell its readiness by sd_notify.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
+/// Parts of containerd that no Docker Engine uses, by their names in containerd 1 and 2: that of Kubernetes, and snapshotters
+/// that do nothing without settings of their own but to warn of that, one of them after a modprobe.
+const NOT_DOCKERS: [&str; 8] = [
+    "io.containerd.grpc.v1.cri",
+    "io.containerd.cri.v1.runtime",
+    "io.containerd.cri.v1.images",
+    "io.containerd.grpc.v1.sandbox-controllers",
+    "io.containerd.podsandbox.controller.v1.podsandbox",
+    "io.containerd.snapshotter.v1.aufs",
+    "io.containerd.snapshotter.v1.blockfile",
+    "io.containerd.snapshotter.v1.devmapper",
+];
+
 /// What of our environment the engine gets. Secrets of the main process and settings of ours are not among it.
 const ENVIRONMENT: &[&str] = &[
     "PATH",
@@ -178,11 +191,10 @@ pub struct Daemon {
 pub fn start_containerd(node: &mut Node, programs: &Programs, data_root: &Path) -> Result<Daemon, Fault> {
     let file = Path::new(RUN_DIR).join("containerd.toml");
     let settings = format!(
-        "version = 2\nroot = {root}\nstate = {state}\n\
-         disabled_plugins = [\"io.containerd.grpc.v1.cri\", \"io.containerd.cri.v1.runtime\", \"io.containerd.cri.v1.images\"]\n\
-         [grpc]\naddress = {address}\n[debug]\nlevel = \"warn\"\n",
+        "version = 2\nroot = {root}\nstate = {state}\ndisabled_plugins = {disabled}\n[grpc]\naddress = {address}\n[debug]\nlevel = \"warn\"\n",
         root = toml(&data_root.join("containerd/daemon")),
         state = toml(&state_folder()),
+        disabled = json!(NOT_DOCKERS),
         address = toml(&containerd_socket()),
     );
     fs::write(&file, settings).map_err(|error| broken("write", &file.display().to_string(), &error))?;

@@ -94,7 +94,9 @@ impl EngineLog {
         self.partial.push_str(&String::from_utf8_lossy(bytes));
         while let Some((line, rest)) = self.partial.split_once('\n') {
             let (line, rest) = (line.to_owned(), rest.to_owned());
-            if !line.trim().is_empty() {
+            // What is indented belongs to something long, and would push its first line out: the two hundred lines of all
+            // flags that newer engines put after the name of a wrong one.
+            if !line.is_empty() && !line.starts_with([' ', '\t']) {
                 self.tail.push_back(line);
             }
             if self.tail.len() > TAIL {
@@ -167,5 +169,14 @@ mod tests {
         assert_eq!(log.tail().last().map(|line| line[..11].to_owned()), Some("line 019999".to_owned()));
         assert!(log.backlog.len() <= BACKLOG && log.dropped > 0);
         drop(reader);
+    }
+
+    #[test]
+    fn a_long_list_of_flags_does_not_hide_the_wrong_one() {
+        let mut log = EngineLog::open(false).unwrap();
+        log.keep(b"Status: unknown flag: --no-such-flag\n\nOptions:\n");
+        (0..200).for_each(|_| log.keep(b"      --flag string   A flag\n"));
+        log.keep(b", Code: 125\n");
+        assert_eq!(log.tail(), ["Status: unknown flag: --no-such-flag", "Options:", ", Code: 125"]);
     }
 }

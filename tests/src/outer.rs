@@ -2,7 +2,7 @@
 
 use crate::eventually;
 use serde_json::Value;
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -77,10 +77,18 @@ pub fn docker(args: &[&str]) -> Ended {
 /// Runs a command where the outer engine's bridges are: what its users call "the host".
 #[must_use]
 pub fn on_host(args: &[&str]) -> Ended {
-    match std::env::var("DIND_TEST_ENGINE_PID") {
-        Ok(pid) => run("nsenter", &[&["--target", &pid, "--net"], args].concat()),
-        Err(_) => run(args[0], &args[1..]),
-    }
+    run("nsenter", &[&["--target", &engine_pid(), "--net"], args].concat())
+}
+
+/// Our number of the outer engine, which may have namespaces of its own.
+fn engine_pid() -> String {
+    setting("DIND_TEST_ENGINE_PID")
+}
+
+/// The folder in /proc of a process that the outer engine tells of, by the engine's number of it.
+#[must_use]
+pub fn process(pid: &str) -> PathBuf {
+    format!("/proc/{}/root/proc/{pid}", engine_pid()).into()
 }
 
 fn run(program: &str, args: &[&str]) -> Ended {
@@ -93,7 +101,7 @@ fn run(program: &str, args: &[&str]) -> Ended {
 pub struct Node {
     /// The container's name.
     pub name: String,
-    /// The host's number of its PID 1, as last seen; 0 at first.
+    /// The outer engine's number of its PID 1, as last seen; 0 at first.
     pid: AtomicU32,
 }
 
@@ -131,24 +139,25 @@ impl Node {
         node
     }
 
-    /// The host's number of the node's PID 1. None: there is none.
-    fn pid(&self) -> Option<u32> {
-        let known = self.pid.load(Ordering::Relaxed);
-        if known != 0 && Path::new(&format!("/proc/{known}/root/run")).exists() {
+    /// The outer engine's number of the node's PID 1. None: there is none.
+    fn pid(&self) -> Option<String> {
+        let known = self.pid.load(Ordering::Relaxed).to_string();
+        if known != "0" && process(&known).join("root/run").exists() {
             return Some(known);
         }
         let told = docker(&["inspect", "--format", "{{.State.Pid}}", &self.name]).ok();
         let pid = told.parse().ok().filter(|pid| *pid != 0)?;
         self.pid.store(pid, Ordering::Relaxed);
-        Some(pid)
+        Some(told)
     }
 
     /// Runs a program of the image in the node's namespaces: `docker exec` without its cost, which is most of what a
     /// look takes on an emulated machine.
     fn enter(&self, args: &[&str]) -> Option<Ended> {
-        let pid = self.pid()?.to_string();
-        let spaces = ["--target", &pid, "--mount", "--uts", "--ipc", "--net", "--pid"];
-        Some(run("nsenter", &[&spaces[..], &["--"], args].concat()))
+        let (engine, pid) = (engine_pid(), self.pid()?);
+        let engine = ["--target", &engine, "--mount", "--pid", "--", "nsenter"];
+        let node = ["--target", &pid, "--mount", "--uts", "--ipc", "--net", "--pid", "--"];
+        Some(run("nsenter", &[&engine[..], &node, args].concat()))
     }
 
     /// Waits until the node runs.
@@ -206,7 +215,7 @@ impl Node {
     pub fn inner_docker(&self, args: &[&str]) -> Ended {
         let pid = self.pid().unwrap_or_else(|| panic!("the node has ended: {}", self.log()));
         // Not /var/run: its absolute link leads out of the node.
-        let host = format!("unix:///proc/{pid}/root/run/docker.sock");
+        let host = format!("unix://{}/root/run/docker.sock", process(&pid).display());
         run("docker", &[&["--host", &host], args].concat())
     }
 

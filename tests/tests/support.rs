@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use dind_tests::eventually;
-use dind_tests::outer::{LIMIT, Network, Node, docker, inner_image, on_host, unique};
+use dind_tests::outer::{LIMIT, Network, Node, docker, inner_image, on_host, process, unique};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -138,10 +138,10 @@ fn connected(node: &Node, id: &str, mode: Mode) {
 /// group's folder.
 fn limits_of_the_node_hold(node: &Node, id: &str) -> PathBuf {
     let pid = docker(&["inspect", "--format", "{{.State.Pid}}", &node.name]).ok();
-    let own = group_of(&pid).expect("the node runs");
+    let own = group_of(&process(&pid)).expect("the node runs");
     let own = own.trim_end_matches("/init");
     let processes = fs::read_dir("/proc").unwrap().flatten();
-    let mut groups = processes.filter_map(|entry| group_of(entry.file_name().to_str()?));
+    let mut groups = processes.filter_map(|entry| group_of(&entry.path()));
     let inner =
         groups.find(|group| group.contains(id)).expect("the host sees the inner container's processes");
     assert!(inner.starts_with(&format!("{own}/")), "{inner} is not below {own}");
@@ -155,9 +155,9 @@ fn limits_of_the_node_hold(node: &Node, id: &str) -> PathBuf {
     root.join(own.trim_start_matches('/'))
 }
 
-/// The memory controller's group of a process, as the host sees it. None: no such process.
-fn group_of(pid: &str) -> Option<String> {
-    let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
+/// The memory controller's group of a process, as the host sees it, by its folder in /proc. None: no such process.
+fn group_of(process: &Path) -> Option<String> {
+    let text = fs::read_to_string(process.join("cgroup")).ok()?;
     let line = text.lines().find(|line| line.contains(":memory:"));
     let line = line.or_else(|| text.lines().find(|line| line.starts_with("0::")))?;
     line.rsplit(':').next().map(str::to_owned)

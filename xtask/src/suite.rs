@@ -33,9 +33,6 @@ pub(crate) enum Tier {
 }
 
 impl Tier {
-    /// What runs where no tier is named. A virtual machine without KVM takes longer than all of it, and is named.
-    const USUAL: &[Self] = &[Self::Unit, Self::Stub, Self::Netns, Self::Root, Self::Image, Self::Mesos];
-
     /// The files below `tests/tests` that belong to the tier.
     fn programs(self) -> &'static [&'static str] {
         match self {
@@ -68,7 +65,7 @@ impl Tier {
 /// How to run the suites.
 #[derive(Debug, Default)]
 pub(crate) struct Options<'a> {
-    /// The usual ones where this is empty.
+    /// All where this is empty.
     pub(crate) tiers: &'a [Tier],
     /// The base of the image to build.
     pub(crate) base: Base<'a>,
@@ -84,15 +81,12 @@ pub(crate) struct Options<'a> {
 
 /// Runs the tiers, whatever becomes of the ones before, and then tells about each.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
-    let tiers = if options.tiers.is_empty() { Tier::USUAL } else { options.tiers };
+    let tiers = if options.tiers.is_empty() { Tier::value_variants() } else { options.tiers };
     let present = present(workspace)?;
     setup::install(workspace, &[setup::BUILD, setup::ENGINE, setup::TESTS])?;
     let binaries = binaries::build(workspace)?;
     let before = Snapshot::take(&binaries);
     let mut summary = Vec::new();
-    if options.tiers.is_empty() {
-        progress::note("not among these: `cargo xtask test vm`, the image in a virtual machine");
-    }
     for tier in tiers {
         progress::heading(&format!("tier {}", tier.name()));
         let start = Instant::now();

@@ -83,6 +83,12 @@ fn load(workspace: &Workspace) -> Result<Vec<Value>> {
     }
 }
 
+/// `6.1.0-50` of `6.1.0-50-cloud-amd64`.
+fn numbers(release: &str) -> &str {
+    let end = release.find(|c: char| !c.is_ascii_digit() && !".-".contains(c));
+    release[..end.unwrap_or(release.len())].trim_end_matches(['.', '-'])
+}
+
 impl Row {
     fn to_json(&self, date: &str) -> Value {
         let verdict = |name: &str| {
@@ -92,7 +98,7 @@ impl Row {
         let cells: serde_json::Map<_, _> =
             CELLS.iter().map(|(name, _)| ((*name).to_owned(), verdict(name).into())).collect();
         json!({
-            "command": self.command, "date": date, "kernel": self.kernel, "cgroup": self.cgroup,
+            "command": self.command, "date": date, "kernel": numbers(&self.kernel), "cgroup": self.cgroup,
             "outer": self.outer, "inner": self.inner, "cells": cells,
         })
     }

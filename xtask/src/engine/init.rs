@@ -109,7 +109,7 @@ fn serve(
 
 /// Containers go first, so that the data root that is kept has none; then dockerd in its own good order.
 fn stop(places: &Places, dockerd: Pid, events: &Receiver<Event>) -> Result<()> {
-    let docker = places.remove_containers().spawn()?;
+    let docker = places.remove_contents().spawn()?;
     wait_for(Pid::from_raw(docker.id() as i32), events);
     kill(dockerd, Signal::SIGTERM)?;
     wait_for(dockerd, events);

@@ -77,12 +77,12 @@ impl Places {
         format!("unix://{}/docker.sock", self.run.display())
     }
 
-    /// Removes all containers and their volumes; tells of it in the engine's log.
-    fn remove_containers(&self) -> Command {
+    /// Removes all containers with their volumes, and all networks; tells of it in the engine's log.
+    fn remove_contents(&self) -> Command {
         let mut shell = Command::new("sh");
         shell.args([
             "-c",
-            "docker ps --all --quiet | xargs --no-run-if-empty docker rm --force --volumes >&2",
+            "docker ps --all --quiet | xargs --no-run-if-empty docker rm --force --volumes >&2; docker network prune --force >&2",
         ]);
         shell.env("DOCKER_HOST", self.docker_host()).stdin(Stdio::null());
         shell
@@ -153,6 +153,27 @@ impl Engine {
             owner.read_line(&mut String::new())?;
         }
         Ok(())
+    }
+
+    /// Keeps the engine for what is to be seen in it and tells of that; without it, removes what is there, and releases.
+    pub(crate) fn keep_for(
+        mut self,
+        workspace: &Workspace,
+        shown: Result<String>,
+        remove: impl FnOnce(&Workspace, &Self) -> Result<()>,
+    ) -> Result<()> {
+        match shown {
+            Ok(summary) => {
+                self.keep()?;
+                println!("{summary}");
+                Ok(())
+            }
+            Err(error) => {
+                remove(workspace, &self)?;
+                self.release(workspace)?;
+                Err(error)
+            }
+        }
     }
 
     /// Stops a private engine that this process started, and checks that nothing of it is left.

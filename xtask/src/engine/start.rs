@@ -61,7 +61,7 @@ fn launch(workspace: &Workspace, places: Places) -> Result<Engine> {
     writeln!(owner.get_mut(), "go")?;
     expect(&mut owner, "ready", &places)?;
     // A former engine that was killed could not do it.
-    places.remove_containers().stderr(Stdio::null()).status()?;
+    places.remove_contents().stderr(Stdio::null()).status()?;
     Ok(Engine { host: places.docker_host(), pid: init, private: Some(places), owner: Some(owner) })
 }
 

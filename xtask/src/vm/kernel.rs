@@ -69,6 +69,10 @@ pub(super) fn ensure(workspace: &Workspace, kernel: Kernel) -> Result<Boot> {
             let fetch =
                 kernel.release().mmdebstrap(workspace, &unpacked, &["--variant=extract", &package])?;
             progress::logged(workspace, "vm-kernel", fetch)?;
+            // From Debian 13 on, packages hold no links of the merged /usr; those come with the base system.
+            if !unpacked.join("lib").exists() {
+                symlink("usr/lib", unpacked.join("lib"))?;
+            }
             let (shell, version) = (&workspace.shell, only(&unpacked.join("lib/modules"))?);
             cmd!(shell, "depmod --basedir {unpacked} {version}").quiet().run()?;
             disk::make(workspace, &unpacked.join("lib/modules"), &modules, "512M")
