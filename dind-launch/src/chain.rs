@@ -236,7 +236,7 @@ fn start_engine(node: &mut Node, life: &mut Life, [storage, net]: &[Engine; 2]) 
     }
     life.engine_ready = true;
     life.keeper.record.engine_version = ready::version(Path::new(engine::SOCKET), VERSION_LIMIT);
-    // Known for nothing only now; `doctor` asks the program itself.
+    // To ask the program itself would take a sixth of the start; `doctor` does.
     Ok(life.keeper.record.engine_version.as_deref().map_or(Ok(()), support::judge)?)
 }
 

@@ -144,14 +144,14 @@ mod tests {
     fn a_row_tells_what_passed_what_failed_and_what_was_not_run() {
         let row = Row {
             command: "cargo xtask test vm".to_owned(),
-            kernel: "6.1".to_owned(),
+            kernel: "6.1.0-50-cloud-amd64".to_owned(),
             cgroup: "v2".to_owned(),
             outer: "20.10".to_owned(),
             inner: "28.5".to_owned(),
             tests: vec![("native_default".to_owned(), true), ("loop_bridged".to_owned(), false)],
         };
         let table = table(&[row.to_json("2026-01-02")]);
-        let line = "| 6.1 | v2 | 20.10 | 28.5 | pass | not run | not run | FAIL | 2026-01-02 | `cargo xtask test vm` |";
+        let line = "| 6.1.0-50 | v2 | 20.10 | 28.5 | pass | not run | not run | FAIL | 2026-01-02 | `cargo xtask test vm` |";
         assert_eq!(table.lines().last(), Some(line));
         assert_eq!(table.lines().map(|line| line.matches('|').count()).collect::<Vec<_>>(), [11, 11, 11]);
         let readme = format!("a\n{}old{}\nb", MARKS[0], MARKS[1]);
