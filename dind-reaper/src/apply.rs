@@ -2,7 +2,7 @@
 
 use crate::cli::Cli;
 use crate::document::{Ended, Outcome, Stopped};
-use crate::engine::{Engine, runtime};
+use crate::engine::{Engine, News, runtime};
 use crate::facts::Listed;
 use crate::one::{self, Limits};
 use crate::options::Options;
@@ -12,14 +12,21 @@ use dind_contract::supervisor::Supervisor;
 use dind_contract::{Draft, Failed, Fault, State, Steps};
 use futures_util::future::{Either, FutureExt, select};
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::pin::pin;
+use std::thread::available_parallelism;
 use std::time::Duration;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 /// Between two looks at a container that is still listed after its stop: the engine writes its books a little later.
 const SETTLE: Duration = Duration::from_millis(50);
+
+/// How many containers wait for their signal at a time.
+const AT_ONCE_PER_PROCESSOR: usize = 2;
+
+/// An engine that says nothing for so long is asked to stop more containers, whether it has sent the signals or not.
+const SILENCE: Duration = Duration::from_millis(200);
 
 /// Stops all running containers. With `now` the grace is skipped from the start.
 ///
@@ -72,6 +79,10 @@ fn run(
     }
 }
 
+/// All containers are asked to stop at once, as far as the engine can send signals: each takes it a runc, which takes a
+/// processor for tens of milliseconds. More at a time would only put off the end of those that end soon, and what the engine
+/// cleans up after each of them waits for the kernel, not for a processor: 50 containers are gone in three quarters of the
+/// time.
 async fn stop_all(
     options: &Options,
     begun: Instant,
@@ -80,10 +91,12 @@ async fn stop_all(
 ) -> Result<(), Fault> {
     let deadline = begun + options.budget;
     let engine = &Engine::connect(&options.socket).await?;
-    let mut starts = pin!(engine.starts());
+    let mut news = pin!(engine.news());
     // One poll sends the request: what starts from here on is heard of, what started before is in the list.
-    let _ = starts.next().now_or_never();
+    let _ = news.next().now_or_never();
 
+    let at_once = AT_ONCE_PER_PROCESSOR * available_parallelism().map_or(1, usize::from);
+    let (mut waiting, mut unasked) = (VecDeque::new(), BTreeSet::new());
     let mut under_way = FuturesUnordered::new();
     let mut busy: BTreeSet<String> = BTreeSet::new();
     let mut unsettled: BTreeMap<String, (String, String)> = BTreeMap::new();
@@ -111,15 +124,21 @@ async fn stop_all(
         }
         let fresh: Vec<Listed> = listed.into_iter().filter(|one| !busy.contains(&one.id)).collect();
         let reserve = reserve(options.budget, busy.len() + fresh.len());
-        for one in fresh {
-            busy.insert(one.id.clone());
-            under_way.push(one::stop(engine, one, Limits { deadline, reserve }, hurried.clone()));
-        }
+        busy.extend(fresh.iter().map(|one| one.id.clone()));
+        waiting.extend(fresh);
         // Until all have ended, or another one has started.
         while !busy.is_empty() {
-            match select(under_way.next(), starts.next()).await {
+            while unasked.len() < at_once
+                && let Some(one) = waiting.pop_front()
+            {
+                unasked.insert(one.id.clone());
+                under_way.push(one::stop(engine, one, Limits { deadline, reserve }, hurried.clone()));
+            }
+            let news = pin!(timeout(SILENCE, news.next()));
+            match select(under_way.next(), news).await {
                 Either::Left((Some((one, ended)), _)) => {
                     busy.remove(&one.id);
+                    unasked.remove(&one.id);
                     match ended {
                         Ok(ended) => {
                             unsettled.remove(&one.id);
@@ -129,8 +148,10 @@ async fn stop_all(
                         Err(reason) => drop(unsettled.entry(one.id).or_insert((one.name, reason))),
                     }
                 }
-                Either::Left((None, _)) => break,
-                Either::Right(_) => break,
+                Either::Right((Ok(Some(News::Signaled(id))), _)) => drop(unasked.remove(&id)),
+                // It is slow, or tells nothing.
+                Either::Right((Err(_), _)) => unasked.clear(),
+                Either::Left((None, _)) | Either::Right((Ok(_), _)) => break,
             }
         }
     }

@@ -6,6 +6,7 @@
 use crate::facts::{Container, Found, Listed, inspected, listed};
 use crate::fault;
 use bollard::errors::Error;
+use bollard::models::EventMessage;
 use bollard::query_parameters::{
     EventsOptionsBuilder, KillContainerOptionsBuilder, ListContainersOptionsBuilder,
     StopContainerOptionsBuilder, WaitContainerOptionsBuilder,
@@ -36,6 +37,23 @@ pub enum Refusal {
     Gone,
     /// Anything else, in words.
     Other(String),
+}
+
+/// What becomes of containers, as far as a stop of all is concerned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum News {
+    /// One has started.
+    Started,
+    /// A signal has been sent to the one with this id.
+    Signaled(String),
+}
+
+fn news(event: EventMessage) -> Option<News> {
+    match event.action.as_deref()? {
+        "start" => Some(News::Started),
+        "kill" => Some(News::Signaled(event.actor?.id?)),
+        _ => None,
+    }
 }
 
 impl From<Error> for Refusal {
@@ -160,13 +178,15 @@ impl Engine {
         }
     }
 
-    /// Yields whenever a container starts; never ends, even when the engine does.
-    pub fn starts(&self) -> impl Stream<Item = ()> {
-        let only = [("type", "container"), ("event", "start")];
-        let filters: HashMap<String, Vec<String>> =
-            only.into_iter().map(|(key, value)| (key.to_owned(), vec![value.to_owned()])).collect();
+    /// Yields what becomes of containers; never ends, even when the engine does.
+    pub fn news(&self) -> impl Stream<Item = News> {
+        let only = [("type", "container"), ("event", "start"), ("event", "kill")];
+        let mut filters: HashMap<String, Vec<String>> = HashMap::new();
+        for (key, value) in only {
+            filters.entry(key.to_owned()).or_default().push(value.to_owned());
+        }
         let events = self.docker.events(Some(EventsOptionsBuilder::new().filters(&filters).build()));
-        events.filter_map(async |event| event.ok().map(drop)).chain(stream::pending())
+        events.filter_map(async |event| news(event.ok()?)).chain(stream::pending())
     }
 
     /// Something went wrong with an engine that did answer before: it may be gone, or confused.

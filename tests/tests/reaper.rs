@@ -181,7 +181,7 @@ fn paused_restarting_and_short_lived_ones() {
 }
 
 #[test]
-fn thirty_at_once() {
+fn of_thirty_those_that_ignore_the_signal_do_not_keep_it_from_the_others() {
     let turn = Turn::take();
     std::thread::scope(|scope| {
         for number in 0..30 {
@@ -193,6 +193,10 @@ fn thirty_at_once() {
     let (document, status, took) = run(&["stop", "--budget", "6s"]);
     assert_eq!((status, endings(&document).len()), (0, 30), "{document}");
     assert!(took < Duration::from_secs(6), "{took:?}");
+    // In the order of their ends.
+    let stopped = document["result"]["stopped"].as_array().unwrap();
+    let outcomes: Vec<_> = stopped.iter().map(|one| one["outcome"].as_str().unwrap()).collect();
+    assert_eq!(outcomes, [["graceful"; 15], ["killed"; 15]].concat(), "{document}");
     assert!(nothing_runs());
 }
 
