@@ -12,6 +12,7 @@ use crate::life::Life;
 use crate::log::EngineLog;
 use crate::main_process;
 use crate::mesos;
+use crate::network_db::{self, Links};
 use crate::node::{Halt, Node, Woken, broken};
 use crate::options::{LOG_FILE, Options};
 use crate::prepare::{self, Caller};
@@ -19,7 +20,7 @@ use crate::record::{Keeper, NodeState};
 use crate::restart::{Attempts, revive};
 use crate::stop::stop;
 use crate::tools::{Call, Patience, Tools, documents, finish};
-use crate::{TOOL, doctor, fault, ready, support};
+use crate::{TOOL, doctor, fault, ready, stale, support};
 use dind_contract::finish::{tell, tell_warning};
 use dind_contract::supervisor::{Ending, Supervisor};
 use dind_contract::{Engine, Failed, Fault, Report, Root};
@@ -74,6 +75,7 @@ fn look(begun: Instant, text: &RunOptions, command: &[String]) -> Result<(Life, 
         user_config,
         keeper,
         data_root: PathBuf::new(),
+        links: Links::now(&Root::default()),
         settings: Settings::default(),
         containerd: None,
         dockerd: None,
@@ -135,7 +137,7 @@ fn live(mut node: Node, mut life: Life) -> u8 {
 fn start(node: &mut Node, life: &mut Life) -> Result<(), Halt> {
     let version = check(node, life)?;
     prepare_container(life)?;
-    engine::clear(&Root::default())?;
+    stale::clear(&Root::default())?;
     let engines = apply(node, life, version)?;
     start_engine(node, life, &engines)?;
     preload(node, life)?;
@@ -207,6 +209,8 @@ fn apply(node: &mut Node, life: &mut Life, version: Option<Call>) -> Result<[Eng
     let data_root = storage.engine.config.get("data-root").and_then(Value::as_str);
     life.data_root = data_root.unwrap_or("/var/lib/docker").into();
     life.start(node, Part::Containerd)?;
+    // What we cannot leave out dockerd deletes itself; it only takes longer.
+    let _ = network_db::forget(&life.data_root, &life.links);
     let [net] = documents(node, [net], Patience::UntilAsked)?;
     let engines = [storage.engine.clone(), net.engine.clone()];
     life.keeper.keep("storage", storage);

@@ -4,12 +4,11 @@
 //! a second when it stops, and after a crash takes any process with the number in a stale pid file for it.
 
 use crate::fault;
-use crate::mounts;
 use crate::node::{Halt, Node, Woken, broken};
 use crate::ready::{Notify, listens, ping};
 use crate::record::RUN_DIR;
+use dind_contract::Fault;
 use dind_contract::supervisor::Place;
-use dind_contract::{Fault, Root};
 use nix::unistd::Pid;
 use serde_json::{Map, Value, json};
 use std::fs;
@@ -125,50 +124,15 @@ pub fn version(text: &str) -> Option<String> {
     Some(word.to_owned()).filter(|word| !word.is_empty())
 }
 
-/// Removes what the engine of an earlier life of this container has left in /run.
-///
-/// # Errors
-/// An engine answers: it is not ours, and it is alive.
-pub fn clear(root: &Root) -> Result<(), Fault> {
-    if listens(Path::new(SOCKET)) {
-        let fault = fault::ALREADY_RUNNING.cannot("start an engine on", SOCKET, "somebody answers there");
-        return Err(
-            fault.hint("do not mount the host's Docker socket into a node, and stop other engines in it")
-        );
-    }
-    let _ = fs::remove_file("/var/run/docker.pid");
-    let mounted = mounts::parse(&root.read("/proc/self/mountinfo").unwrap_or_default());
-    // containerd's state, and dockerd's: runc keeps a folder there for each container, and makes none whose folder it finds.
-    for state in [state_folder(), "/var/run/docker".into()] {
-        let state = fs::canonicalize(&state).unwrap_or(state);
-        if !mounted.iter().any(|mount| Path::new(&mount.point).starts_with(&state)) {
-            let _ = fs::remove_dir_all(&state);
-        }
-    }
-    Ok(())
-}
-
-/// Removes what a killed daemon has left: a socket is waited for in steps of a second, and a pid file may name a process
-/// that has nothing to do with it (reproduced in 4 of 5 kills of the outer container).
-pub fn clean(part: Part) {
-    let stale = match part {
-        Part::Containerd => vec![containerd_socket(), Path::new(RUN_DIR).join("containerd.sock.ttrpc")],
-        Part::Dockerd => vec![SOCKET.into(), pid_file()],
-    };
-    for file in stale {
-        let _ = fs::remove_file(file);
-    }
-}
-
-fn pid_file() -> PathBuf {
+pub(crate) fn pid_file() -> PathBuf {
     Path::new(RUN_DIR).join("docker.pid")
 }
 
-fn state_folder() -> PathBuf {
+pub(crate) fn state_folder() -> PathBuf {
     Path::new(RUN_DIR).join("containerd")
 }
 
-fn containerd_socket() -> PathBuf {
+pub(crate) fn containerd_socket() -> PathBuf {
     Path::new(RUN_DIR).join("containerd.sock")
 }
 

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod bolt;
 pub mod chain;
 pub mod cli;
 pub mod daemon_args;
@@ -13,6 +14,7 @@ pub mod log;
 pub mod main_process;
 pub mod mesos;
 pub mod mounts;
+pub mod network_db;
 pub mod node;
 pub mod options;
 pub mod overview;
@@ -21,6 +23,7 @@ pub mod prepare;
 pub mod ready;
 pub mod record;
 pub mod restart;
+pub mod stale;
 pub mod status;
 pub mod stop;
 pub mod support;

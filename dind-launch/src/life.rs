@@ -2,10 +2,12 @@
 
 use crate::engine::{self, Daemon, Part, Programs, Settings};
 use crate::mesos;
+use crate::network_db::Links;
 use crate::node::Node;
 use crate::options::Options;
 use crate::record::{Keeper, NodeState};
 use crate::restart::Attempts;
+use crate::stale;
 use crate::tools::{Call, Tools};
 use dind_contract::{Fault, Warning};
 use serde_json::{Map, Value};
@@ -28,6 +30,8 @@ pub struct Life {
     pub agent: Option<mesos::Facts>,
     /// Where the engine's data lies, once storage is ready.
     pub data_root: PathBuf,
+    /// The network interfaces before anything was changed.
+    pub links: Links,
     /// What dockerd is started with, once the network is ready.
     pub settings: Settings,
     /// containerd, from its start until its stop.
@@ -52,7 +56,7 @@ impl Life {
     /// # Errors
     /// Those of [`engine::start_containerd`] and [`engine::start_dockerd`].
     pub fn start(&mut self, node: &mut Node, part: Part) -> Result<(), Fault> {
-        engine::clean(part);
+        stale::clean(part);
         let daemon = match part {
             Part::Containerd => engine::start_containerd(node, &self.programs, &self.data_root)?,
             Part::Dockerd => engine::start_dockerd(node, &self.programs, &self.settings)?,

@@ -8,26 +8,40 @@ use dind_tests::outer::{LIMIT, Node, docker};
 
 const ROUNDS: usize = 15;
 
-/// A container that the engine has to bring back each time, and one that it has to know for dead.
-fn populate(node: &Node) {
+/// A container that the engine has to bring back each time, on two networks and with a published port, and one that it has
+/// to know for dead. Gives the id of the user network.
+fn populate(node: &Node) -> String {
     node.until_running();
-    node.inner_run(&["--name", "back", "--restart", "always"], SLEEPS);
+    let network = node.inner(&["network", "create", "kept"]);
+    let published = ["--publish", "8080:80", "--network", "kept"];
+    let back = [&["--name", "back", "--restart", "always"], &published[..]].concat();
+    node.inner_run(&back, SLEEPS);
+    node.inner(&["network", "connect", "bridge", "back"]);
     node.inner_run(&["--name", "gone"], SLEEPS);
     assert_eq!(really_running(node), ["back", "gone"]);
+    network
 }
 
-/// The node is up again, and knows what has become of its containers.
-fn assert_recovered(node: &Node) {
+/// The node is up again, and knows what has become of its containers and networks.
+fn assert_recovered(node: &Node, network: &str) {
     eventually("the container that always restarts is back", LIMIT, || {
         (really_running(node) == ["back"]).then_some(())
     });
     until_no_zombies(node);
     node.exec(&["dind-launch", "status", "--healthy"]).ok();
+    assert_eq!(node.inner(&["network", "inspect", "--format", "{{.Id}}", "kept"]), network);
+    let connected =
+        "{{range $name, $_ := .NetworkSettings.Networks}}{{$name}} {{end}}{{.NetworkSettings.Ports}}";
+    let connected = node.inner(&["inspect", "--format", connected, "back"]);
+    assert!(connected.starts_with("bridge kept map[80/tcp:[{"), "{connected}");
+    // What the engine says for each endpoint of an earlier life that it finds.
+    let log = node.log();
+    assert!(!log.contains("deleting object [endpoint"), "{log}");
 }
 
 /// Kills a process of the launcher's record, and starts the node again, round after round.
 fn kill_and_start(node: &Node, image: Option<&Image>, victim: &str, status: i32) {
-    populate(node);
+    let network = populate(node);
     for round in 0..ROUNDS {
         let pid = node.record()[victim].as_i64().unwrap();
         sh(node, &format!("kill -KILL {pid}"));
@@ -36,7 +50,7 @@ fn kill_and_start(node: &Node, image: Option<&Image>, victim: &str, status: i32)
             image.assert_clean();
         }
         start_again(node);
-        assert_recovered(node);
+        assert_recovered(node, &network);
     }
 }
 
@@ -99,13 +113,13 @@ fn a_shim() {
 fn the_outer_container_with_a_loop_image() {
     let image = Image::new();
     let node = node(&image.options(), &[], SLEEP);
-    populate(&node);
+    let network = populate(&node);
     for round in 0..ROUNDS {
         docker(&["kill", &node.name]).ok();
         assert_eq!(node.exit_status(), 137, "round {round}");
         image.assert_clean();
         start_again(&node);
-        assert_recovered(&node);
+        assert_recovered(&node, &network);
     }
     assert_eq!(node.stop().0, 143, "{}", node.log());
     image.assert_clean();

@@ -1,0 +1,44 @@
+//! What daemons that were killed have left in /run, and what may be removed of it.
+
+use crate::engine::{Part, SOCKET, containerd_socket, pid_file, state_folder};
+use crate::ready::listens;
+use crate::record::RUN_DIR;
+use crate::{fault, mounts};
+use dind_contract::{Fault, Root};
+use std::fs;
+use std::path::Path;
+
+/// Removes what the engine of an earlier life of this container has left in /run.
+///
+/// # Errors
+/// An engine answers: it is not ours, and it is alive.
+pub fn clear(root: &Root) -> Result<(), Fault> {
+    if listens(Path::new(SOCKET)) {
+        let fault = fault::ALREADY_RUNNING.cannot("start an engine on", SOCKET, "somebody answers there");
+        return Err(
+            fault.hint("do not mount the host's Docker socket into a node, and stop other engines in it")
+        );
+    }
+    let _ = fs::remove_file("/var/run/docker.pid");
+    let mounted = mounts::parse(&root.read("/proc/self/mountinfo").unwrap_or_default());
+    // containerd's state, and dockerd's: runc keeps a folder there for each container, and makes none whose folder it finds.
+    for state in [state_folder(), "/var/run/docker".into()] {
+        let state = fs::canonicalize(&state).unwrap_or(state);
+        if !mounted.iter().any(|mount| Path::new(&mount.point).starts_with(&state)) {
+            let _ = fs::remove_dir_all(&state);
+        }
+    }
+    Ok(())
+}
+
+/// Removes what a killed daemon has left: a socket is waited for in steps of a second, and a pid file may name a process
+/// that has nothing to do with it (reproduced in 4 of 5 kills of the outer container).
+pub fn clean(part: Part) {
+    let stale = match part {
+        Part::Containerd => vec![containerd_socket(), Path::new(RUN_DIR).join("containerd.sock.ttrpc")],
+        Part::Dockerd => vec![SOCKET.into(), pid_file()],
+    };
+    for file in stale {
+        let _ = fs::remove_file(file);
+    }
+}
