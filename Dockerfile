@@ -1,7 +1,7 @@
 # A container with its own Docker Engine: any Debian or Ubuntu image, the distribution's engine, and four static binaries.
 # `cargo xtask image` builds the binaries first; they are expected in target/image/bin.
 ARG BASE_IMAGE=ubuntu:24.04
-FROM ${BASE_IMAGE}
+FROM ${BASE_IMAGE} AS engine
 
 # docker-cli       a package of its own in newer releases, part of docker.io in older ones
 # iptables         dockerd writes its rules with it
@@ -19,6 +19,9 @@ RUN set -eu; \
     apt-get install --yes --no-install-recommends \
         docker.io $cli iptables apparmor e2fsprogs xfsprogs procps ca-certificates; \
     rm -rf /var/lib/apt/lists/* $policy
+
+# What is above needs none of the binaries, and xtask builds it while they are compiled.
+FROM engine
 
 COPY target/image/bin/ /usr/local/bin/
 

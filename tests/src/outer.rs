@@ -2,6 +2,7 @@
 
 use crate::eventually;
 use serde_json::Value;
+use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
@@ -151,13 +152,30 @@ impl Node {
         Some(told)
     }
 
-    /// Runs a program of the image in the node's namespaces: `docker exec` without its cost, which is most of what a
-    /// look takes on an emulated machine.
+    /// Runs a program of the image in the node's namespaces: `docker exec` without its cost.
     fn enter(&self, args: &[&str]) -> Option<Ended> {
         let (engine, pid) = (engine_pid(), self.pid()?);
         let engine = ["--target", &engine, "--mount", "--pid", "--", "nsenter"];
         let node = ["--target", &pid, "--mount", "--uts", "--ipc", "--net", "--pid", "--"];
         Some(run("nsenter", &[&engine[..], &node, args].concat()))
+    }
+
+    /// The folder in /proc of the node's PID 1. None: there is none.
+    #[must_use]
+    pub fn process(&self) -> Option<PathBuf> {
+        Some(process(&self.pid()?))
+    }
+
+    /// Whether the launcher says so. Its record, which may be left from an earlier life, is looked at first: where
+    /// processors are emulated, starting programs to look takes the node's own time away.
+    fn runs(&self) -> bool {
+        let running = |document: &Value| document["state"] == "running";
+        let read = || {
+            let text = fs::read(self.process()?.join("root/run/dind/launch.json")).ok()?;
+            serde_json::from_slice::<Value>(&text).ok()
+        };
+        let ask = || serde_json::from_str::<Value>(&self.enter(&["dind-launch", "status"])?.stdout).ok();
+        read().is_some_and(|record| running(&record)) && ask().is_some_and(|said| running(&said["result"]))
     }
 
     /// Waits until the node runs.
@@ -166,22 +184,16 @@ impl Node {
     /// It has ended, or takes too long; its log is in the message.
     pub fn until_running(&self) -> &Self {
         let started = Instant::now();
-        loop {
-            let looked = Instant::now();
-            let status = self.enter(&["dind-launch", "status"]);
-            let document = status.and_then(|ended| serde_json::from_str::<Value>(&ended.stdout).ok());
-            if document.is_some_and(|document| document["result"]["state"] == "running") {
-                return self;
-            }
+        while !self.runs() {
             let lives = self.pid().is_some();
             assert!(
                 lives && started.elapsed() < LIMIT,
                 "the node does not run (alive: {lives}): {}",
                 self.log()
             );
-            // Where a look takes long, looking all the time would take the node's own time away.
-            std::thread::sleep(looked.elapsed().max(Duration::from_millis(50)));
+            std::thread::sleep(Duration::from_millis(50));
         }
+        self
     }
 
     /// The launcher's record.
@@ -213,9 +225,9 @@ impl Node {
     /// # Panics
     /// The node has ended.
     pub fn inner_docker(&self, args: &[&str]) -> Ended {
-        let pid = self.pid().unwrap_or_else(|| panic!("the node has ended: {}", self.log()));
+        let process = self.process().unwrap_or_else(|| panic!("the node has ended: {}", self.log()));
         // Not /var/run: its absolute link leads out of the node.
-        let host = format!("unix://{}/root/run/docker.sock", process(&pid).display());
+        let host = format!("unix://{}/root/run/docker.sock", process.display());
         run("docker", &[&["--host", &host], args].concat())
     }
 

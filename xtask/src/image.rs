@@ -34,6 +34,15 @@ pub(crate) fn node(workspace: &Workspace, engine: &Engine, wanted: Base, tag: &s
     })
 }
 
+/// Makes what of the node image needs no binaries, so that it is there when these are.
+pub(crate) fn ahead(workspace: &Workspace, engine: &Engine, wanted: Base) -> Result<()> {
+    let base = format!("BASE_IMAGE={}", base::ensure(workspace, engine, wanted)?);
+    progress::step("install the engine into the base image", || {
+        let build = engine.docker(workspace, &["build", "--build-arg", &base, "--target", "engine", "."]);
+        progress::logged(workspace, "docker-build-engine", build)
+    })
+}
+
 /// Makes the inner image where the engine or the preload folder lacks it. The same bytes in both.
 pub(crate) fn inner(workspace: &Workspace, engine: &Engine) -> Result<()> {
     let archive = workspace.preload().join("inner.tar");

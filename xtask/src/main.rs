@@ -1,6 +1,7 @@
 //! Builds the image, runs nodes and suites: `cargo xtask help`.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod ahead;
 mod base;
 mod bench;
 mod binaries;

@@ -3,6 +3,7 @@
 use crate::Result;
 use crate::workspace::Workspace;
 use indicatif::{ProgressBar, ProgressStyle};
+use std::cell::Cell;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, IsTerminal};
 use std::process::{Command, Stdio};
@@ -14,16 +15,30 @@ const TAIL: usize = 25;
 /// Shorter steps do not say how long they took.
 const WORTH_TELLING: Duration = Duration::from_secs(1);
 
+thread_local! {
+    /// Whether another thread has the word.
+    static ASIDE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// From now on, what this thread does is told in single lines that are understood between those of another.
+pub(crate) fn step_aside() {
+    ASIDE.set(true);
+}
+
 /// Does one piece of work under a heading.
 pub(crate) fn step<T>(what: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
     let start = Instant::now();
-    let spinner = std::io::stderr().is_terminal().then(|| spinner(what));
-    if spinner.is_none() {
+    let aside = ASIDE.get();
+    let spinner = (std::io::stderr().is_terminal() && !aside).then(|| spinner(what));
+    if aside {
+        eprintln!("==> meanwhile: {what}");
+    } else if spinner.is_none() {
         eprintln!("==> {what}");
     }
     let done = work();
     let seconds = start.elapsed().as_secs_f32();
     match spinner {
+        None if aside => eprintln!("    {seconds:.1} s: {what}"),
         Some(bar) => {
             bar.finish_and_clear();
             eprintln!("==> {what} ({seconds:.1} s)");

@@ -7,7 +7,7 @@ use crate::leftovers::Snapshot;
 use crate::support::{self, Row};
 use crate::vm::{self, Guest};
 use crate::workspace::Workspace;
-use crate::{Result, binaries, image, mesos, progress, setup};
+use crate::{Result, ahead, binaries, image, mesos, progress, setup};
 use clap::ValueEnum;
 use std::fs;
 use std::path::Path;
@@ -79,12 +79,25 @@ pub(crate) struct Options<'a> {
     pub(crate) extra: &'a [String],
 }
 
+impl Options<'_> {
+    /// The guests' system: outside and inside the same engine.
+    pub(crate) fn release(&self) -> Release {
+        if let Base::Release(release) = self.base { release } else { Release::Bookworm }
+    }
+
+    /// The guests to run.
+    pub(crate) fn guests(&self) -> &[Guest] {
+        if self.guests.is_empty() { &[Guest::USUAL] } else { self.guests }
+    }
+}
+
 /// Runs the tiers, whatever becomes of the ones before, and then tells about each.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     let tiers = if options.tiers.is_empty() { Tier::value_variants() } else { options.tiers };
     let present = present(workspace)?;
-    setup::install(workspace, &[setup::BUILD, setup::ENGINE, setup::TESTS])?;
-    let binaries = binaries::build(workspace)?;
+    let vm = if tiers.contains(&Tier::Vm) { setup::VM } else { &[] };
+    setup::install(workspace, &[setup::BUILD, setup::ENGINE, setup::TESTS, vm])?;
+    let binaries = ahead::beside(tiers, options, || binaries::build(workspace))?;
     let before = Snapshot::take(&binaries);
     let mut summary = Vec::new();
     for tier in tiers {
@@ -188,12 +201,8 @@ fn inner_version(workspace: &Workspace, engine: &Engine, image: &str) -> Result<
 }
 
 /// Of the `vm` program, what depends on the host: the rest of what it shares with the image tier does not.
-const OF_THE_HOST: [&str; 4] = [
-    "support::",
-    "a_loop_image_grows",
-    "an_engine_that_was_started_unprepared",
-    "reduced::the_reduced_set_makes_a_whole_node",
-];
+const OF_THE_HOST: [&str; 3] =
+    ["support::", "an_engine_that_was_started_unprepared", "reduced::the_reduced_set_makes_a_whole_node"];
 
 /// The guests' own engines run the nodes; this machine's builds the image and is gone before they boot.
 fn in_guests(workspace: &Workspace, options: &Options) -> Result<()> {
@@ -201,11 +210,10 @@ fn in_guests(workspace: &Workspace, options: &Options) -> Result<()> {
     let image = images(workspace, &engine, Tier::Vm, options)?;
     let suite = vm::Suite {
         node: &image,
-        // Outside and inside the same engine.
-        release: if let Base::Release(release) = options.base { release } else { Release::Bookworm },
+        release: options.release(),
         args: if options.extra.is_empty() { &OF_THE_HOST.map(str::to_owned) } else { options.extra },
     };
-    let guests = if options.guests.is_empty() { &[Guest::USUAL] } else { options.guests };
+    let guests = options.guests();
     let inner = inner_version(workspace, &engine, &image)?;
     let outcomes = vm::run(workspace, engine, &suite, guests)?;
     for (guest, said) in outcomes.iter().filter(|_| options.record) {

@@ -14,7 +14,7 @@ mod system;
 use crate::debian::Release;
 use crate::engine::Engine;
 use crate::workspace::Workspace;
-use crate::{Result, progress, setup};
+use crate::{Result, progress};
 use clap::ValueEnum;
 pub(crate) use kernel::Kernel;
 pub(crate) use qemu::Said;
@@ -98,6 +98,12 @@ pub(crate) struct Suite<'a> {
     pub(crate) args: &'a [String],
 }
 
+/// Makes what of the guests needs neither binaries nor images.
+pub(crate) fn ahead(workspace: &Workspace, release: Release, guests: &[Guest]) -> Result<()> {
+    system::ensure(workspace, release)?;
+    guests.iter().try_for_each(|guest| kernel::ensure(workspace, guest.kernel).map(drop))
+}
+
 /// Runs the suite in each guest, whatever becomes of the one before.
 pub(crate) fn run(
     workspace: &Workspace,
@@ -105,7 +111,6 @@ pub(crate) fn run(
     suite: &Suite,
     guests: &[Guest],
 ) -> Result<Vec<(Guest, Result<Said>)>> {
-    setup::install(workspace, &[setup::VM])?;
     let system = system::ensure(workspace, suite.release)?;
     let data = images::ensure(workspace, &engine, &system, suite.node)?;
     // An emulated guest takes every processor there is.
