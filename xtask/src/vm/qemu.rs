@@ -209,20 +209,20 @@ impl Drop for Run {
 }
 
 fn command(guest: Guest, accelerator: Accelerator, boot: &Boot, disks: &Disks) -> Command {
-    let (accelerator, cpu, memory) = match accelerator {
+    let (accelerator, cpu, lean) = match accelerator {
         Accelerator::Kvm => ("kvm", "max", ""),
         // Without what a processor speeds up with, and an emulator is slow at: strings of bytes by one instruction, a
-        // look at the rights at each copy from or to a program, a fifth level of page tables, and pages that take
-        // 2 MiB of zeros.
+        // look at the rights at each copy from or to a program, a fifth level of page tables, pages that take
+        // 2 MiB of zeros, and changes from one process to another.
         Accelerator::Tcg => (
             "tcg,thread=multi",
             "max,-erms,-fsrm,-smap,-smep,-la57,-pku,-umip",
-            " transparent_hugepage=never",
+            " transparent_hugepage=never preempt=none dind.emulated",
         ),
     };
     // Without the waits and defences that mean nothing here, and cost most where every instruction is emulated.
     let kernel = format!(
-        "console=ttyS0 quiet panic=-1 mitigations=off nokaslr norandmaps random.trust_cpu=on tsc=reliable no_timer_check{memory} dind.cgroup={}",
+        "console=ttyS0 quiet panic=-1 mitigations=off nokaslr norandmaps random.trust_cpu=on tsc=reliable no_timer_check{lean} dind.cgroup={}",
         guest.cgroup
     );
     // Killed with this program: an interrupted run leaves no QEMU behind.
