@@ -55,6 +55,10 @@ pub fn read(file: &[u8]) -> Option<Database> {
     let mut top = Vec::new();
     pages.collect(root, 0, &mut top)?;
     let [(IS_BUCKET, (name, value))] = top.as_slice() else { return None };
+    // A number that the bucket's user counts up: dockerd does not, and it would begin anew.
+    if u64_at(value, 8)? != 0 {
+        return None;
+    }
     let mut elements = Vec::new();
     match u64_at(value, 0)? {
         // A small bucket lies within its element.

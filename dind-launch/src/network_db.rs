@@ -54,7 +54,9 @@ pub fn forget(data_root: &Path, links: &Links) -> io::Result<bool> {
     let Some(fresh) = bolt::read(&fs::read(&path)?).and_then(|record| renewed(record, links)) else {
         return Ok(false);
     };
-    let Some(bytes) = bolt::write(&fresh) else { return Ok(false) };
+    // User networks are at stake: what would be read otherwise than it was meant is not written.
+    let written = bolt::write(&fresh).filter(|bytes| bolt::read(bytes).as_ref() == Some(&fresh));
+    let Some(bytes) = written else { return Ok(false) };
     let next = path.with_extension("next");
     let replace = || {
         let mut copy = File::create(&next)?;
