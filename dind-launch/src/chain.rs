@@ -153,14 +153,19 @@ fn check(node: &mut Node, life: &mut Life) -> Result<Option<Call>, Halt> {
     let storage = Call::plan(node, &life.tools.storage, "/")?;
     let net = Call::plan(node, &life.tools.net, "/")?;
     let [_, net] = documents(node, [storage, net], Patience::UntilAsked)?;
-    let told = std::env::var_os("DIND_ENGINE_VERSION").is_some_and(|text| !text.is_empty());
-    if told || net.engine.config.get("mtu").and_then(Value::as_u64).is_none_or(|mtu| mtu == ETHERNET_MTU) {
+    if is_set("DIND_ENGINE_VERSION")
+        || net.engine.config.get("mtu").and_then(Value::as_u64).is_none_or(|mtu| mtu == ETHERNET_MTU)
+    {
         return Ok(None);
     }
     let mut command = Command::new(&life.programs.dockerd);
     command.arg("--version");
     // A dockerd that cannot even say its version is found out when it is started.
     Ok(Call::start(node, command).ok())
+}
+
+fn is_set(variable: &str) -> bool {
+    std::env::var_os(variable).is_some_and(|text| !text.is_empty())
 }
 
 fn prepare_container(life: &mut Life) -> Result<(), Fault> {
@@ -193,10 +198,14 @@ fn apply(node: &mut Node, life: &mut Life, version: Option<Call>) -> Result<[Eng
     finish(node, &mut version, Patience::UntilAsked, Some(VERSION_LIMIT))?;
     let version = version.first().and_then(|call| engine::version(&call.text()));
     let told = version.as_ref().map(|version| ("DIND_ENGINE_VERSION", version.as_str()));
+    // Beside the storage it takes no time; dockerd would wait for it.
+    let forward =
+        !is_set("DIND_NET_FORWARD") && daemon_json::forwards(&life.user_config, &life.options.daemon_args);
+    let told: Vec<_> = told.into_iter().chain(forward.then_some(("DIND_NET_FORWARD", "true"))).collect();
     // Before, not after: an apply that was cut off has left something to release, too.
     (life.storage_applied, life.net_applied) = (true, true);
     let storage = Call::tool(node, &life.tools.storage, &["apply"], &[])?;
-    let net = Call::tool(node, &life.tools.net, &["apply"], told.as_slice())?;
+    let net = Call::tool(node, &life.tools.net, &["apply"], &told)?;
     let storage = match documents(node, [storage], Patience::UntilAsked) {
         Ok([document]) => document,
         Err(halt) => {

@@ -79,6 +79,14 @@ pub fn merge(fragments: &[&Engine], user: &Map<String, Value>, args: &DaemonArgs
     merged
 }
 
+/// Whether dockerd would switch forwarding on, with iptables and a policy of drop: it does unless something is said of it
+/// (moby, `setupIPv4Forwarding`; `firewall-backend` is of engine 29).
+#[must_use]
+pub fn forwards(user: &Map<String, Value>, args: &DaemonArgs) -> bool {
+    let keys = ["firewall-backend", "ip-forward", "ip-forward-no-drop", "iptables"];
+    !keys.iter().any(|key| user.contains_key(*key) || args.keys.contains(*key))
+}
+
 /// docs.docker.com/engine/storage/containerd
 fn keeps_images_in_containerd(user: &Map<String, Value>) -> bool {
     user.get("features").and_then(|features| features.get("containerd-snapshotter"))
@@ -121,6 +129,20 @@ mod tests {
         ] {
             let merged = merge(&[&storage], &parse("x", text).unwrap(), &DaemonArgs::default());
             assert_eq!(merged.config.get(DRIVER).and_then(Value::as_str), driver, "{text}");
+        }
+    }
+
+    #[test]
+    fn forwarding_is_left_to_an_engine_that_is_told_something_of_it() {
+        for (text, args, ours) in [
+            ("{}", "--debug", true),
+            (r#"{"iptables": false}"#, "", false),
+            (r#"{"ip-forward": false}"#, "", false),
+            ("{}", "--ip-forward-no-drop", false),
+            ("{}", "--firewall-backend nftables", false),
+        ] {
+            let args = daemon_args::parse(args).unwrap();
+            assert_eq!(forwards(&parse("x", text).unwrap(), &args), ours, "{text} {args:?}");
         }
     }
 

@@ -2,6 +2,7 @@
 
 use crate::facts::Facts;
 use crate::fault;
+use crate::forward;
 use crate::journal::{self, Folder};
 use crate::links;
 use crate::modules;
@@ -66,6 +67,9 @@ fn act(
         links::make(links, steps)?;
     }
     make_rules(plan, facts, options, folder, steps)?;
+    if plan.forward {
+        forward::enable(steps);
+    }
     if let Some(bridged) = &plan.bridged {
         uplink::bridge(bridged, facts, options, folder, steps, &mut plan.warnings)?;
     }
@@ -113,6 +117,7 @@ fn take_back(plan: &Plan, facts: &Facts, folder: &Folder, steps: &mut Steps) {
                 (_, Some(found)) => rules::restore(folder, Some(found), found).is_ok(),
                 _ => false,
             },
+            forward::OP => forward::disable().is_ok_and(|done| done),
             _ => false,
         };
         if undone {
@@ -148,6 +153,12 @@ fn give_back(folder: &Folder, state: &Path, steps: &mut Steps) -> Result<(), Fau
         // Of a former life: the rules went with their namespace.
         _ => None,
     };
+    let disabled = forward::disable().map_err(|error| {
+        fault::RULES_FAILED.cannot("undo", forward::TARGET, error).hint("run `dind-net release` as root")
+    })?;
+    if disabled {
+        steps.push(forward::UNDO, forward::TARGET, State::Done);
+    }
     folder.remove(rules::RECORD).map_err(|error| {
         fault::RULES_FAILED
             .cannot("remove", folder.join(rules::RECORD).display(), error)

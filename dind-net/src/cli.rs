@@ -87,6 +87,9 @@ pub struct Texts {
     /// iptables backend: auto, nft or legacy [default: auto].
     #[arg(long, value_name = "BACKEND", env = "DIND_NET_IPTABLES", allow_hyphen_values = true)]
     pub iptables: Option<String>,
+    /// Switch forwarding on ahead of dockerd, with the same policy [default: false].
+    #[arg(long, value_name = "BOOL", env = "DIND_NET_FORWARD", allow_hyphen_values = true)]
+    pub forward: Option<String>,
     /// Version of the inner engine, such as 24.0.7; options that it may not know are left out.
     #[arg(long, value_name = "VERSION", env = "DIND_ENGINE_VERSION", allow_hyphen_values = true)]
     pub engine_version: Option<String>,

@@ -1,6 +1,7 @@
 //! What is: the network by netlink, the rest by files. A captured machine has `/.dind/net.json` for the former.
 
 use crate::fault;
+use crate::forward::IP_FORWARD;
 use crate::iptables::Installed;
 use crate::journal::{self, Journal};
 use crate::names::{EMBEDDED, Embedded};
@@ -9,6 +10,7 @@ use crate::nft::{self, Listing, Tables};
 use crate::rtnl::Netlink;
 use crate::rules::{self, Record};
 use dind_contract::{Fault, Root};
+use nix::unistd::{AccessFlags, access};
 use std::net::IpAddr;
 use std::path::Path;
 
@@ -30,6 +32,8 @@ pub struct Facts {
     pub journal: Option<Journal>,
     /// Whether the network namespace is the machine's own.
     pub host_network: bool,
+    /// IPv4 is not forwarded, and we may change that.
+    pub forward_off: bool,
     /// The name servers that dockerd would look at.
     pub resolvers: Vec<IpAddr>,
     /// The resolver's options, such as `ndots:0`.
@@ -58,6 +62,7 @@ impl Facts {
                 Listing {
                     tables: captured::<Tables>(root, CAPTURED_NFT)?.unwrap_or_default(),
                     own: record.is_some(),
+                    ..Listing::default()
                 },
             )
         };
@@ -70,6 +75,7 @@ impl Facts {
         Ok(Self {
             journal: journal::read(root, state)?.filter(|journal| journal.is_live(&net)),
             host_network: root.exists(INIT_NET_ONLY),
+            forward_off: forward_off(root),
             resolvers,
             resolver_options,
             embedded,
@@ -92,6 +98,12 @@ fn captured<T: serde::de::DeserializeOwned>(root: &Root, path: &'static str) -> 
     text.map(|text| serde_json::from_str(&text)).transpose().map_err(|error| {
         fault::FACTS_INVALID.cannot("read", path, error).hint("see the captured machines in tests/cases")
     })
+}
+
+/// What cannot be read or written is not ours to switch on: dockerd tries, and tells why.
+fn forward_off(root: &Root) -> bool {
+    root.read_opt(IP_FORWARD).is_ok_and(|text| text.is_some_and(|text| text.trim() == "0"))
+        && access(&root.path(IP_FORWARD), AccessFlags::W_OK).is_ok()
 }
 
 /// The addresses and options that dockerd would take: systemd-resolved's upstreams where its stub is all there is

@@ -44,6 +44,8 @@ pub const POOL_OVERLAPS: Code = Code::new("pool-overlaps", Exit::Config);
 pub const POOL_EXHAUSTED: Code = Code::new("pool-exhausted", Exit::Config);
 /// A probe switch that is neither true nor false.
 pub const PROBE_INVALID: Code = Code::new("probe-invalid", Exit::Config);
+/// The choice whether forwarding is switched on is neither true nor false.
+pub const FORWARD_INVALID: Code = Code::new("forward-invalid", Exit::Config);
 /// An engine version that starts with no number.
 pub const ENGINE_VERSION_INVALID: Code = Code::new("engine-version-invalid", Exit::Config);
 /// A backend that is neither auto, nft nor legacy.
@@ -123,6 +125,7 @@ pub const CODES: &[Code] = &[
     POOL_OVERLAPS,
     POOL_EXHAUSTED,
     PROBE_INVALID,
+    FORWARD_INVALID,
     ENGINE_VERSION_INVALID,
     IPTABLES_INVALID,
     IPTABLES_MISSING,

@@ -30,8 +30,8 @@ use serde::{Deserialize, Serialize};
 pub const FILTER: &str = "filter";
 /// Its chain that Docker leaves to others.
 pub const DOCKER_USER: &str = "DOCKER-USER";
-/// The comment by which our rules in Docker's chain are told from others.
-const COMMENT: &str = "dind";
+/// The comment by which what is ours in Docker's table is told from what is not.
+pub(crate) const COMMENT: &str = "dind";
 
 /// What is let through.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,7 +69,12 @@ impl Lane {
 
 /// Whether `ip filter` is what we made for Docker, and nobody else came.
 pub(crate) fn made_filter(there: &Content) -> bool {
-    there.filter == [DOCKER_USER] && !there.docker_user.is_empty() && there.docker_user.iter().all(is_ours)
+    there.filter == [DOCKER_USER] && !there.docker_user.is_empty() && only_ours(there)
+}
+
+/// Whether Docker's chain holds no rule but ours.
+pub(crate) fn only_ours(there: &Content) -> bool {
+    there.docker_user.iter().all(is_ours)
 }
 
 /// Removes our rules from Docker's chain, and the table that we made for them.

@@ -7,6 +7,7 @@ pub mod change;
 pub mod cli;
 pub mod facts;
 pub mod fault;
+pub mod forward;
 pub mod inner;
 pub mod iptables;
 pub mod journal;

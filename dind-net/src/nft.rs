@@ -2,7 +2,8 @@
 //!
 //! The first request makes the kernel load nf_tables by itself where that is a module; no /lib/modules is needed here.
 
-use crate::lane::{self, DOCKER_USER, FILTER};
+use crate::forward;
+use crate::lane::{self, COMMENT, DOCKER_USER, FILTER};
 use crate::nfwire::{Batch, encode, text};
 use crate::ruleset::TABLE;
 use nix::libc::{EPERM, ERESTART, NFPROTO_IPV4, NFPROTO_IPV6, NLM_F_ACK, NLM_F_DUMP};
@@ -27,12 +28,14 @@ pub enum Tables {
 }
 
 /// What a look at nf_tables tells.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Listing {
     /// What others have.
     pub tables: Tables,
     /// Whether our own table is there.
     pub own: bool,
+    /// Whether our own chain for what is forwarded is there, and has no rule.
+    pub forward: bool,
 }
 
 /// What nf_tables holds, as far as it matters to us.
@@ -46,6 +49,8 @@ pub struct Content {
     pub filter: Vec<String>,
     /// The rules of `DOCKER-USER` in it.
     pub docker_user: Vec<Found>,
+    /// Whether its `FORWARD` is ours, and has no rule.
+    pub forward: bool,
 }
 
 /// A rule, as far as it matters to find it again.
@@ -77,8 +82,8 @@ const ATTEMPTS: usize = 8;
 pub fn look() -> Listing {
     match open().and_then(|socket| Content::read(&socket)) {
         Ok(content) => content.listing(),
-        Err(error) if error.raw_os_error() == Some(EPERM) => Listing { tables: Tables::Unknown, own: false },
-        Err(_) => Listing { tables: Tables::Unavailable, own: false },
+        Err(error) if error.raw_os_error() == Some(EPERM) => Listing::default(),
+        Err(_) => Listing { tables: Tables::Unavailable, ..Listing::default() },
     }
 }
 
@@ -86,7 +91,15 @@ pub fn look() -> Listing {
 /// (a grace period of RCU, `nft_rcv_nl_event` of nf_tables_api.c): whoever has other work does that first.
 #[must_use]
 #[derive(Debug)]
-pub struct Changed(#[allow(dead_code, reason = "closed on drop")] Option<Socket>);
+pub struct Changed(Option<Socket>);
+
+impl Changed {
+    /// Whether there was anything to do.
+    #[must_use]
+    pub fn happened(&self) -> bool {
+        self.0.is_some()
+    }
+}
 
 /// Changes what is there in one transaction, which happens whole or not at all, and only to what `decide` has seen.
 ///
@@ -122,6 +135,7 @@ impl Content {
             // The kernel lists the chains of all tables, whatever is asked for.
             let chains = ask(socket, GET_CHAINS, NLM_F_DUMP, IPV4, &[])?;
             let chains = chains.iter().filter(|body| named(body, 1).as_deref() == Some(FILTER));
+            content.forward = chains.clone().any(|body| is_idle_forward(body));
             content.filter = chains.filter_map(|body| named(body, 3)).collect();
         }
         if content.filter.iter().any(|chain| chain == DOCKER_USER) {
@@ -138,9 +152,14 @@ impl Content {
     }
 
     fn listing(&self) -> Listing {
-        let ours = |name: &str| name == TABLE || (name == FILTER && lane::made_filter(self));
+        let filter = lane::made_filter(self) || forward::is_all(self);
+        let ours = |name: &str| name == TABLE || (name == FILTER && filter);
         let others = self.tables.iter().any(|(family, name)| *family != IPV4 || !ours(name));
-        Listing { tables: if others { Tables::Present } else { Tables::Empty }, own: self.has(TABLE) }
+        Listing {
+            tables: if others { Tables::Present } else { Tables::Empty },
+            own: self.has(TABLE),
+            forward: self.forward,
+        }
     }
 }
 
@@ -151,9 +170,19 @@ fn tables(bodies: &[Vec<u8>]) -> Vec<(u8, String)> {
 
 fn found(body: &[u8]) -> Option<Found> {
     let handle = value(body, 3)?.try_into().ok().map(u64::from_be_bytes)?;
-    // A comment's type is 0; then come its length and its text.
-    let comment = value(body, 7).filter(|data| data.first() == Some(&0)).and_then(|data| data.get(2..));
-    Some(Found { handle, comment: comment.and_then(string) })
+    Some(Found { handle, comment: comment(body, 7) })
+}
+
+/// Ours by its comment, and used by nobody: attribute 6 counts a chain's rules and the jumps to it.
+fn is_idle_forward(chain: &[u8]) -> bool {
+    named(chain, 3).as_deref() == Some(forward::CHAIN)
+        && comment(chain, 12).as_deref() == Some(COMMENT)
+        && value(chain, 6) == Some(&[0; 4])
+}
+
+/// The comment in user data of this attribute: its type is 0; then come its length and its text.
+fn comment(body: &[u8], kind: u16) -> Option<String> {
+    value(body, kind).filter(|data| data.first() == Some(&0)).and_then(|data| data.get(2..)).and_then(string)
 }
 
 /// The value of an attribute of a message that begins with nfgenmsg.
@@ -281,7 +310,7 @@ mod tests {
             let mut bodies = Vec::new();
             assert_eq!(read(&bytes, &mut bodies), verdict, "{bytes:?}");
             let content = Content { tables: super::tables(&bodies), ..Content::default() };
-            assert_eq!(content.listing(), Listing { tables, own: ours }, "{bytes:?}");
+            assert_eq!(content.listing(), Listing { tables, own: ours, ..Listing::default() }, "{bytes:?}");
         }
         assert_eq!(super::verdict(&mut denied.as_slice()), Some((0, nix::libc::EPERM)));
         assert_eq!(super::verdict(&mut &denied[..17]), None);

@@ -2,6 +2,7 @@
 //!
 //! Numbers and layouts are those of linux/netfilter/nfnetlink.h and nf_tables.h; `nft --debug=netlink` shows the same.
 
+use crate::lane::COMMENT;
 use nix::libc;
 use std::net::Ipv4Addr;
 
@@ -12,6 +13,7 @@ const BATCH_END: u16 = 0x11;
 const NEWTABLE: u16 = SUBSYSTEM << 8;
 const DELTABLE: u16 = (SUBSYSTEM << 8) | 2;
 const NEWCHAIN: u16 = (SUBSYSTEM << 8) | 3;
+const DELCHAIN: u16 = (SUBSYSTEM << 8) | 5;
 const NEWRULE: u16 = (SUBSYSTEM << 8) | 6;
 const DELRULE: u16 = (SUBSYSTEM << 8) | 8;
 /// nlmsghdr and nfgenmsg.
@@ -71,16 +73,35 @@ impl Batch {
         self.push(NEWCHAIN, libc::NLM_F_CREATE, parts.concat());
     }
 
+    /// The chain of `iptables-nft` for what is forwarded, of which it drops what no rule accepts; with our comment.
+    pub(crate) fn forward_chain(&mut self, table: &str, name: &str) {
+        let place = [number(1, FORWARD), attribute(2, &0_i32.to_be_bytes())].concat();
+        // Policy 0 is NF_DROP. Kernels before 5.9 keep no comment on a chain.
+        let policy = number(5, 0);
+        let parts = [
+            text(1, table),
+            text(3, name),
+            nested(4, &place),
+            policy,
+            text(7, "filter"),
+            attribute(12, &comment(COMMENT)),
+        ];
+        self.push(NEWCHAIN, libc::NLM_F_CREATE, parts.concat());
+    }
+
+    /// Takes a chain away that has no rule.
+    pub(crate) fn remove_chain(&mut self, table: &str, name: &str) {
+        self.push(DELCHAIN, 0, [text(1, table), text(3, name)].concat());
+    }
+
     /// A chain that others jump to.
     pub(crate) fn plain_chain(&mut self, table: &str, name: &str) {
         self.push(NEWCHAIN, libc::NLM_F_CREATE, [text(1, table), text(3, name)].concat());
     }
 
     /// A rule at the chain's beginning, with a comment that iptables shows too.
-    pub(crate) fn first_rule(&mut self, table: &str, chain: &str, expressions: &[u8], comment: &str) {
-        // A comment's type is 0 (libnftnl, udata.h); then its length.
-        let comment = [&[0, comment.len() as u8 + 1], comment.as_bytes(), &[0]].concat();
-        let parts = [text(1, table), text(2, chain), nested(4, expressions), attribute(7, &comment)];
+    pub(crate) fn first_rule(&mut self, table: &str, chain: &str, expressions: &[u8], words: &str) {
+        let parts = [text(1, table), text(2, chain), nested(4, expressions), attribute(7, &comment(words))];
         self.push(NEWRULE, libc::NLM_F_CREATE, parts.concat());
     }
 
@@ -108,8 +129,10 @@ impl Batch {
             match message.kind {
                 // Handles are small in tests.
                 DELRULE => Some(message.attributes[last - 1].to_string()),
-                DELTABLE => {
-                    Some(String::from_utf8_lossy(&message.attributes[4..]).trim_end_matches('\0').to_owned())
+                DELTABLE | DELCHAIN => {
+                    let words = message.attributes.split(|byte| !byte.is_ascii_alphabetic());
+                    let words = words.filter(|word| !word.is_empty()).map(String::from_utf8_lossy);
+                    Some(words.collect::<Vec<_>>().join(" "))
                 }
                 _ => None,
             }
@@ -173,6 +196,11 @@ fn number(kind: u16, value: u32) -> Vec<u8> {
 
 pub(crate) fn text(kind: u16, value: &str) -> Vec<u8> {
     attribute(kind, &[value.as_bytes(), &[0]].concat())
+}
+
+/// A comment as user data: its type is 0 (libnftnl, udata.h); then come its length and its text.
+fn comment(words: &str) -> Vec<u8> {
+    [&[0, words.len() as u8 + 1], words.as_bytes(), &[0]].concat()
 }
 
 fn data(kind: u16, value: &[u8]) -> Vec<u8> {

@@ -49,6 +49,8 @@ pub struct Options {
     pub probe: bool,
     /// The backend that is forced.
     pub iptables: Option<Backend>,
+    /// Whether forwarding is switched on ahead of dockerd.
+    pub forward: bool,
     /// Major version of the inner engine.
     pub engine: Option<u32>,
     /// Folder of the journal and the iptables links.
@@ -91,6 +93,14 @@ impl Options {
                 "auto, nft or legacy",
             )?
             .flatten(),
+            forward: read(
+                given(texts.forward.as_ref()),
+                value::boolean,
+                fault::FORWARD_INVALID,
+                "DIND_NET_FORWARD",
+                "true or false",
+            )?
+            .unwrap_or(false),
             engine: read(
                 given(texts.engine_version.as_ref()),
                 major,

@@ -50,7 +50,7 @@ fn the_calculator_tells_all_that_it_cannot_read() {
 #[test]
 fn other_values() {
     type Set = fn(&mut Texts) -> &mut Option<String>;
-    let table: [(Set, &str, &[&str], &[&str]); 8] = [
+    let table: [(Set, &str, &[&str], &[&str]); 9] = [
         (
             |texts| &mut texts.mtu,
             "mtu-invalid",
@@ -70,6 +70,7 @@ fn other_values() {
             &["10.201.0.1/16", "10.0.0.0/25", "0.0.0.0/0", "10.0.0.0", "fd00::/48"],
         ),
         (|texts| &mut texts.probe, "probe-invalid", &["true", "no"], &["maybe"]),
+        (|texts| &mut texts.forward, "forward-invalid", &["true", "no"], &["2"]),
         (|texts| &mut texts.iptables, "iptables-invalid", &["auto", "nft", "legacy"], &["iptables", "NFT"]),
         (
             |texts| &mut texts.engine_version,

@@ -3,6 +3,7 @@
 use crate::bridged::{self, Bridged};
 use crate::facts::Facts;
 use crate::fault;
+use crate::forward;
 use crate::iptables::Chosen;
 use crate::options::{Backend, DOCKER_BRIDGE, Options};
 use crate::pool;
@@ -31,6 +32,8 @@ pub struct Plan {
     pub links: Option<Links>,
     /// Our own firewall rules.
     pub rules: Rules,
+    /// Whether forwarding is switched on.
+    pub forward: bool,
 }
 
 /// A folder of links.
@@ -75,6 +78,9 @@ impl Plan {
         plan.choose_clamp(facts, options);
         plan.choose_iptables(facts, options)?;
         plan.choose_lane(facts);
+        // In the machine's own network it is not for us to say what is forwarded; ip_tables we cannot write to.
+        let nft = plan.network.iptables.as_ref().is_some_and(|chosen| chosen.backend == Backend::Nft);
+        plan.forward = options.forward && facts.forward_off && nft && !facts.host_network;
         Ok(plan)
     }
 
@@ -204,6 +210,9 @@ impl Plan {
             steps.push(rules::OP, rules::target(&self.rules), State::Planned);
         } else if let Some(record) = &facts.rules {
             steps.push(rules::UNDO, rules::target(&record.rules), State::Planned);
+        }
+        if self.forward {
+            steps.push(forward::OP, forward::TARGET, State::Planned);
         }
         if let Some(bridged) = &self.bridged {
             let changes = bridged.bridging.forth(&facts.net, &bridged.before);

@@ -149,6 +149,7 @@ mod tests {
             tables: tables.iter().map(|name| (2, (*name).to_owned())).collect(),
             filter: filter.iter().map(|name| (*name).to_owned()).collect(),
             docker_user,
+            forward: false,
         };
         let ours = || vec![rule(7, Some("dind")), rule(8, Some("dind"))];
         for (there, removals) in [

@@ -114,7 +114,7 @@ proptest! {
             let some = Some(text.clone());
             let texts = Texts {
                 offset: some.clone(), size: some.clone(), bridge: some.clone(), uplink: some.clone(), mtu: some.clone(),
-                dns: some.clone(), pool: some.clone(), probe: some.clone(), iptables: some.clone(),
+                dns: some.clone(), pool: some.clone(), probe: some.clone(), forward: some.clone(), iptables: some.clone(),
                 engine_version: some.clone(), ..Texts::default()
             };
             let _ = (Options::parse(&texts), question(some.as_ref(), some.as_ref(), &texts));

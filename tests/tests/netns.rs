@@ -213,6 +213,54 @@ fn default_mode_avoids_what_is_reachable() {
 }
 
 #[test]
+fn forwarding_is_switched_on_ahead_of_the_engine_and_given_back_unless_used() {
+    isolated(|| {
+        let lab = Lab::new();
+        lab.node.ip("addr add 172.17.0.2/16 dev eth0");
+        let forward = || {
+            let text = lab.node.inside(|| std::fs::read_to_string("/proc/sys/net/ipv4/ip_forward"));
+            text.unwrap().trim() == "1"
+        };
+        let wanted = [("DIND_NET_FORWARD", "true")];
+        let before = lab.snapshot();
+        let planned = lab.dind_net("plan", &wanted).ok();
+        assert_eq!(planned["steps"][1]["op"], "enable-forwarding", "{planned}");
+        assert_eq!((forward(), lab.node.run("nft list tables")), (false, String::new()));
+
+        let done = lab.dind_net("apply", &wanted).ok();
+        assert_eq!(
+            (&done["steps"][1]["op"], &done["steps"][1]["state"]),
+            (&json!("enable-forwarding"), &json!("done"))
+        );
+        assert!(forward());
+        assert_eq!(lab.dind_net("apply", &wanted).ok()["changed"], false);
+        // To iptables it is its own chain: it lists it, adds to it, and finds it again.
+        assert!(lab.node.run("iptables-nft -S FORWARD").starts_with("-P FORWARD DROP"));
+        assert_same(&lab.snapshot(), &before, "in the end");
+        assert_eq!(lab.dind_net("release", &[]).ok()["changed"], true);
+        assert_eq!((forward(), lab.node.run("nft list tables")), (false, String::new()));
+        assert_eq!(lab.dind_net("release", &[]).ok()["changed"], false);
+
+        // What an engine has added to stays, and so does what it relies on.
+        lab.dind_net("apply", &wanted).ok();
+        lab.node.run("iptables-nft -A FORWARD -i docker0 -j ACCEPT");
+        lab.dind_net("release", &[]).ok();
+        assert!(forward());
+        assert_eq!(
+            lab.node.run("iptables-nft -S FORWARD").trim(),
+            "-P FORWARD DROP\n-A FORWARD -i docker0 -j ACCEPT"
+        );
+
+        // A chain that somebody else made keeps its policy, and the engine decides.
+        lab.node.run("nft flush ruleset");
+        lab.node.inside(|| std::fs::write("/proc/sys/net/ipv4/ip_forward", "0")).unwrap();
+        lab.node.run("iptables-nft -P FORWARD ACCEPT");
+        lab.dind_net("apply", &wanted).ok();
+        assert_eq!((forward(), lab.node.run("iptables-nft -S FORWARD").trim()), (false, "-P FORWARD ACCEPT"));
+    });
+}
+
+#[test]
 fn the_other_iptables_is_given_by_a_folder_of_links() {
     isolated(|| {
         let lab = Lab::new();
