@@ -237,3 +237,18 @@ fn inner_containers_that_join_and_leave_cost_no_packet() {
     // The last one may still be on its way.
     assert!(sent - answered <= 1, "{} of {sent} lost", sent - answered);
 }
+
+#[test]
+fn forwarding_drops_by_default_and_the_engine_is_left_alone_where_it_is_told_of_it() {
+    for (arguments, forwarded, policy) in
+        [("", "1", "-P FORWARD DROP"), ("--ip-forward=false", "0", "-P FORWARD ACCEPT")]
+    {
+        let node = Node::start(&["--env", &format!("DOCKER_DAEMON_ARGS={arguments}")], SLEEP);
+        node.until_running();
+        let steps = node.record()["documents"]["net"]["steps"].to_string();
+        assert_eq!(steps.contains("enable-forwarding"), forwarded == "1", "{steps}");
+        assert_eq!(node.exec(&["cat", "/proc/sys/net/ipv4/ip_forward"]).ok(), forwarded);
+        let rules = node.exec(&["iptables", "-S", "FORWARD"]).ok();
+        assert!(rules.starts_with(policy) && rules.contains("-j DOCKER-USER"), "{rules}");
+    }
+}
