@@ -280,7 +280,7 @@ fn the_readme_s_shell_entrypoint_makes_a_node_of_its_own() {
 #[test]
 fn a_shell_script_and_the_launcher_get_the_same_documents() {
     let script = "#!/bin/sh\nset -eu\ndind-launch prepare >/share/prepare.json\ndind-storage apply >/share/storage.json\n\
-                  dind-net apply >/share/net.json\n";
+                  DIND_NET_FORWARD=true dind-net apply >/share/net.json\n";
     let image = ShellImage::build(script);
     for env in [
         ["DIND_DATA_ROOT=/var/lib/docker", "VAR_LIB_DOCKER_SIZE=1"],
