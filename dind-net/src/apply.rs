@@ -153,12 +153,6 @@ fn give_back(folder: &Folder, state: &Path, steps: &mut Steps) -> Result<(), Fau
         // Of a former life: the rules went with their namespace.
         _ => None,
     };
-    let disabled = forward::disable().map_err(|error| {
-        fault::RULES_FAILED.cannot("undo", forward::TARGET, error).hint("run `dind-net release` as root")
-    })?;
-    if disabled {
-        steps.push(forward::UNDO, forward::TARGET, State::Done);
-    }
     folder.remove(rules::RECORD).map_err(|error| {
         fault::RULES_FAILED
             .cannot("remove", folder.join(rules::RECORD).display(), error)
@@ -179,6 +173,15 @@ fn give_back(folder: &Folder, state: &Path, steps: &mut Steps) -> Result<(), Fau
             links::remove(&links)?;
             steps.push("unlink-iptables", links.display(), State::Done);
         }
+    }
+    // At last: the way out does not depend on it.
+    let disabled = forward::disable().map_err(|error| {
+        fault::RULES_FAILED
+            .cannot("undo", forward::TARGET, error)
+            .hint("make /proc/sys writable, and run `dind-net release` again")
+    })?;
+    if disabled {
+        steps.push(forward::UNDO, forward::TARGET, State::Done);
     }
     Ok(())
 }

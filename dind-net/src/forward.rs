@@ -11,7 +11,7 @@
 //!
 //! `iptables-nft` takes this chain for the one that it would make itself.
 
-use crate::lane::{DOCKER_USER, FILTER, only_ours};
+use crate::lane::{COMMENT, DOCKER_USER, FILTER, only_ours};
 use crate::nft::{self, Content};
 use crate::nfwire::Batch;
 use dind_contract::{State, Steps};
@@ -37,7 +37,7 @@ pub fn enable(steps: &mut Steps) {
         let mut batch = Batch::default();
         if !there.filter.iter().any(|chain| chain == CHAIN) {
             batch.table(FILTER);
-            batch.forward_chain(FILTER, CHAIN);
+            batch.forward_chain(FILTER, CHAIN, COMMENT);
         }
         batch
     });
@@ -50,7 +50,8 @@ pub fn enable(steps: &mut Steps) {
     }
 }
 
-/// Takes it back where nobody has used it since: an engine's rules are in that chain. Tells whether it did.
+/// Takes it back where nobody has used it since: an engine's rules are in that chain. Tells whether it did. Kernels before
+/// 5.9 keep no comment on a chain: there it is not known to be ours, and stays.
 ///
 /// # Errors
 /// The kernel's.
@@ -58,7 +59,7 @@ pub fn disable() -> io::Result<bool> {
     if !nft::look().forward {
         return Ok(false);
     }
-    // First, as the chain goes last: nothing is forwarded without it.
+    // Before the chain goes: without its policy everything would be forwarded.
     fs::write(IP_FORWARD, "0")?;
     nft::change(forget).map(|changed| changed.happened())
 }

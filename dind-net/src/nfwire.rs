@@ -2,7 +2,6 @@
 //!
 //! Numbers and layouts are those of linux/netfilter/nfnetlink.h and nf_tables.h; `nft --debug=netlink` shows the same.
 
-use crate::lane::COMMENT;
 use nix::libc;
 use std::net::Ipv4Addr;
 
@@ -68,24 +67,19 @@ impl Batch {
 
     /// A chain of type `kind` at a hook; chains of lower priority come first.
     pub(crate) fn chain(&mut self, table: &str, name: &str, kind: &str, hook: u32, priority: i32) {
-        let place = [number(1, hook), attribute(2, &priority.to_be_bytes())].concat();
-        let parts = [text(1, table), text(3, name), nested(4, &place), text(7, kind)];
-        self.push(NEWCHAIN, libc::NLM_F_CREATE, parts.concat());
+        self.hooked_chain(table, name, kind, hook, priority, &[]);
     }
 
-    /// The chain of `iptables-nft` for what is forwarded, of which it drops what no rule accepts; with our comment.
-    pub(crate) fn forward_chain(&mut self, table: &str, name: &str) {
-        let place = [number(1, FORWARD), attribute(2, &0_i32.to_be_bytes())].concat();
+    /// The chain of `iptables-nft` for what is forwarded, which drops what no rule accepts, with a comment.
+    pub(crate) fn forward_chain(&mut self, table: &str, name: &str, words: &str) {
         // Policy 0 is NF_DROP. Kernels before 5.9 keep no comment on a chain.
-        let policy = number(5, 0);
-        let parts = [
-            text(1, table),
-            text(3, name),
-            nested(4, &place),
-            policy,
-            text(7, "filter"),
-            attribute(12, &comment(COMMENT)),
-        ];
+        let more = [number(5, 0), attribute(12, &comment(words))].concat();
+        self.hooked_chain(table, name, "filter", FORWARD, 0, &more);
+    }
+
+    fn hooked_chain(&mut self, table: &str, name: &str, kind: &str, hook: u32, priority: i32, more: &[u8]) {
+        let place = [number(1, hook), attribute(2, &priority.to_be_bytes())].concat();
+        let parts = [text(1, table), text(3, name), nested(4, &place), text(7, kind), more.to_vec()];
         self.push(NEWCHAIN, libc::NLM_F_CREATE, parts.concat());
     }
 

@@ -3,11 +3,14 @@
 use crate::UNPROBED;
 use crate::lab::{self, Lab, OWN, assert_code, assert_same, isolated};
 
+/// Forwarding is switched on before the uplink is bridged, and back off when that fails.
+const FORWARDING: &[(&str, &str)] = &[UNPROBED[0], UNPROBED[1], ("DIND_NET_FORWARD", "true")];
+
 #[test]
 fn a_failed_request_leaves_everything_as_it_was() {
     isolated(|| {
         let lab = Lab::new();
-        let requests = lab.count("sendto", "apply", UNPROBED);
+        let requests = lab.count("sendto", "apply", FORWARDING);
         lab.dind_net("release", &[]).ok();
         assert!(requests > 30, "{requests} requests are too few for a bridge");
         let failures = fail_each(&lab, "sendto", "ENOBUFS", 1..=requests);
@@ -19,7 +22,7 @@ fn a_failed_request_leaves_everything_as_it_was() {
 fn an_answer_that_is_not_heard_leaves_everything_as_it_was() {
     isolated(|| {
         let lab = Lab::new();
-        let answers = lab.count("recvfrom", "apply", UNPROBED);
+        let answers = lab.count("recvfrom", "apply", FORWARDING);
         lab.dind_net("release", &[]).ok();
         // The first third only reads: there, a few stand for all.
         let failures = fail_each(&lab, "recvfrom", "ENOMEM", (1..=answers).skip(answers / 3));
@@ -32,7 +35,7 @@ fn fail_each(lab: &Lab, call: &str, errno: &str, which: impl Iterator<Item = usi
     let before = lab.snapshot();
     let mut failures = 0;
     for nth in which {
-        let run = lab.inject(call, "apply", UNPROBED, &format!("error={errno}:when={nth}"));
+        let run = lab.inject(call, "apply", FORWARDING, &format!("error={errno}:when={nth}"));
         if run.status == 0 {
             // Not every request counts: announcements, whether the gateway answers, whether nf_tables has rules.
             lab.dind_net("release", &[]).ok();
@@ -46,6 +49,11 @@ fn fail_each(lab: &Lab, call: &str, errno: &str, which: impl Iterator<Item = usi
         }
         assert_same(&lab.snapshot(), &before, format!("after a failure of {call} {nth}"));
         assert_eq!(lab.node.run("nft list tables"), "", "after a failure of {call} {nth}");
+        assert_eq!(
+            lab.node.run("cat /proc/sys/net/ipv4/ip_forward"),
+            "0\n",
+            "after a failure of {call} {nth}"
+        );
     }
     assert!(lab.host.reaches(&lab.node, OWN) && lab.node.reaches(&lab.host, "10.77.0.1"));
     failures
