@@ -3,12 +3,17 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used)]
 
+use dind_tests::eventually;
 use nix::sys::signal::{SigSet, Signal};
 use std::fs::{self, OpenOptions};
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::exit;
+use std::time::Duration;
+
+/// How long containerd may take.
+const LIMIT: Duration = Duration::from_secs(20);
 
 fn main() {
     let mut args = std::env::args();
@@ -45,6 +50,13 @@ fn daemon(folder: &Path, name: &str, mode: &str) {
     if mode == "old" {
         let listener = UnixListener::bind("/var/run/docker.sock").unwrap();
         std::thread::spawn(move || listener.incoming().flatten().for_each(answer_as_an_old_engine));
+    }
+    if name == "dockerd" {
+        // As the real one: it is not ready before containerd is there.
+        let there = || {
+            fs::read_to_string(folder.join("events")).unwrap().contains("containerd start\n").then_some(())
+        };
+        eventually("containerd has been started", LIMIT, there);
     }
     if mode != "silent" {
         let notify = std::env::var("NOTIFY_SOCKET").unwrap();
