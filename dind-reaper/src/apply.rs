@@ -22,9 +22,6 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 /// Between two looks at a container that is still listed after its stop: the engine writes its books a little later.
 const SETTLE: Duration = Duration::from_millis(50);
 
-/// How many containers wait for their signal at a time.
-const AT_ONCE_PER_PROCESSOR: usize = 2;
-
 /// An engine that says nothing for so long is asked to stop more containers, whether it has sent the signals or not.
 const SILENCE: Duration = Duration::from_millis(200);
 
@@ -80,9 +77,9 @@ fn run(
 }
 
 /// All containers are asked to stop at once, as far as the engine can send signals: each takes it a runc, which takes a
-/// processor for tens of milliseconds. More at a time would only put off the end of those that end soon, and what the engine
-/// cleans up after each of them waits for the kernel, not for a processor: 50 containers are gone in three quarters of the
-/// time.
+/// processor for tens of milliseconds. More than one for each processor would only put off the end of those that end soon, and
+/// what the engine cleans up after each of them waits for the kernel, not for a processor: 50 containers are gone in three
+/// quarters of the time.
 async fn stop_all(
     options: &Options,
     begun: Instant,
@@ -95,7 +92,7 @@ async fn stop_all(
     // One poll sends the request: what starts from here on is heard of, what started before is in the list.
     let _ = news.next().now_or_never();
 
-    let at_once = AT_ONCE_PER_PROCESSOR * available_parallelism().map_or(1, usize::from);
+    let at_once = available_parallelism().map_or(1, usize::from);
     let (mut waiting, mut unasked) = (VecDeque::new(), BTreeSet::new());
     let mut under_way = FuturesUnordered::new();
     let mut busy: BTreeSet<String> = BTreeSet::new();
