@@ -218,8 +218,8 @@ fn apply(node: &mut Node, life: &mut Life, version: Option<Call>) -> Result<[Eng
     let data_root = storage.engine.config.get("data-root").and_then(Value::as_str);
     life.data_root = data_root.unwrap_or("/var/lib/docker").into();
     life.start(node, Part::Containerd)?;
-    // What we cannot leave out dockerd deletes itself; it only takes longer.
-    let _ = network_db::forget(&life.data_root, &life.links);
+    // What we cannot settle dockerd does itself; it only takes longer.
+    let _ = network_db::settle(&life.data_root, &life.links, life.keeper.record.started_unix_ms);
     let [net] = documents(node, [net], Patience::UntilAsked)?;
     let engines = [storage.engine.clone(), net.engine.clone()];
     life.keeper.keep("storage", storage);

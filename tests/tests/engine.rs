@@ -4,7 +4,7 @@
 
 use dind_tests::eventually;
 use dind_tests::outer::{LIMIT, Node, docker, inner_image};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::fs;
 
 const SLEEP: &[&str] = &["sleep", "infinity"];
@@ -84,4 +84,45 @@ fn archives_are_loaded_beside_a_main_process_that_does_not_wait() {
     assert_eq!((&document["mode"], &document["changed"]), (&json!("preload"), &json!(true)));
     assert_eq!(loads.inner(&["run", "--rm", &inner_image(), "echo", "hello"]), "hello");
     assert_eq!(loads.stop().0, 143);
+}
+
+#[test]
+fn a_new_engine_finds_the_networks_made_that_it_would_make_itself() {
+    let described = |node: &Node| {
+        let text = node.inner(&["network", "inspect", "none", "host"]);
+        let mut networks: Vec<Value> = serde_json::from_str(&text).unwrap();
+        let own =
+            networks.iter_mut().map(|one| (one["Id"].take(), one["Created"].take())).collect::<Vec<_>>();
+        (networks, own)
+    };
+    // A folder of that name tells the launcher that an engine has been there.
+    let folder = tempfile::tempdir_in("/var/tmp").unwrap();
+    fs::create_dir(folder.path().join("network")).unwrap();
+    let alone = Node::start(&["--volume", &format!("{}:/var/lib/docker", folder.path().display())], SLEEP);
+    let node = Node::start(&[], SLEEP);
+    let (expected, own) = described(alone.until_running());
+    assert_ne!(own[0].1, own[1].1, "an engine makes them one after the other");
+    let (networks, own) = described(node.until_running());
+    assert_eq!(networks, expected);
+    assert_eq!(own[0].1, own[1].1, "they were not made by the engine");
+
+    let listed = node.inner(&["network", "ls", "--format", "{{.Name}} {{.Driver}}"]);
+    assert_eq!(listed.lines().collect::<Vec<_>>(), ["bridge bridge", "host host", "none null"]);
+    let links = |network: &str| {
+        node.inner(&["run", "--rm", "--network", network, &inner_image(), "ls", "/sys/class/net"])
+    };
+    assert_eq!(links("none"), "lo");
+    assert!(links("host").lines().any(|link| link == "docker0"), "{}", links("host"));
+    for network in ["none", "host"] {
+        node.inner_run(&["--name", network, "--network", network, "--restart", "always"], "exec sleep 1000");
+    }
+    let _ = node.stop();
+    docker(&["start", &node.name]).ok();
+    assert_eq!(described(node.until_running()).1, own);
+    for network in ["none", "host"] {
+        eventually("a container on it is back", LIMIT, || {
+            let format = "{{range .Containers}}{{.Name}}{{end}}";
+            (node.inner(&["network", "inspect", "--format", format, network]) == network).then_some(())
+        });
+    }
 }

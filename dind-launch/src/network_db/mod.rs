@@ -1,6 +1,7 @@
-//! dockerd's record of its networks, after the network namespace that it speaks of has gone.
+//! dockerd's record of its networks: before the engine's first start, and after the network namespace that it speaks of has
+//! gone.
 //!
-//! A container that starts again has a new network namespace. dockerd does not know that: it makes the networks of its record
+//! A new data root gets the record of an engine that has made its first two networks (first.rs). A container that starts again has a new network namespace. dockerd does not know that: it makes the networks of its record
 //! anew, deletes the endpoints and sandboxes of an earlier life one by one, and at last deletes its default bridge, to make it a
 //! second time (moby, daemon/daemon_unix.go, "Clear stale bridge network"). Deleted rules of iptables wait for an RCU grace
 //! period each, so that a start after a kill takes nearly twice as long as the first one.
@@ -8,11 +9,13 @@
 //! So what can only be stale is left out of the record before dockerd reads it. User networks stay. A record that is not
 //! understood stays as it is, and dockerd does what it always did.
 
+mod first;
+
 use crate::bolt::{self, Database, Pair};
 use dind_contract::Root;
 use nix::fcntl::{Flock, FlockArg};
 use serde_json::Value;
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -38,15 +41,16 @@ impl Links {
     }
 }
 
-/// Leaves out of the record below this data root what is stale, if the default bridge of the record is none of the links
-/// that there were when the node began. Returns whether anything was.
+/// Begins the record below this data root if no engine has been there, as of the node's start (milliseconds of Unix time).
+/// Otherwise leaves out of it what is stale, if its
+/// default bridge is none of the links that there were when the node began. Returns whether anything has changed.
 ///
 /// # Errors
 /// Those of reading and writing the record, which stays as it was.
-pub fn forget(data_root: &Path, links: &Links) -> io::Result<bool> {
+pub fn settle(data_root: &Path, links: &Links, started: u64) -> io::Result<bool> {
     let path = data_root.join(FILE);
     let file = match File::open(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return first::begin(data_root, started),
         opened => opened?,
     };
     // As dockerd does: nobody else has the record now.
@@ -57,20 +61,25 @@ pub fn forget(data_root: &Path, links: &Links) -> io::Result<bool> {
     // User networks are at stake: what would be read otherwise than it was meant is not written.
     let written = bolt::write(&fresh).filter(|bytes| bolt::read(bytes).as_ref() == Some(&fresh));
     let Some(bytes) = written else { return Ok(false) };
+    replace(&path, &bytes, file.metadata()?.permissions()).map(|()| true)
+}
+
+/// Puts a whole file in the place of another one, or of none.
+fn replace(path: &Path, bytes: &[u8], permissions: Permissions) -> io::Result<()> {
     let next = path.with_extension("next");
     let replace = || {
         let mut copy = File::create(&next)?;
-        copy.set_permissions(file.metadata()?.permissions())?;
-        copy.write_all(&bytes)?;
+        copy.set_permissions(permissions)?;
+        copy.write_all(bytes)?;
         // Before the name, so that there is a whole record under it whenever the power goes.
         copy.sync_all()?;
-        fs::rename(&next, &path)
+        fs::rename(&next, path)
     };
     let replaced = replace();
     if replaced.is_err() {
         let _ = fs::remove_file(&next);
     }
-    replaced.map(|()| true)
+    replaced
 }
 
 /// The record without what is stale. None: nothing is, or it cannot be told.
@@ -172,16 +181,15 @@ mod tests {
     #[test]
     fn the_file_is_replaced_whole() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(!forget(folder.path(), &links(&["lo"])).unwrap(), "there is none");
         let path = folder.path().join(FILE);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, "something else").unwrap();
-        assert!(!forget(folder.path(), &links(&["lo"])).unwrap());
+        assert!(!settle(folder.path(), &links(&["lo"]), 0).unwrap());
         assert_eq!(fs::read(&path).unwrap(), b"something else");
         fs::write(&path, bolt::write(&record()).unwrap()).unwrap();
-        assert!(forget(folder.path(), &links(&["lo"])).unwrap());
+        assert!(settle(folder.path(), &links(&["lo"]), 0).unwrap());
         assert_eq!(bolt::read(&fs::read(&path).unwrap()), renewed(record(), &links(&["lo"])));
-        assert!(!forget(folder.path(), &links(&["lo"])).unwrap(), "it is done");
+        assert!(!settle(folder.path(), &links(&["lo"]), 0).unwrap(), "it is done");
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
     }
 
