@@ -24,6 +24,10 @@ pub const SOCKET: &str = "/var/run/docker.sock";
 /// How often a daemon is asked, in case it does not tell its readiness by sd_notify.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
+/// How long the question may keep us from signals and from the log. dockerd accepts long before it is ready, and says nothing
+/// until then; once it is, it answers within a millisecond.
+const ANSWER: Duration = Duration::from_millis(20);
+
 /// Parts of containerd that no Docker Engine uses, by their names in containerd 1 and 2: that of Kubernetes, and snapshotters
 /// that do nothing without settings of their own but to warn of that, one of them after a modprobe.
 const NOT_DOCKERS: [&str; 8] = [
@@ -87,7 +91,7 @@ impl Part {
     fn answers(self) -> bool {
         match self {
             Self::Containerd => listens(&containerd_socket()),
-            Self::Dockerd => ping(Path::new(SOCKET), LOOK_EVERY),
+            Self::Dockerd => ping(Path::new(SOCKET), ANSWER),
         }
     }
 }

@@ -13,6 +13,7 @@ mod privileges;
 mod probe;
 mod programs;
 pub mod run_flags;
+mod socket;
 
 pub use check::{Check, Examination, Verdict};
 pub use facts::{Seen, Wanted};
@@ -70,6 +71,7 @@ pub fn examine(root: &Root, wanted: &Wanted) -> Outcome<Examination> {
     kernel::judge(&seen, &mut checks);
     limits::judge_kernel(&seen, &mut checks);
     programs::judge(root, &mut checks);
+    socket::judge(root, &mut checks);
     Ok(conclude(checks)?)
 }
 
