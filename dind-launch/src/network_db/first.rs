@@ -27,6 +27,9 @@ const MODES: (u32, u32) = (0o750, 0o644);
 /// dockerd takes the page size of its record from the file.
 const PAGE_SIZE: usize = 4096;
 
+/// What a value begins with: the number of its last change.
+const FIRST_CHANGE: [u8; INDEX] = 1u64.to_le_bytes();
+
 /// The networks, by name and driver.
 const NETWORKS: [(&str, &str); 2] = [("none", "null"), ("host", "host")];
 
@@ -88,10 +91,7 @@ fn network(id: &str, name: &str, driver: &str, created: &str) -> [Pair; 2] {
 }
 
 fn pair(key: &str, value: &str) -> Pair {
-    // The number of the last change: all of them are the first.
-    let number = 1u64.to_le_bytes();
-    debug_assert_eq!(number.len(), INDEX);
-    (format!("{PREFIX}{key}").into_bytes(), [&number[..], value.as_bytes()].concat())
+    (format!("{PREFIX}{key}").into_bytes(), [&FIRST_CHANGE, value.as_bytes()].concat())
 }
 
 /// 256 random bits in hexadecimal, as all ids of dockerd's.

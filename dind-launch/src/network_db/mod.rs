@@ -1,13 +1,15 @@
 //! dockerd's record of its networks: before the engine's first start, and after the network namespace that it speaks of has
 //! gone.
 //!
-//! A new data root gets the record of an engine that has made its first two networks (first.rs). A container that starts again has a new network namespace. dockerd does not know that: it makes the networks of its record
+//! A new data root gets the record of an engine that has made its first two networks (`first`).
+//!
+//! A container that starts again has a new network namespace. dockerd does not know that: it makes the networks of its record
 //! anew, deletes the endpoints and sandboxes of an earlier life one by one, and at last deletes its default bridge, to make it a
 //! second time (moby, daemon/daemon_unix.go, "Clear stale bridge network"). Deleted rules of iptables wait for an RCU grace
-//! period each, so that a start after a kill takes nearly twice as long as the first one.
+//! period each, so that a start after a kill takes nearly twice as long as the first one. So what can only be stale is left out
+//! of the record before dockerd reads it. User networks stay.
 //!
-//! So what can only be stale is left out of the record before dockerd reads it. User networks stay. A record that is not
-//! understood stays as it is, and dockerd does what it always did.
+//! A record that is not understood stays as it is, and dockerd does what it always did.
 
 mod first;
 
@@ -42,8 +44,8 @@ impl Links {
 }
 
 /// Begins the record below this data root if no engine has been there, as of the node's start (milliseconds of Unix time).
-/// Otherwise leaves out of it what is stale, if its
-/// default bridge is none of the links that there were when the node began. Returns whether anything has changed.
+/// Otherwise leaves out of it what is stale, if its default bridge is none of the links that there were when the node began.
+/// Returns whether anything has changed.
 ///
 /// # Errors
 /// Those of reading and writing the record, which stays as it was.
