@@ -150,8 +150,8 @@ fn start(node: &mut Node, life: &mut Life) -> Result<(), Halt> {
 /// Only then dockerd is asked for it: its answer takes as long as a sixth of its whole start, and is waited for later.
 fn check(node: &mut Node, life: &mut Life) -> Result<Option<Call>, Halt> {
     life.keeper.begin("check");
-    let storage = Call::plan(node, &life.tools.storage, "/")?;
-    let net = Call::plan(node, &life.tools.net, "/")?;
+    let storage = Call::plan(node, &life.tools.storage, "/", &[])?;
+    let net = Call::plan(node, &life.tools.net, "/", forwarding(&life.user_config, &life.options))?;
     let [_, net] = documents(node, [storage, net], Patience::UntilAsked)?;
     if is_set("DIND_ENGINE_VERSION")
         || net.engine.config.get("mtu").and_then(Value::as_u64).is_none_or(|mtu| mtu == ETHERNET_MTU)
@@ -166,6 +166,16 @@ fn check(node: &mut Node, life: &mut Life) -> Result<Option<Call>, Halt> {
 
 fn is_set(variable: &str) -> bool {
     std::env::var_os(variable).is_some_and(|text| !text.is_empty())
+}
+
+/// What dind-net is told of forwarding: to switch it on, where dockerd would. Beside the storage it takes no time; dockerd
+/// would wait for it.
+pub(crate) fn forwarding(
+    user: &Map<String, Value>,
+    options: &Options,
+) -> &'static [(&'static str, &'static str)] {
+    let asked = !is_set("DIND_NET_FORWARD") && daemon_json::forwards(user, &options.daemon_args);
+    if asked { &[("DIND_NET_FORWARD", "true")] } else { &[] }
 }
 
 fn prepare_container(life: &mut Life) -> Result<(), Fault> {
@@ -198,10 +208,8 @@ fn apply(node: &mut Node, life: &mut Life, version: Option<Call>) -> Result<[Eng
     finish(node, &mut version, Patience::UntilAsked, Some(VERSION_LIMIT))?;
     let version = version.first().and_then(|call| engine::version(&call.text()));
     let told = version.as_ref().map(|version| ("DIND_ENGINE_VERSION", version.as_str()));
-    // Beside the storage it takes no time; dockerd would wait for it.
-    let forward =
-        !is_set("DIND_NET_FORWARD") && daemon_json::forwards(&life.user_config, &life.options.daemon_args);
-    let told: Vec<_> = told.into_iter().chain(forward.then_some(("DIND_NET_FORWARD", "true"))).collect();
+    let told: Vec<_> =
+        told.into_iter().chain(forwarding(&life.user_config, &life.options).iter().copied()).collect();
     // Before, not after: an apply that was cut off has left something to release, too.
     (life.storage_applied, life.net_applied) = (true, true);
     let storage = Call::tool(node, &life.tools.storage, &["apply"], &[])?;

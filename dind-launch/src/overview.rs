@@ -1,6 +1,6 @@
 //! `plan`: what `run` would do, without doing it.
 
-use crate::chain::user_config;
+use crate::chain::{forwarding, user_config};
 use crate::cli::RunOptions;
 use crate::daemon_json;
 use crate::engine::Programs;
@@ -60,7 +60,7 @@ pub fn plan(text: &RunOptions, command: &[String], common: &Common) -> Outcome<O
     let user = user_config(&options)?;
     let command = main_process::choose(command)?;
     let preload = options.preload.as_deref().map(preload::archives).transpose()?.unwrap_or_default();
-    let [storage, net] = ask(&tools, common).map_err(Halt::into_fault)?;
+    let [storage, net] = ask(&tools, common, forwarding(&user, &options)).map_err(Halt::into_fault)?;
 
     let merged = daemon_json::merge(&[&storage.engine, &net.engine], &user, &options.daemon_args);
     let path_prepend =
@@ -114,7 +114,8 @@ fn stages(options: &Options, command: &[String]) -> Vec<&'static str> {
     stages
 }
 
-fn ask(tools: &Tools, common: &Common) -> Result<[Document; 2], Halt> {
+/// Lets both tools plan; `told` are variables of dind-net.
+fn ask(tools: &Tools, common: &Common, told: &[(&str, &str)]) -> Result<[Document; 2], Halt> {
     let root = common.root.to_str().ok_or_else(|| -> Fault {
         fault::ROOT_IS_FAKE
             .cannot("read facts below", common.root.display(), "its name is no UTF-8")
@@ -123,7 +124,7 @@ fn ask(tools: &Tools, common: &Common) -> Result<[Document; 2], Halt> {
     let supervisor = Supervisor::new().map_err(|error| broken("take over", "signals", &error))?;
     let log = EngineLog::open(false).map_err(|error| broken("open", "stderr", &error))?;
     let mut node = Node::new(supervisor, log);
-    let storage = Call::plan(&mut node, &tools.storage, root)?;
-    let net = Call::plan(&mut node, &tools.net, root)?;
+    let storage = Call::plan(&mut node, &tools.storage, root, &[])?;
+    let net = Call::plan(&mut node, &tools.net, root, told)?;
     documents(&mut node, [storage, net], Patience::UntilAsked)
 }

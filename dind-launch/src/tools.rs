@@ -92,9 +92,10 @@ impl Call {
     ///
     /// # Errors
     /// It cannot be executed.
-    pub fn plan(node: &mut Node, tool: &Path, root: &str) -> Result<Self, Fault> {
+    pub fn plan(node: &mut Node, tool: &Path, root: &str, env: &[(&str, &str)]) -> Result<Self, Fault> {
         let mut command = Command::new(tool);
-        command.args(["plan", "--root", root]).env("DIND_OUTPUT", "json").stderr(Stdio::null());
+        command.args(["plan", "--root", root]).envs(env.iter().copied());
+        command.env("DIND_OUTPUT", "json").stderr(Stdio::null());
         let call = Self::start(node, command).map_err(|error| {
             fault::TOOL_BROKEN.cannot("execute", tool.display(), error).hint("install the dind tools again")
         })?;

@@ -243,7 +243,11 @@ fn forwarding_drops_by_default_and_the_engine_is_left_alone_where_it_is_told_of_
     for (arguments, forwarded, policy) in
         [("", "1", "-P FORWARD DROP"), ("--ip-forward=false", "0", "-P FORWARD ACCEPT")]
     {
-        let node = Node::start(&["--env", &format!("DOCKER_DAEMON_ARGS={arguments}")], SLEEP);
+        let arguments = format!("DOCKER_DAEMON_ARGS={arguments}");
+        let plan = ["run", "--rm", "--privileged", "--env", &arguments, "--entrypoint", "dind-launch"];
+        let planned = docker(&[&plan[..], &[&image(), "plan"]].concat()).ok();
+        assert_eq!(planned.contains("enable-forwarding"), forwarded == "1", "{planned}");
+        let node = Node::start(&["--env", &arguments], SLEEP);
         node.until_running();
         let steps = node.record()["documents"]["net"]["steps"].to_string();
         assert_eq!(steps.contains("enable-forwarding"), forwarded == "1", "{steps}");
