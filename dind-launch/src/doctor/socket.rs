@@ -1,16 +1,19 @@
 //! Judges who may use the engine: whoever may write to its socket is root by it (docs.docker.com/engine/security).
 
 use super::check::Checks;
-use crate::engine::SOCKET;
 use dind_contract::Root;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+
+/// The engine's. Not by /var/run, whose absolute link leads out of a captured machine.
+const SOCKET: &str = "/run/docker.sock";
 
 /// dockerd makes it for root and the group `docker`; many a script opens it to all.
 const ALL_MAY_WRITE: u32 = 0o002;
 
 /// Before the engine's start there is none, and nothing to say.
 pub(super) fn judge(root: &Root, checks: &mut Checks) {
-    let Ok(socket) = root.path(SOCKET).metadata() else { return };
+    let found = root.path(SOCKET).symlink_metadata();
+    let Some(socket) = found.ok().filter(|found| found.file_type().is_socket()) else { return };
     match socket.mode() & ALL_MAY_WRITE {
         0 => checks.ok("engine socket", "only its owner and its group may use it"),
         _ => checks.poor(
@@ -26,24 +29,28 @@ mod tests {
     use super::super::Verdict;
     use super::*;
     use std::fs::{self, Permissions};
-    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::fs::{PermissionsExt, symlink};
     use std::os::unix::net::UnixListener;
 
     #[test]
     fn a_socket_that_all_may_use_is_poor() {
         let folder = tempfile::tempdir().unwrap();
         let root = Root::at(folder.path());
-        let mut checks = Checks::default();
-        judge(&root, &mut checks);
-        assert!(checks.examination().checks.is_empty(), "there is none");
         let path = root.path(SOCKET);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let examined = || {
+            let mut checks = Checks::default();
+            judge(&root, &mut checks);
+            checks
+        };
+        assert!(examined().examination().checks.is_empty(), "there is none");
+        symlink("/dev/null", &path).unwrap();
+        assert!(examined().examination().checks.is_empty(), "a link is none");
+        fs::remove_file(&path).unwrap();
         let _socket = UnixListener::bind(&path).unwrap();
         for (mode, verdict) in [(0o660, Verdict::Ok), (0o666, Verdict::Poor)] {
             fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
-            let mut checks = Checks::default();
-            judge(&root, &mut checks);
-            assert_eq!(checks.told("engine socket").0, verdict, "{mode:o}");
+            assert_eq!(examined().told("engine socket").0, verdict, "{mode:o}");
         }
     }
 }
