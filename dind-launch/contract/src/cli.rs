@@ -1,6 +1,5 @@
 //! The flags that all tools share.
 
-use crate::root::Root;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
@@ -20,17 +19,9 @@ pub struct Common {
     /// What to print on stdout.
     #[arg(long, value_enum, default_value = "json", env = "DIND_OUTPUT", global = true)]
     pub output: Output,
-    /// Read the machine's facts below this folder instead of `/` (plan only).
+    /// Read the machine's facts below this directory instead of `/` (plan only).
     #[arg(long, value_name = "DIR", default_value = "/", env = "DIND_ROOT", global = true)]
     pub root: PathBuf,
-}
-
-impl Common {
-    /// The root that facts are read under.
-    #[must_use]
-    pub fn facts(&self) -> Root {
-        Root::at(&self.root)
-    }
 }
 
 /// An empty variable counts as unset: Compose files and CI systems pass `NAME=` for "not given".

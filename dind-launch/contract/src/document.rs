@@ -1,11 +1,12 @@
 //! The one JSON line that each tool prints.
 
-use crate::engine::Engine;
 use crate::fault::{ErrorObject, Fault};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::path::PathBuf;
 
-/// Who is talking: the program's name and the schema its documents follow.
+/// Who writes: the program's name and the schema of its documents.
 #[derive(Clone, Copy, Debug)]
 pub struct Tool {
     /// Program name, the prefix of its lines on stderr.
@@ -27,12 +28,29 @@ pub struct Report<T> {
     pub changed: bool,
     /// What the tool found and decided.
     pub result: T,
-    /// What the Docker Engine has to be told.
+    /// Settings for the Docker Engine.
     pub engine: Engine,
     /// What was done, in order. A plan lists what an apply would do.
-    pub steps: Vec<Step>,
+    pub steps: Vec<StepReport>,
     /// What a careful reader should know.
     pub warnings: Vec<Warning>,
+}
+
+/// Settings for the Docker Engine.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Engine {
+    /// A fragment of `daemon.json`, keys as Docker spells them there.
+    pub config: Map<String, Value>,
+    /// Directories that go to the front of the engine's `PATH`.
+    #[serde(default)]
+    pub path_prepend: Vec<PathBuf>,
+}
+
+impl Engine {
+    /// Sets one key of [`Engine::config`].
+    pub fn set(&mut self, key: &str, value: impl Into<Value>) {
+        self.config.insert(key.to_owned(), value.into());
+    }
 }
 
 /// The document of a failure.
@@ -47,29 +65,31 @@ pub struct Failure {
     /// What went wrong.
     pub error: ErrorObject,
     /// What was done before it went wrong, and what was undone after.
-    pub steps: Vec<Step>,
+    pub steps: Vec<StepReport>,
 }
 
-/// One change of the machine.
+/// One change of the machine, as documents show it; [`crate::step`] makes it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Step {
+#[schemars(rename = "Step")]
+pub struct StepReport {
     /// Kebab-case verb and noun, such as `mount-image`.
     pub op: String,
     /// What it was done to.
     pub target: String,
     /// How it ended.
-    pub state: State,
+    pub state: StepState,
 }
 
 /// How a step ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum State {
+#[schemars(rename = "State")]
+pub enum StepState {
     /// Only in plans: it would be done.
     Planned,
     /// It was done.
     Done,
-    /// It was as wanted already.
+    /// There was nothing to do.
     Skipped,
     /// It was done, and taken back after a later step failed.
     Undone,
@@ -94,31 +114,24 @@ impl Warning {
     }
 }
 
-/// A growing list of steps; it is part of the document whether the work succeeds or fails.
+/// The steps of a document, whether the work succeeds or fails.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Steps(pub Vec<Step>);
+pub struct Steps(pub Vec<StepReport>);
 
 impl Steps {
-    /// Notes a step.
-    pub fn push(&mut self, op: &str, target: impl std::fmt::Display, state: State) {
-        self.0.push(Step { op: op.to_owned(), target: target.to_string(), state });
-    }
-
-    /// Marks the last step that was done as taken back.
-    pub fn undone(&mut self) {
-        if let Some(step) = self.0.iter_mut().rev().find(|step| step.state == State::Done) {
-            step.state = State::Undone;
-        }
+    /// Adds a step that is no [`crate::step::Step`]: what a release found to undo, say.
+    pub fn push(&mut self, op: &str, target: impl std::fmt::Display, state: StepState) {
+        self.0.push(StepReport { op: op.to_owned(), target: target.to_string(), state });
     }
 
     /// Whether any step changed the machine.
     #[must_use]
     pub fn changed(&self) -> bool {
-        self.0.iter().any(|step| step.state == State::Done)
+        self.0.iter().any(|step| step.state == StepState::Done)
     }
 }
 
-/// What a tool hands to [`crate::finish()`] when it succeeds: a report before it knows its name and verb.
+/// A success before it has the tool's name and verb: what a tool hands to [`crate::finish()`].
 #[derive(Clone, Debug, Default)]
 pub struct Draft<T> {
     /// See [`Report::result`].
@@ -131,7 +144,23 @@ pub struct Draft<T> {
     pub warnings: Vec<Warning>,
 }
 
-/// What a tool hands to [`crate::finish()`] when it fails.
+impl<T> Draft<T> {
+    /// The document.
+    pub fn report(self, tool: Tool, mode: &str) -> Report<T> {
+        Report {
+            schema: tool.schema.to_owned(),
+            ok: true,
+            mode: mode.to_owned(),
+            changed: self.steps.changed(),
+            result: self.result,
+            engine: self.engine,
+            steps: self.steps.0,
+            warnings: self.warnings,
+        }
+    }
+}
+
+/// A failure before it has the tool's name and verb.
 #[derive(Clone, Debug)]
 pub struct Failed {
     /// What went wrong.
@@ -151,7 +180,7 @@ pub type Outcome<T> = Result<Draft<T>, Failed>;
 
 /// The JSON Schema of everything that a tool prints. One generator makes all documents, so that their references meet in
 /// one `$defs`.
-pub fn schema(tool: Tool, documents: impl FnOnce(&mut SchemaGenerator) -> Vec<Schema>) -> serde_json::Value {
+pub fn schema(tool: Tool, documents: impl FnOnce(&mut SchemaGenerator) -> Vec<Schema>) -> Value {
     let mut generator = SchemaGenerator::default();
     let mut documents = documents(&mut generator);
     documents.push(generator.subschema_for::<Failure>());

@@ -1,4 +1,4 @@
-//! Errors: a stable code, an exit status, one sentence, and the cure.
+//! Errors: a stable code, an exit status, one sentence, and a hint.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -7,14 +7,14 @@ use std::fmt;
 
 /// Exit statuses, the same in all tools (BSD `sysexits.h`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Exit {
+pub enum ExitCode {
     /// 69: the Docker Engine does not answer.
     Unavailable = 69,
-    /// 73: a file, a device or a link could not be made.
+    /// 73: a file, a device or a link could not be created.
     CannotCreate = 73,
     /// 74: a read, a write or a kernel call failed.
     Io = 74,
-    /// 75: somebody else holds it; try again.
+    /// 75: in use by another process; try again.
     InUse = 75,
     /// 77: a capability or a device is missing.
     Privilege = 77,
@@ -22,13 +22,13 @@ pub enum Exit {
     Config = 78,
 }
 
-impl Exit {
+impl ExitCode {
     /// The meaning of a tool's exit status.
     #[must_use]
     pub fn from_status(status: u8) -> Option<Self> {
         let all =
             [Self::Unavailable, Self::CannotCreate, Self::Io, Self::InUse, Self::Privilege, Self::Config];
-        all.into_iter().find(|exit| *exit as u8 == status)
+        all.into_iter().find(|code| *code as u8 == status)
     }
 }
 
@@ -37,36 +37,43 @@ impl Exit {
 pub struct Code {
     /// Kebab-case, unique within the tool.
     pub name: &'static str,
-    /// The status the tool ends with.
-    pub exit: Exit,
+    /// The tool's exit status.
+    pub exit: ExitCode,
 }
 
 impl Code {
     /// A code; meant for constants.
     #[must_use]
-    pub const fn new(name: &'static str, exit: Exit) -> Self {
+    pub const fn new(name: &'static str, exit: ExitCode) -> Self {
         Self { name, exit }
     }
 
-    /// ``cannot VERB `OBJECT`: CAUSE``. The cause's own sources become `causes`.
+    /// `WHAT FAILED: CAUSE`.
+    #[must_use]
+    pub fn failed(self, what: impl fmt::Display, cause: impl fmt::Display) -> Fault {
+        let message = format!("{what}: {cause}");
+        Fault { code: self, message, causes: Vec::new(), hint: String::new(), details: None }
+    }
+
+    /// ``cannot VERB `OBJECT`: CAUSE``, where the object is a path, a name or a number.
     #[must_use]
     pub fn cannot(self, verb: &str, object: impl fmt::Display, cause: impl fmt::Display) -> Fault {
-        Fault {
-            code: self,
-            message: format!("cannot {verb} `{object}`: {cause}"),
-            causes: Vec::new(),
-            hint: String::new(),
-            details: None,
-        }
+        self.failed(format_args!("cannot {verb} `{object}`"), cause)
+    }
+
+    /// ``invalid NAME value `VALUE`: CAUSE``, for what a user has set.
+    #[must_use]
+    pub fn invalid(self, name: &str, value: impl fmt::Display, cause: impl fmt::Display) -> Fault {
+        self.failed(format_args!("invalid {name} value `{value}`"), cause)
     }
 }
 
-/// What a tool ends with when it does not do its work.
+/// Why a tool did not do its work.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
     /// Name and exit status.
     pub code: Code,
-    /// One sentence: ``cannot VERB `OBJECT`: CAUSE``.
+    /// One sentence: `WHAT FAILED: CAUSE`.
     pub message: String,
     /// What lies behind it, from near to far.
     pub causes: Vec<String>,
@@ -77,7 +84,7 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// Sets the cure.
+    /// Sets the hint.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = hint.into();

@@ -1,18 +1,15 @@
 #![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
 
 pub mod cli;
-mod dispositions;
 pub mod document;
-pub mod engine;
 pub mod fault;
 pub mod finish;
-pub mod helper;
-pub mod root;
-pub mod supervisor;
+pub mod step;
 pub mod value;
 
-pub use document::{Draft, Failed, Failure, Outcome, Report, State, Step, Steps, Tool, Warning};
-pub use engine::Engine;
-pub use fault::{Code, Exit, Fault};
-pub use finish::{finish, finish_with};
-pub use root::Root;
+pub use document::{
+    Draft, Engine, Failed, Failure, Outcome, Report, StepReport, StepState, Steps, Tool, Warning,
+};
+pub use fault::{Code, ExitCode, Fault};
+pub use finish::finish;

@@ -1,10 +1,11 @@
-//! Reads under a root prefix: `/` is this machine, any other folder is a captured one.
+//! Reads below a root: `/` is this machine, any other directory is a captured one. The idea is util-linux's `--sysroot`: a
+//! machine is a directory of files.
 
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-/// Where a tool's facts are read. The idea is util-linux's `--sysroot`: a machine is a folder of files.
+/// Where a tool's facts are read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Root(PathBuf);
 
@@ -15,10 +16,10 @@ impl Default for Root {
 }
 
 impl Root {
-    /// The machine below `folder`.
+    /// The machine below a directory.
     #[must_use]
-    pub fn at(folder: impl Into<PathBuf>) -> Self {
-        Self(folder.into())
+    pub fn at(directory: impl Into<PathBuf>) -> Self {
+        Self(directory.into())
     }
 
     /// Whether this is the real machine, the only one that can be changed.
@@ -48,10 +49,17 @@ impl Root {
     /// Those of the read, but for "not found".
     pub fn read_opt(&self, path: impl AsRef<Path>) -> io::Result<Option<String>> {
         match self.read(path) {
-            Ok(text) => Ok(Some(text)),
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
-            Err(error) => Err(error),
+            read => read.map(Some),
         }
+    }
+
+    /// What a symbolic link leads to.
+    ///
+    /// # Errors
+    /// Those of readlink(2).
+    pub fn read_link(&self, path: impl AsRef<Path>) -> io::Result<PathBuf> {
+        fs::read_link(self.path(path))
     }
 
     /// Whether something lies at `path`.
@@ -59,20 +67,17 @@ impl Root {
         self.path(path).exists()
     }
 
-    /// The sorted names in a folder; none where there is no such folder.
+    /// The sorted names in a directory; none where there is no such directory.
     ///
     /// # Errors
     /// Those of the read, but for "not found".
     pub fn list(&self, path: impl AsRef<Path>) -> io::Result<Vec<String>> {
         let entries = match fs::read_dir(self.path(path)) {
-            Ok(entries) => entries,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(error),
+            entries => entries?,
         };
-        let mut names = Vec::new();
-        for entry in entries {
-            names.push(entry?.file_name().to_string_lossy().into_owned());
-        }
+        let names = entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
+        let mut names = names.collect::<io::Result<Vec<_>>>()?;
         names.sort();
         Ok(names)
     }

@@ -25,14 +25,14 @@ use std::time::Instant;
 
 /// How a child ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
+pub enum ExitStatus {
     /// It exited with this status.
     Exited(u8),
     /// This signal ended it.
     Signaled(i32),
 }
 
-impl Ending {
+impl ExitStatus {
     /// The status a shell would give: the child's own, or 128 + n for signal n.
     #[must_use]
     pub fn status(self) -> u8 {
@@ -49,16 +49,16 @@ pub enum Event {
     /// A signal came, by number; real-time signals have no name.
     Signal(i32),
     /// A child that we spawned ended. Orphans are reaped without a word.
-    Ended(Pid, Ending),
+    Exited(Pid, ExitStatus),
     /// The watched descriptor with this index can be read, or its other end is closed.
     Ready(usize),
     /// The deadline passed first.
     Deadline,
 }
 
-/// Where a child stands among processes.
+/// The process group and session of a child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum SpawnMode {
     /// In a process group of its own, which gets the terminal, if there is one.
     Foreground,
     /// In a session of its own: Ctrl-C at the terminal is not for it, and the kernel kills it when we die.
@@ -118,11 +118,11 @@ impl Supervisor {
         Ok(init)
     }
 
-    /// Starts a child. The handle is for its pipes only: its status comes as an [`Event::Ended`].
+    /// Starts a child. The handle is for its pipes only: its status comes as an [`Event::Exited`].
     ///
     /// # Errors
     /// Those of fork and exec; [`exec_status`] turns them into an exit status.
-    pub fn spawn(&mut self, command: &mut Command, place: Place) -> io::Result<(Pid, Child)> {
+    pub fn spawn(&mut self, command: &mut Command, mode: SpawnMode) -> io::Result<(Pid, Child)> {
         let (mask, dispositions) = (self.inherited_mask, self.inherited_dispositions);
         let parent = getpid();
         // SAFETY: between fork and exec only async-signal-safe calls are made: setsid, setpgid, tcsetpgrp, open,
@@ -130,12 +130,12 @@ impl Supervisor {
         #[allow(unsafe_code)]
         unsafe {
             command.pre_exec(move || {
-                match place {
-                    Place::Session => {
+                match mode {
+                    SpawnMode::Session => {
                         setsid()?;
                         die_with(parent)?;
                     }
-                    Place::Foreground => {
+                    SpawnMode::Foreground => {
                         setpgid(Pid::from_raw(0), Pid::from_raw(0))?;
                         take_terminal();
                     }
@@ -193,7 +193,7 @@ impl Supervisor {
             if number == Signal::SIGCHLD as i32 {
                 self.reap();
             } else if number == Signal::SIGPIPE as i32 && info.ssi_pid == std::process::id() {
-                // Our own write to a reader that has gone, which the write itself tells of. A blocked signal comes even
+                // Our own write to a reader that has gone, which the write itself reports. A blocked signal comes even
                 // where it is ignored; passed on, this one would end the command.
             } else {
                 self.events.push_back(Event::Signal(number));
@@ -213,14 +213,14 @@ impl Supervisor {
             if pid <= 0 {
                 return;
             }
-            let ending = if libc::WIFSIGNALED(raw) {
-                Ending::Signaled(libc::WTERMSIG(raw))
+            let status = if libc::WIFSIGNALED(raw) {
+                ExitStatus::Signaled(libc::WTERMSIG(raw))
             } else {
-                Ending::Exited((libc::WEXITSTATUS(raw) & 0xff) as u8)
+                ExitStatus::Exited((libc::WEXITSTATUS(raw) & 0xff) as u8)
             };
             let pid = Pid::from_raw(pid);
             if self.children.remove(&pid) {
-                self.events.push_back(Event::Ended(pid, ending));
+                self.events.push_back(Event::Exited(pid, status));
             }
         }
     }

@@ -9,14 +9,14 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 /// Whether we were started with SIGPIPE ignored, as `nohup`-like wrappers and some CI agents do.
 static PIPE_WAS_IGNORED: AtomicBool = AtomicBool::new(false);
 
-/// Runs before main, and so before Rust's runtime: afterwards nobody can tell any more.
+/// Runs before main, and so before Rust's runtime: afterwards there is no way to know.
 #[used]
 #[allow(unsafe_code)]
 // SAFETY: the section is an array of functions that libc calls at start, in this thread alone; ours calls sigaction
 // and stores a flag, and needs nothing that is not there yet.
 #[unsafe(link_section = ".init_array")]
 static BEFORE_MAIN: extern "C" fn() = {
-    extern "C" fn look() {
+    extern "C" fn remember() {
         // SAFETY: a zeroed sigaction is a valid one to be written to, and outlives the call.
         #[allow(unsafe_code)]
         let ignored = unsafe {
@@ -26,7 +26,7 @@ static BEFORE_MAIN: extern "C" fn() = {
         };
         PIPE_WAS_IGNORED.store(ignored, Relaxed);
     }
-    look
+    remember
 };
 
 /// What our children get back.

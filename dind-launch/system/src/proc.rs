@@ -1,0 +1,192 @@
+//! The one parser of what the kernel says of a process: `/proc/self/mountinfo`, `status`, `cgroup`, `ns/pid` (proc(5)).
+//!
+//! Each has a `parse` for text, and a reader below a [`Root`]. A line that cannot be parsed is left out: newer kernels add
+//! fields and lines. Own code, for procfs-core refuses the whole file then, and leaves mount points escaped.
+
+use crate::root::Root;
+use std::ffi::OsString;
+use std::io;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+
+const MOUNTINFO: &str = "/proc/self/mountinfo";
+const STATUS: &str = "/proc/self/status";
+const CGROUP: &str = "/proc/self/cgroup";
+const PID_NAMESPACE: &str = "/proc/self/ns/pid";
+
+/// The machine's first PID namespace (`PROC_PID_INIT_INO`, include/linux/proc_ns.h).
+const FIRST_PID_NAMESPACE: &str = "pid:[4026531836]";
+
+/// A line of mountinfo (proc_pid_mountinfo(5)).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mount {
+    /// Major and minor number of the file system's device.
+    pub device: (u64, u64),
+    /// The directory of the file system that is mounted.
+    pub root: PathBuf,
+    /// Where it is mounted.
+    pub point: PathBuf,
+    /// Whether it cannot be written to: as mounted, or because of errors.
+    pub read_only: bool,
+    /// Whether mounts below it appear in its peer group (mount_namespaces(7)).
+    pub shared: bool,
+    /// File system type.
+    pub kind: String,
+    /// What was mounted.
+    pub source: String,
+    /// Options of the file system, such as the controllers of a cgroup v1 hierarchy.
+    pub options: Vec<String>,
+}
+
+/// The mounts of this process' namespace, in mount order.
+///
+/// # Errors
+/// Those of the read.
+pub fn mounts(root: &Root) -> io::Result<Vec<Mount>> {
+    Ok(parse_mounts(&root.read(MOUNTINFO)?))
+}
+
+/// Parses mountinfo.
+#[must_use]
+pub fn parse_mounts(text: &str) -> Vec<Mount> {
+    text.lines().filter_map(parse_mount).collect()
+}
+
+fn parse_mount(line: &str) -> Option<Mount> {
+    let (mount, filesystem) = line.split_once(" - ")?;
+    let mut fields = mount.split(' ').skip(2);
+    let (major, minor) = fields.next()?.split_once(':')?;
+    let (root, point, flags) = (fields.next()?, fields.next()?, fields.next()?);
+    let shared = fields.any(|field| field.starts_with("shared:"));
+    let mut filesystem = filesystem.split(' ');
+    let (kind, source) = (filesystem.next()?, filesystem.next()?);
+    let options = filesystem.next().unwrap_or_default();
+    Some(Mount {
+        device: (major.parse().ok()?, minor.parse().ok()?),
+        root: unescape(root).into(),
+        point: unescape(point).into(),
+        // After errors ext4 says `ro`; since Linux 6.15 `emergency_ro`, and `shutdown` after a forced one.
+        read_only: flags
+            .split(',')
+            .chain(options.split(','))
+            .any(|option| matches!(option, "ro" | "emergency_ro" | "shutdown")),
+        shared,
+        kind: kind.to_owned(),
+        source: unescape(source).to_string_lossy().into_owned(),
+        options: options.split(',').map(str::to_owned).collect(),
+    })
+}
+
+/// Space, tab, newline and backslash are written as three octal digits.
+fn unescape(text: &str) -> OsString {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&first, tail)) = rest.split_first() {
+        let digits = tail.get(..3).filter(|_| first == b'\\').and_then(|digits| str::from_utf8(digits).ok());
+        let escaped = digits.and_then(|digits| u8::from_str_radix(digits, 8).ok());
+        bytes.push(escaped.unwrap_or(first));
+        rest = if escaped.is_some() { &tail[3..] } else { tail };
+    }
+    OsString::from_vec(bytes)
+}
+
+/// The mount on top at exactly this point.
+#[must_use]
+pub fn mount_at(mounts: &[Mount], point: impl AsRef<Path>) -> Option<&Mount> {
+    mounts.iter().rfind(|mount| mount.point == point.as_ref())
+}
+
+/// The mount that a path lies in: the deepest one, and of several at one point the one on top.
+#[must_use]
+pub fn mount_of(mounts: &[Mount], path: impl AsRef<Path>) -> Option<&Mount> {
+    let above = mounts.iter().filter(|mount| path.as_ref().starts_with(&mount.point));
+    above.max_by_key(|mount| mount.point.components().count())
+}
+
+/// The mount points strictly below a directory, in the order in which they can be unmounted: the deepest first.
+#[must_use]
+pub fn points_below(mounts: &[Mount], directory: &Path) -> Vec<PathBuf> {
+    let below = mounts.iter().filter(|mount| mount.point.starts_with(directory) && mount.point != directory);
+    let mut points: Vec<PathBuf> = below.map(|mount| mount.point.clone()).collect();
+    points.sort_by_key(|point| std::cmp::Reverse(point.components().count()));
+    points
+}
+
+/// What a process may do (proc_pid_status(5)). The default is a process without any privilege.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Status {
+    /// Effective user id.
+    pub euid: Option<u32>,
+    /// Effective capabilities, one bit each (linux/capability.h).
+    pub effective: u64,
+    /// The capability bounding set.
+    pub bounding: u64,
+    /// Whether execve grants no privileges.
+    pub no_new_privs: bool,
+    /// Whether a seccomp filter is in force.
+    pub seccomp_filter: bool,
+}
+
+impl Status {
+    /// Whether a capability is effective, by its number in linux/capability.h.
+    #[must_use]
+    pub fn can(&self, capability: u32) -> bool {
+        self.effective.checked_shr(capability).is_some_and(|bits| bits & 1 == 1)
+    }
+}
+
+/// Privileges of this process.
+///
+/// # Errors
+/// Those of the read.
+pub fn status(root: &Root) -> io::Result<Status> {
+    Ok(parse_status(&root.read(STATUS)?))
+}
+
+/// Parses status.
+#[must_use]
+pub fn parse_status(text: &str) -> Status {
+    let value =
+        |name| text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim);
+    let mask = |name| value(name).and_then(|mask| u64::from_str_radix(mask, 16).ok()).unwrap_or(0);
+    Status {
+        euid: value("Uid").and_then(|ids| ids.split_whitespace().nth(1)?.parse().ok()),
+        effective: mask("CapEff"),
+        bounding: mask("CapBnd"),
+        no_new_privs: value("NoNewPrivs") == Some("1"),
+        seccomp_filter: value("Seccomp") == Some("2"),
+    }
+}
+
+/// A hierarchy and this process' place in it: a line of `/proc/self/cgroup` (cgroups(7)).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cgroup {
+    /// Such as `cpu,cpuacct` or `name=systemd`; empty for cgroup v2.
+    pub controllers: String,
+    /// The cgroup's path, as the cgroup namespace shows it.
+    pub path: String,
+}
+
+/// The cgroups of this process.
+///
+/// # Errors
+/// Those of the read.
+pub fn cgroups(root: &Root) -> io::Result<Vec<Cgroup>> {
+    Ok(parse_cgroups(&root.read(CGROUP)?))
+}
+
+/// Parses cgroup.
+#[must_use]
+pub fn parse_cgroups(text: &str) -> Vec<Cgroup> {
+    let parse = |line: &str| {
+        let mut fields = line.splitn(3, ':').skip(1).map(str::to_owned);
+        Some(Cgroup { controllers: fields.next()?, path: fields.next()? })
+    };
+    text.lines().filter_map(parse).collect()
+}
+
+/// Whether this process is in the machine's first PID namespace: on the machine itself, in no container.
+#[must_use]
+pub fn on_the_machine(root: &Root) -> bool {
+    root.read_link(PID_NAMESPACE).is_ok_and(|name| name == Path::new(FIRST_PID_NAMESPACE))
+}
