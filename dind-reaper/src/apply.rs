@@ -8,8 +8,8 @@ use crate::one::{self, Limits};
 use crate::options::Options;
 use crate::plan::{millis, reserve};
 use crate::{fault, signals};
-use dind_contract::supervisor::Supervisor;
-use dind_contract::{Draft, Failed, Fault, State, Steps};
+use dind_contract::{Draft, Failed, Fault, StepState, Steps};
+use dind_system::supervisor::Supervisor;
 use futures_util::future::{Either, FutureExt, select};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -64,7 +64,7 @@ fn run(
     });
     let mut steps = Steps::default();
     for one in &stopped {
-        let state = if one.outcome == Outcome::Vanished { State::Skipped } else { State::Done };
+        let state = if one.outcome == Outcome::Vanished { StepState::Skipped } else { StepState::Done };
         steps.push("stop-container", &one.name, state);
     }
     match ended {

@@ -18,8 +18,8 @@ use crate::options::{LEAST_BUDGET, Options};
 use crate::terminal::Terminal;
 use crate::{TOOL, signals};
 use dind_contract::Fault;
-use dind_contract::finish::tell;
-use dind_contract::supervisor::{Ending, Event, Place, Supervisor, exec_status, send};
+use dind_contract::finish::log;
+use dind_system::supervisor::{Event, ExitStatus, SpawnMode, Supervisor, exec_status, send};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use std::ffi::OsString;
@@ -75,7 +75,7 @@ impl Init {
             Ok(pid) => self.until_command_ends(pid).status(),
             Err(error) => {
                 let name = command.first().map(|name| name.to_string_lossy()).unwrap_or_default();
-                tell(TOOL, "error", format!("cannot execute `{name}`: {error}"));
+                log(TOOL, "error", format!("cannot execute `{name}`: {error}"));
                 exec_status(&error)
             }
         };
@@ -86,17 +86,17 @@ impl Init {
 
     fn start(&mut self, command: &[OsString]) -> io::Result<Pid> {
         let (program, args) = command.split_first().ok_or(io::ErrorKind::NotFound)?;
-        let (pid, _) = self.supervisor.spawn(Command::new(program).args(args), Place::Foreground)?;
+        let (pid, _) = self.supervisor.spawn(Command::new(program).args(args), SpawnMode::Foreground)?;
         self.command = Some(pid);
         // The command has its own; ours would keep a mount busy.
         let _ = std::env::set_current_dir("/");
         Ok(pid)
     }
 
-    fn until_command_ends(&mut self, command: Pid) -> Ending {
+    fn until_command_ends(&mut self, command: Pid) -> ExitStatus {
         loop {
             match self.next(self.next_deadline()) {
-                Event::Ended(pid, ending) if pid == command => {
+                Event::Exited(pid, ending) if pid == command => {
                     self.command = None;
                     return ending;
                 }
@@ -130,13 +130,13 @@ impl Init {
     fn next(&mut self, deadline: Option<Instant>) -> Event {
         let event = self.supervisor.next(&[], deadline).unwrap_or_else(|error| {
             // Nothing that we know of leads here. Better an init that is blind for a moment than none.
-            tell(TOOL, "warning", format!("cannot wait for signals: {error}"));
+            log(TOOL, "warning", format!("cannot wait for signals: {error}"));
             std::thread::sleep(Duration::from_secs(1));
             Event::Ready(0)
         });
         if let Some(stopper) = &self.stopper {
             match event {
-                Event::Ended(pid, _) if pid == stopper.pid => self.stopper = None,
+                Event::Exited(pid, _) if pid == stopper.pid => self.stopper = None,
                 Event::Deadline if Instant::now() >= stopper.deadline => self.drop_stopper(),
                 _ => {}
             }
@@ -154,7 +154,7 @@ impl Init {
 
     fn forward(&self, command: Pid, number: i32) {
         if let Err(error) = send(command.as_raw(), number) {
-            tell(TOOL, "warning", format!("cannot forward signal {number}: {error}"));
+            log(TOOL, "warning", format!("cannot forward signal {number}: {error}"));
         }
     }
 
@@ -183,11 +183,11 @@ impl Init {
         stop.arg("--budget").arg(format!("{}ms", budget.as_millis()));
         stop.arg("--host").arg(format!("unix://{}", self.options.socket.display()));
         stop.stdin(Stdio::null()).stdout(Stdio::null());
-        match self.supervisor.spawn(&mut stop, Place::Session) {
+        match self.supervisor.spawn(&mut stop, SpawnMode::Session) {
             Ok((pid, _)) => {
                 self.stopper = Some(Stopper { pid, now, deadline: Instant::now() + budget + OVERTIME });
             }
-            Err(error) => tell(TOOL, "error", format!("cannot stop the inner containers: {error}")),
+            Err(error) => log(TOOL, "error", format!("cannot stop the inner containers: {error}")),
         }
     }
 
@@ -199,8 +199,8 @@ impl Init {
 }
 
 fn tell_fault(fault: &Fault) {
-    tell(TOOL, "error", fault);
+    log(TOOL, "error", fault);
     if !fault.hint.is_empty() {
-        tell(TOOL, "hint", &fault.hint);
+        log(TOOL, "hint", &fault.hint);
     }
 }

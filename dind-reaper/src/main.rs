@@ -2,6 +2,7 @@
 
 use clap::Parser;
 use dind_contract::finish;
+use dind_contract::finish::plain_flags;
 use dind_reaper::cli::{Cli, Verb};
 use dind_reaper::{TOOL, apply, init, plan};
 use std::process::ExitCode;
@@ -10,9 +11,13 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let output = cli.common.output;
     match &cli.verb {
-        Verb::Plan => finish(TOOL, "plan", output, plan::run(&cli)),
-        Verb::Stop(how) => finish(TOOL, "stop", output, apply::stop(&cli, how.now)),
-        Verb::Watch => finish(TOOL, "watch", output, apply::watch(&cli)),
+        Verb::Plan => finish(TOOL, "plan", output, plan::run(&cli), |report| plain_flags(&report.engine)),
+        Verb::Stop(how) => {
+            finish(TOOL, "stop", output, apply::stop(&cli, how.now), |report| plain_flags(&report.engine))
+        }
+        Verb::Watch => {
+            finish(TOOL, "watch", output, apply::watch(&cli), |report| plain_flags(&report.engine))
+        }
         // stdout belongs to the command, so there is no document.
         Verb::Exec(exec) => init::run(&cli, &exec.command),
     }

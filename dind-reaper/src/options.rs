@@ -4,6 +4,7 @@ use crate::cli::Cli;
 use crate::fault;
 use dind_contract::cli::given;
 use dind_contract::{Fault, Warning, value};
+use dind_system::Root;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -42,7 +43,7 @@ impl Options {
             let hint = "raise DIND_STOP_BUDGET; 9s suits a `docker stop` of 10";
             warnings.push(Warning::new(fault::BUDGET_RAISED, message, hint));
         }
-        let socket = cli.common.facts().path(socket);
+        let socket = Root::at(&cli.common.root).path(socket);
         Ok(Self { socket, budget: asked.max(LEAST_BUDGET), warnings })
     }
 
@@ -51,7 +52,7 @@ impl Options {
     /// # Errors
     /// Those, and a `--root` that is not `/`.
     pub fn read_to_change(cli: &Cli) -> Result<Self, Fault> {
-        if !cli.common.facts().is_host() {
+        if !Root::at(&cli.common.root).is_host() {
             let fault = fault::ROOT_IS_FAKE.cannot(
                 "change the machine below",
                 cli.common.root.display(),

@@ -5,7 +5,7 @@ use crate::document::{Planned, Running};
 use crate::engine::{Engine, runtime};
 use crate::facts::{self, Container};
 use crate::options::Options;
-use dind_contract::{Draft, Outcome, State, Steps};
+use dind_contract::{Draft, Outcome, StepState, Steps};
 use std::time::Duration;
 
 /// Kept back for the kill: a killed container needs some time until the engine says that it is gone.
@@ -44,7 +44,7 @@ fn plan(options: &Options, containers: &[Container]) -> Draft<Planned> {
     let reserve = reserve(options.budget, containers.len());
     let mut steps = Steps::default();
     let running = containers.iter().map(|container| {
-        steps.push("stop-container", &container.name, State::Planned);
+        steps.push("stop-container", &container.name, StepState::Planned);
         Running {
             id: container.id.clone(),
             name: container.name.clone(),

@@ -2,7 +2,7 @@
 
 use crate::fault;
 use dind_contract::Fault;
-use dind_contract::supervisor::{Event, Supervisor};
+use dind_system::supervisor::{Event, Supervisor};
 use nix::sys::signal::Signal;
 use std::convert::Infallible;
 use std::future::pending;
@@ -44,7 +44,7 @@ pub fn wait_for_stop(supervisor: &mut Supervisor) -> Result<(), Fault> {
 /// never ends: a stop without signals is better than none.
 pub async fn relay(supervisor: &mut Supervisor, hurry: &watch::Sender<bool>) -> Infallible {
     if let Err(error) = listen(supervisor, hurry).await {
-        dind_contract::finish::tell(
+        dind_contract::finish::log(
             crate::TOOL,
             "warning",
             format!("signals are not heard any more: {error}"),
