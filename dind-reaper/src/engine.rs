@@ -3,7 +3,7 @@
 //! Requests name no API version, so each engine answers in its own. What we read and write has been the same since
 //! API 1.24, and is what 20.10 and all later engines speak.
 
-use crate::facts::{Container, Found, Listed, inspected, listed};
+use crate::container::{Container, Found, Listed, inspected, listed};
 use crate::fault;
 use bollard::errors::Error;
 use bollard::models::EventMessage;

@@ -1,11 +1,12 @@
 //! How long each container gets: a pure function of its own wish and of what is left of the budget.
 
 use crate::cli::Cli;
-use crate::document::{Planned, Running};
-use crate::engine::{Engine, runtime};
-use crate::facts::{self, Container};
+use crate::container::{Container, Found};
+use crate::engine::{Engine, Refusal, runtime};
 use crate::options::Options;
-use dind_contract::{Draft, Outcome, StepState, Steps};
+use crate::report::{Planned, Running};
+use dind_contract::{Draft, Fault, Outcome, StepState, Steps};
+use futures_util::future::join_all;
 use std::time::Duration;
 
 /// Kept back for the kill: a killed container needs some time until the engine says that it is gone.
@@ -35,9 +36,27 @@ pub fn run(cli: &Cli) -> Outcome<Planned> {
     let options = Options::read(cli)?;
     let containers = runtime()?.block_on(async {
         let engine = Engine::connect(&options.socket).await?;
-        facts::observe(&engine).await
+        observe(&engine).await
     })?;
     Ok(plan(&options, &containers))
+}
+
+/// Everything that `stop` would stop, sorted by name.
+///
+/// # Errors
+/// The engine does not answer as it should.
+async fn observe(engine: &Engine) -> Result<Vec<Container>, Fault> {
+    let listed = engine.running().await?;
+    let mut containers = Vec::new();
+    for found in join_all(listed.iter().map(|one| engine.inspect(one))).await {
+        match found {
+            Ok(Found::Active(container)) => containers.push(container),
+            Ok(Found::Ended(_)) | Err(Refusal::Gone) => {}
+            Err(Refusal::Other(reason)) => return Err(engine.failed("inspect a container at", reason)),
+        }
+    }
+    containers.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(containers)
 }
 
 fn plan(options: &Options, containers: &[Container]) -> Draft<Planned> {

@@ -1,9 +1,6 @@
 //! What runs, and how it wants to be stopped.
 
-use crate::engine::{Engine, Refusal};
 use bollard::models::{ContainerInspectResponse, ContainerSummary};
-use dind_contract::Fault;
-use futures_util::future::join_all;
 
 /// What the engine gives a container that says nothing (Docker's `--stop-timeout`, `STOPSIGNAL`).
 const STOP_TIMEOUT: i64 = 10;
@@ -40,24 +37,6 @@ pub enum Found {
     Active(Container),
     /// It has ended, with this exit status.
     Ended(Option<i64>),
-}
-
-/// Everything that `stop` would stop, sorted by name.
-///
-/// # Errors
-/// The engine does not answer as it should.
-pub async fn observe(engine: &Engine) -> Result<Vec<Container>, Fault> {
-    let listed = engine.running().await?;
-    let mut containers = Vec::new();
-    for found in join_all(listed.iter().map(|one| engine.inspect(one))).await {
-        match found {
-            Ok(Found::Active(container)) => containers.push(container),
-            Ok(Found::Ended(_)) | Err(Refusal::Gone) => {}
-            Err(Refusal::Other(reason)) => return Err(engine.failed("inspect a container at", reason)),
-        }
-    }
-    containers.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(containers)
 }
 
 /// An entry of `GET /containers/json`. One without an id cannot be named to the engine.

@@ -1,17 +1,19 @@
 //! The stop of everything: in parallel, again and again until nothing runs or the budget is spent.
 
+pub mod one;
+
 use crate::cli::Cli;
-use crate::document::{Ended, Outcome, Stopped};
+use crate::container::Listed;
 use crate::engine::{Engine, News, runtime};
-use crate::facts::Listed;
-use crate::one::{self, Limits};
 use crate::options::Options;
 use crate::plan::{millis, reserve};
+use crate::report::{Ended, Outcome, Stopped};
 use crate::{fault, signals};
 use dind_contract::{Draft, Failed, Fault, StepState, Steps};
 use dind_system::supervisor::Supervisor;
 use futures_util::future::{Either, FutureExt, select};
 use futures_util::stream::{FuturesUnordered, StreamExt};
+use one::Limits;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::pin::pin;
 use std::thread::available_parallelism;

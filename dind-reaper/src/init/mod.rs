@@ -12,10 +12,12 @@
 //! The containers are stopped by `dind-reaper stop`, as a child like any other: the runtime and the client of the
 //! Docker API are never loaded into the init, and whatever becomes of the child, the init goes on.
 
+pub mod terminal;
+
 use crate::cli::Cli;
 use crate::engine::listens;
 use crate::options::{LEAST_BUDGET, Options};
-use crate::terminal::Terminal;
+
 use crate::{TOOL, signals};
 use dind_contract::Fault;
 use dind_contract::finish::log;
@@ -27,6 +29,7 @@ use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
+use terminal::Terminal;
 
 /// How much of the budget, in percent, the command has for itself.
 const COMMAND_SHARE: u32 = 35;

@@ -1,9 +1,9 @@
 //! The stop of one container: asked, given its grace, killed, waited for.
 
-use crate::document::{Ended, Outcome};
+use crate::container::{Found, Listed};
 use crate::engine::{Engine, Refusal};
-use crate::facts::{Found, Listed};
 use crate::plan::{grace, millis};
+use crate::report::{Ended, Outcome};
 use futures_util::future::{Either, select};
 use std::future::pending;
 use std::pin::pin;
