@@ -1,73 +1,77 @@
-//! What runs, and how it wants to be stopped.
+//! Containers, as the engine's API describes them.
 
 use bollard::models::{ContainerInspectResponse, ContainerSummary};
 
-/// What the engine gives a container that says nothing (Docker's `--stop-timeout`, `STOPSIGNAL`).
-const STOP_TIMEOUT: i64 = 10;
-const STOP_SIGNAL: &str = "SIGTERM";
+/// What Docker assumes for a container that sets neither (`--stop-timeout`, in seconds, and `--stop-signal`).
+const DEFAULT_STOP_TIMEOUT: i64 = 10;
+const DEFAULT_STOP_SIGNAL: &str = "SIGTERM";
 
 /// A container in the engine's list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Listed {
-    /// The whole id.
+    /// The full id.
     pub id: String,
-    /// Without the slash in front.
+    /// Without the leading slash.
     pub name: String,
 }
 
-/// A container that runs, is paused, or is between two runs.
+impl Listed {
+    /// Reads an entry of `GET /containers/json`. Without an id there is no way to ask the engine about it.
+    #[must_use]
+    pub fn from_summary(summary: ContainerSummary) -> Option<Self> {
+        let id = summary.id?;
+        // A legacy link adds `/other/alias` to the names.
+        let names = summary.names.unwrap_or_default();
+        let own = names.iter().find(|name| !name.trim_start_matches('/').contains('/')).or(names.first());
+        let name = own.map_or(id.as_str(), |name| name.trim_start_matches('/')).to_owned();
+        Some(Self { id, name })
+    }
+}
+
+/// A container that runs, is paused, or is waiting to be restarted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Container {
-    /// The whole id.
+    /// The full id.
     pub id: String,
-    /// Without the slash in front.
+    /// Without the leading slash.
     pub name: String,
     /// As Docker spells it.
     pub state: String,
     /// The signal that asks it to stop.
     pub stop_signal: String,
-    /// Seconds; negative is for ever.
+    /// Seconds; negative means no limit.
     pub stop_timeout: i64,
 }
 
 /// What an inspection finds.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Found {
-    /// It can be stopped.
+pub enum Inspection {
+    /// The container can be stopped.
     Active(Container),
     /// It has ended, with this exit status.
     Ended(Option<i64>),
 }
 
-/// An entry of `GET /containers/json`. One without an id cannot be named to the engine.
-#[must_use]
-pub fn listed(summary: ContainerSummary) -> Option<Listed> {
-    let id = summary.id?;
-    // The first name is its own; a legacy link adds `/other/alias`.
-    let names = summary.names.unwrap_or_default();
-    let own = names.iter().find(|name| !name.trim_start_matches('/').contains('/')).or(names.first());
-    let name = own.map_or(id.as_str(), |name| name.trim_start_matches('/')).to_owned();
-    Some(Listed { id, name })
-}
-
-/// The answer to `GET /containers/ID/json`.
-#[must_use]
-pub fn inspected(listed: &Listed, answer: ContainerInspectResponse) -> Found {
-    let state = answer.state.unwrap_or_default();
-    if state.running == Some(false) && state.restarting != Some(true) {
-        return Found::Ended(state.exit_code);
+impl Inspection {
+    /// Reads the answer to `GET /containers/ID/json`.
+    #[must_use]
+    pub fn from_answer(listed: &Listed, answer: ContainerInspectResponse) -> Self {
+        let state = answer.state.unwrap_or_default();
+        if state.running == Some(false) && state.restarting != Some(true) {
+            return Self::Ended(state.exit_code);
+        }
+        let config = answer.config.unwrap_or_default();
+        Self::Active(Container {
+            id: listed.id.clone(),
+            name: listed.name.clone(),
+            state: state.status.map_or_else(|| "running".to_owned(), |status| status.to_string()),
+            stop_signal: config
+                .stop_signal
+                .filter(|name| !name.is_empty())
+                .unwrap_or_else(|| DEFAULT_STOP_SIGNAL.to_owned()),
+            stop_timeout: config.stop_timeout.unwrap_or(DEFAULT_STOP_TIMEOUT),
+        })
     }
-    let config = answer.config.unwrap_or_default();
-    Found::Active(Container {
-        id: listed.id.clone(),
-        name: listed.name.clone(),
-        state: state.status.map_or_else(|| "running".to_owned(), |status| status.to_string()),
-        stop_signal: config
-            .stop_signal
-            .filter(|name| !name.is_empty())
-            .unwrap_or_else(|| STOP_SIGNAL.to_owned()),
-        stop_timeout: config.stop_timeout.unwrap_or(STOP_TIMEOUT),
-    })
 }
 
 #[cfg(test)]
@@ -75,21 +79,22 @@ mod tests {
     use super::*;
     use serde_json::{Value, from_value, json};
 
-    fn found(answer: Value) -> Found {
-        inspected(&Listed { id: "1".into(), name: "web".into() }, from_value(answer).unwrap())
+    fn inspect(answer: Value) -> Inspection {
+        let listed = Listed { id: "1".into(), name: "web".into() };
+        Inspection::from_answer(&listed, from_value(answer).unwrap())
     }
 
     #[test]
-    fn the_engines_defaults_are_filled_in() {
-        let Found::Active(plain) =
-            found(json!({"State": {"Running": true, "Status": "running"}, "Config": {}}))
+    fn dockers_defaults_are_filled_in() {
+        let Inspection::Active(plain) =
+            inspect(json!({"State": {"Running": true, "Status": "running"}, "Config": {}}))
         else {
             panic!("it runs")
         };
         assert_eq!((plain.stop_signal.as_str(), plain.stop_timeout), ("SIGTERM", 10));
         let config = json!({"StopSignal": "SIGRTMIN+3", "StopTimeout": -1});
-        let Found::Active(own) =
-            found(json!({"State": {"Running": true, "Status": "paused"}, "Config": config}))
+        let Inspection::Active(own) =
+            inspect(json!({"State": {"Running": true, "Status": "paused"}, "Config": config}))
         else {
             panic!("it is paused")
         };
@@ -100,18 +105,19 @@ mod tests {
     }
 
     #[test]
-    fn between_two_runs_is_not_ended() {
+    fn a_container_that_waits_for_its_restart_has_not_ended() {
         let state = json!({"Running": false, "Restarting": true, "Status": "restarting", "ExitCode": 1});
-        assert!(matches!(found(json!({"State": state})), Found::Active(_)));
+        assert!(matches!(inspect(json!({"State": state})), Inspection::Active(_)));
         let state = json!({"Running": false, "Restarting": false, "Status": "exited", "ExitCode": 3});
-        assert_eq!(found(json!({"State": state})), Found::Ended(Some(3)));
+        assert_eq!(inspect(json!({"State": state})), Inspection::Ended(Some(3)));
     }
 
     #[test]
     fn a_link_is_not_the_name() {
-        let summary =
-            |names: Value| listed(from_value(json!({"Id": "abc", "Names": names})).unwrap()).unwrap().name;
-        assert_eq!(summary(json!(["/web/db", "/db"])), "db");
-        assert_eq!(summary(json!([])), "abc");
+        let name = |names: Value| {
+            Listed::from_summary(from_value(json!({"Id": "abc", "Names": names})).unwrap()).unwrap().name
+        };
+        assert_eq!(name(json!(["/web/db", "/db"])), "db");
+        assert_eq!(name(json!([])), "abc");
     }
 }

@@ -13,7 +13,7 @@ pub mod stop;
 
 use dind_contract::{Report, Tool};
 
-/// Our name and the schema of our documents.
+/// The tool's name and the schema of its documents.
 pub const TOOL: Tool = Tool { name: "dind-reaper", schema: "dind.reaper/v1" };
 
 /// The JSON Schema of every document that the tool prints.
@@ -21,8 +21,8 @@ pub const TOOL: Tool = Tool { name: "dind-reaper", schema: "dind.reaper/v1" };
 pub fn schema() -> serde_json::Value {
     dind_contract::document::schema(TOOL, |generator| {
         vec![
-            generator.subschema_for::<Report<report::Planned>>(),
-            generator.subschema_for::<Report<report::Stopped>>(),
+            generator.subschema_for::<Report<report::PlanResult>>(),
+            generator.subschema_for::<Report<report::StopResult>>(),
         ]
     })
 }

@@ -1,15 +1,16 @@
-//! The stop of everything: in parallel, again and again until nothing runs or the budget is spent.
+//! Stops all containers in parallel, and lists them again until none runs or the budget is spent. `one` stops one of them.
 
-pub mod one;
+mod one;
 
 use crate::cli::Cli;
 use crate::container::Listed;
-use crate::engine::{Engine, News, runtime};
+use crate::engine::{ContainerEvent, Engine, runtime};
 use crate::options::Options;
-use crate::plan::{millis, reserve};
-use crate::report::{Ended, Outcome, Stopped};
+use crate::plan::{StopContainer, reserve};
+use crate::report::{StopOutcome, StopResult, StoppedContainer, millis};
 use crate::{fault, signals};
-use dind_contract::{Draft, Failed, Fault, StepState, Steps};
+use dind_contract::step::Step;
+use dind_contract::{Draft, Failed, Fault, Outcome, StepState, Steps};
 use dind_system::supervisor::Supervisor;
 use futures_util::future::{Either, FutureExt, select};
 use futures_util::stream::{FuturesUnordered, StreamExt};
@@ -21,150 +22,153 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-/// Between two looks at a container that is still listed after its stop: the engine writes its books a little later.
-const SETTLE: Duration = Duration::from_millis(50);
+/// How long to wait before listing again a container whose end was reported: the engine updates its list a little later.
+const RELIST_DELAY: Duration = Duration::from_millis(50);
 
-/// An engine that says nothing for so long is asked to stop more containers, whether it has sent the signals or not.
-const SILENCE: Duration = Duration::from_millis(200);
+/// An engine that reports nothing for so long is asked to stop more containers, whether it has sent the signals or not.
+const MAX_SILENCE: Duration = Duration::from_millis(200);
 
-/// Stops all running containers. With `now` the grace is skipped from the start.
+/// Why containers still run: for each id, its name and the first reason. Later reasons only say that time ran out.
+type Failures = BTreeMap<String, (String, String)>;
+
+/// Stops all running containers; with `now`, without a grace period.
 ///
 /// # Errors
-/// A flag or variable cannot be read, the engine does not answer, or containers are left.
-pub fn stop(cli: &Cli, now: bool) -> dind_contract::Outcome<Stopped> {
+/// A flag or variable is invalid, the engine does not answer, or containers are left.
+pub fn stop(cli: &Cli, now: bool) -> Outcome<StopResult> {
     let begun = Instant::now();
     let options = Options::read_to_change(cli)?;
     run(options, signals::take_over()?, begun, now)
 }
 
-/// Blocks until it is time, then stops all running containers. The budget counts from the signal.
+/// Waits for a signal, then stops all running containers. The budget counts from the signal.
 ///
 /// # Errors
-/// As [`stop`]; whether the engine answers is only of interest at the end.
-pub fn watch(cli: &Cli) -> dind_contract::Outcome<Stopped> {
+/// As [`stop`]. Whether the engine answers is not checked before the signal.
+pub fn watch(cli: &Cli) -> Outcome<StopResult> {
     let mut supervisor = signals::take_over()?;
     let options = Options::read_to_change(cli)?;
     signals::wait_for_stop(&mut supervisor)?;
     run(options, supervisor, Instant::now(), false)
 }
 
-fn run(
-    options: Options,
-    mut supervisor: Supervisor,
-    begun: Instant,
-    now: bool,
-) -> dind_contract::Outcome<Stopped> {
-    let (hurry, hurried) = watch::channel(now);
+fn run(options: Options, mut supervisor: Supervisor, begun: Instant, now: bool) -> Outcome<StopResult> {
+    let (skip_grace, grace_skipped) = watch::channel(now);
     let runtime = runtime()?;
     let mut stopped = Vec::new();
     let ended = runtime.block_on(async {
-        let stop = pin!(stop_all(&options, begun, &hurried, &mut stopped));
-        match select(stop, pin!(signals::relay(&mut supervisor, &hurry))).await {
+        let stop = pin!(stop_all(&options, begun, &grace_skipped, &mut stopped));
+        match select(stop, pin!(signals::relay(&mut supervisor, &skip_grace))).await {
             Either::Left((ended, _)) => ended,
             Either::Right((never, _)) => match never {},
         }
     });
-    let mut steps = Steps::default();
-    for one in &stopped {
-        let state = if one.outcome == Outcome::Vanished { StepState::Skipped } else { StepState::Done };
-        steps.push("stop-container", &one.name, state);
-    }
+    let steps = steps(&stopped);
     match ended {
         Ok(()) => {
-            let result = Stopped { budget_ms: millis(options.budget), stopped, left: Vec::new() };
+            let result = StopResult { budget_ms: millis(options.budget), stopped, left: Vec::new() };
             Ok(Draft { result, steps, warnings: options.warnings, ..Draft::default() })
         }
         Err(fault) => Err(Failed { fault: Box::new(fault), steps }),
     }
 }
 
-/// All containers are asked to stop at once, as far as the engine can send signals: each takes it a runc, which takes a
-/// processor for tens of milliseconds. More than one for each processor would only put off the end of those that end soon, and
-/// what the engine cleans up after each of them waits for the kernel, not for a processor: 50 containers are gone in three
-/// quarters of the time.
+/// What was done, as the plan names it. A container that had ended before it was asked is a skipped step.
+fn steps(stopped: &[StoppedContainer]) -> Steps {
+    let mut steps = Steps::default();
+    for one in stopped {
+        let step = StopContainer { name: &one.name };
+        let vanished = one.outcome == StopOutcome::Vanished;
+        steps.push(step.op(), step.target(), if vanished { StepState::Skipped } else { StepState::Done });
+    }
+    steps
+}
+
+/// Stops one container for each processor at a time, and the next as soon as the engine reports that it has sent a signal.
+/// To send one, the engine runs a runc, which occupies a processor for tens of milliseconds; more at a time would only delay
+/// the end of those that end soon. The engine's clean-up after a container waits for the kernel instead, so it holds up nobody
+/// here. 50 containers are gone in three quarters of the time that asking them all at once takes.
 async fn stop_all(
     options: &Options,
     begun: Instant,
-    hurried: &watch::Receiver<bool>,
-    stopped: &mut Vec<Ended>,
+    grace_skipped: &watch::Receiver<bool>,
+    stopped: &mut Vec<StoppedContainer>,
 ) -> Result<(), Fault> {
     let deadline = begun + options.budget;
     let engine = &Engine::connect(&options.socket).await?;
-    let mut news = pin!(engine.news());
-    // One poll sends the request: what starts from here on is heard of, what started before is in the list.
-    let _ = news.next().now_or_never();
+    let mut events = pin!(engine.events());
+    // The first poll sends the request. A container that starts later is reported; one that started earlier is in the list.
+    let _ = events.next().now_or_never();
 
     let at_once = available_parallelism().map_or(1, usize::from);
-    let (mut waiting, mut unasked) = (VecDeque::new(), BTreeSet::new());
-    let mut under_way = FuturesUnordered::new();
-    let mut busy: BTreeSet<String> = BTreeSet::new();
-    let mut unsettled: BTreeMap<String, (String, String)> = BTreeMap::new();
+    // Ids of all containers that are queued or being stopped, and of those whose signal has not been sent yet.
+    let (mut unfinished, mut unsignaled) = (BTreeSet::new(), BTreeSet::new());
+    let (mut queue, mut stops) = (VecDeque::new(), FuturesUnordered::new());
+    let mut failures = Failures::new();
     loop {
-        let Ok(listed) = timeout_at(deadline, engine.running()).await else {
-            return Err(match unsettled.is_empty() {
-                true => engine.failed("list the containers of", "it does not answer".to_owned()),
-                false => left(options, &unsettled),
+        let Ok(listed) = timeout_at(deadline, engine.list()).await else {
+            return Err(match failures.is_empty() {
+                true => engine.failed("list the containers of", "it does not answer"),
+                false => containers_left(options, &failures),
             });
         };
         let listed = listed?;
-        if listed.is_empty() && busy.is_empty() {
+        if listed.is_empty() && unfinished.is_empty() {
             return Ok(());
         }
         if Instant::now() >= deadline {
-            unsettled.retain(|id, _| listed.iter().any(|one| one.id == *id));
-            for one in listed {
-                unsettled.entry(one.id).or_insert((one.name, "it started at the last moment".to_owned()));
+            failures.retain(|id, _| listed.iter().any(|one| one.id == *id));
+            for Listed { id, name } in listed {
+                failures
+                    .entry(id)
+                    .or_insert((name, "it started just before the budget was spent".to_owned()));
             }
-            return Err(left(options, &unsettled));
+            return Err(containers_left(options, &failures));
         }
-        let again = listed.iter().any(|one| unsettled.contains_key(&one.id) || is_in(stopped, one));
-        if again && busy.is_empty() {
-            sleep(SETTLE).await;
+        let again = |one: &Listed| {
+            failures.contains_key(&one.id) || stopped.iter().any(|stopped| stopped.id == one.id)
+        };
+        if unfinished.is_empty() && listed.iter().any(again) {
+            sleep(RELIST_DELAY).await;
         }
-        let fresh: Vec<Listed> = listed.into_iter().filter(|one| !busy.contains(&one.id)).collect();
-        let reserve = reserve(options.budget, busy.len() + fresh.len());
-        busy.extend(fresh.iter().map(|one| one.id.clone()));
-        waiting.extend(fresh);
+        let new: Vec<Listed> = listed.into_iter().filter(|one| !unfinished.contains(&one.id)).collect();
+        let reserve = reserve(options.budget, unfinished.len() + new.len());
+        unfinished.extend(new.iter().map(|one| one.id.clone()));
+        queue.extend(new);
         // Until all have ended, or another one has started.
-        while !busy.is_empty() {
-            while unasked.len() < at_once
-                && let Some(one) = waiting.pop_front()
+        while !unfinished.is_empty() {
+            while unsignaled.len() < at_once
+                && let Some(one) = queue.pop_front()
             {
-                unasked.insert(one.id.clone());
-                under_way.push(one::stop(engine, one, Limits { deadline, reserve }, hurried.clone()));
+                unsignaled.insert(one.id.clone());
+                stops.push(one::stop(engine, one, Limits { deadline, reserve }, grace_skipped.clone()));
             }
-            let news = pin!(timeout(SILENCE, news.next()));
-            match select(under_way.next(), news).await {
+            let event = pin!(timeout(MAX_SILENCE, events.next()));
+            match select(stops.next(), event).await {
                 Either::Left((Some((one, ended)), _)) => {
-                    busy.remove(&one.id);
-                    unasked.remove(&one.id);
+                    unfinished.remove(&one.id);
+                    unsignaled.remove(&one.id);
                     match ended {
                         Ok(ended) => {
-                            unsettled.remove(&one.id);
-                            note(stopped, ended);
+                            failures.remove(&one.id);
+                            record(stopped, ended);
                         }
-                        // The first reason tells more than that the time was up at last.
-                        Err(reason) => drop(unsettled.entry(one.id).or_insert((one.name, reason))),
+                        Err(reason) => drop(failures.entry(one.id).or_insert((one.name, reason))),
                     }
                 }
-                Either::Right((Ok(Some(News::Signaled(id))), _)) => drop(unasked.remove(&id)),
-                // It is slow, or tells nothing.
-                Either::Right((Err(_), _)) => unasked.clear(),
+                Either::Right((Ok(Some(ContainerEvent::Signaled(id))), _)) => drop(unsignaled.remove(&id)),
+                Either::Right((Err(_), _)) => unsignaled.clear(),
                 Either::Left((None, _)) | Either::Right((Ok(_), _)) => break,
             }
         }
     }
 }
 
-fn is_in(stopped: &[Ended], one: &Listed) -> bool {
-    stopped.iter().any(|ended| ended.id == one.id)
-}
-
-/// Keeps the last real end of each container.
-fn note(stopped: &mut Vec<Ended>, ended: Ended) {
+/// Keeps the last end of each container. That it has vanished says less than an end before.
+fn record(stopped: &mut Vec<StoppedContainer>, ended: StoppedContainer) {
     let known = stopped.iter().position(|other| other.id == ended.id);
     match known {
-        Some(_) if ended.outcome == Outcome::Vanished => {}
+        Some(_) if ended.outcome == StopOutcome::Vanished => {}
         Some(index) => {
             stopped.remove(index);
             stopped.push(ended);
@@ -173,11 +177,58 @@ fn note(stopped: &mut Vec<Ended>, ended: Ended) {
     }
 }
 
-/// `unsettled` maps ids to names and reasons.
-fn left(options: &Options, unsettled: &BTreeMap<String, (String, String)>) -> Fault {
-    let names: Vec<&str> = unsettled.values().map(|(name, _)| name.as_str()).collect();
+fn containers_left(options: &Options, failures: &Failures) -> Fault {
+    let names: Vec<_> = failures.values().map(|(name, _)| format!("`{name}`")).collect();
     let why = format!("the budget of {}ms is spent", options.budget.as_millis());
-    let mut fault = fault::CONTAINERS_LEFT.cannot("stop", names.join(", "), why);
-    fault.causes = unsettled.values().map(|(name, reason)| format!("{name}: {reason}")).collect();
-    fault.hint("raise DIND_STOP_BUDGET, or try again: dind-reaper stop --now")
+    let mut fault = fault::CONTAINERS_LEFT.failed(format!("cannot stop {}", names.join(", ")), why);
+    fault.causes = failures.values().map(|(name, reason)| format!("{name}: {reason}")).collect();
+    fault.hint("raise DIND_STOP_BUDGET, or kill them: dind-reaper stop --now")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::container::Container;
+    use crate::plan::plan;
+
+    fn ops_and_targets(steps: &Steps) -> Vec<(&str, &str)> {
+        steps.0.iter().map(|step| (step.op.as_str(), step.target.as_str())).collect()
+    }
+
+    fn ended(name: &str, outcome: StopOutcome) -> StoppedContainer {
+        StoppedContainer { id: name.to_owned(), name: name.to_owned(), outcome, exit_code: None, ms: 0 }
+    }
+
+    #[test]
+    fn a_stop_reports_the_steps_of_its_plan() {
+        let containers =
+            ["web", "worker", "late"].map(|name| Container { name: name.to_owned(), ..Container::default() });
+        let options =
+            Options { socket: "/run/d.sock".into(), budget: Duration::from_secs(9), warnings: Vec::new() };
+        let planned = plan(options, &containers).steps;
+        let done = steps(&[
+            ended("web", StopOutcome::Graceful),
+            ended("worker", StopOutcome::Killed),
+            ended("late", StopOutcome::Vanished),
+        ]);
+        assert_eq!(ops_and_targets(&planned), ops_and_targets(&done));
+        let states = |steps: &Steps| steps.0.iter().map(|step| step.state).collect::<Vec<_>>();
+        assert_eq!(states(&planned), [StepState::Planned; 3]);
+        assert_eq!(states(&done), [StepState::Done, StepState::Done, StepState::Skipped]);
+    }
+
+    #[test]
+    fn a_container_that_came_back_is_reported_as_it_ended_last() {
+        let mut stopped = Vec::new();
+        for (name, outcome) in [
+            ("web", StopOutcome::Graceful),
+            ("worker", StopOutcome::Graceful),
+            ("web", StopOutcome::Killed),
+            ("worker", StopOutcome::Vanished),
+        ] {
+            record(&mut stopped, ended(name, outcome));
+        }
+        let left: Vec<_> = stopped.iter().map(|one| (one.name.as_str(), one.outcome)).collect();
+        assert_eq!(left, [("worker", StopOutcome::Graceful), ("web", StopOutcome::Killed)]);
+    }
 }
