@@ -1,6 +1,6 @@
 //! The command line. Values that users can get wrong stay text here; [`crate::options`] reads them.
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 use dind_contract::cli::Common;
 use std::ffi::OsString;
 
@@ -23,26 +23,54 @@ pub struct Cli {
         global = true
     )]
     pub budget: Option<String>,
+    /// The engine's data root, where it writes down its containers [default: /var/lib/docker].
+    #[arg(long, value_name = "DIR", env = "DIND_DATA_ROOT", global = true)]
+    pub data_root: Option<String>,
     /// What to do.
     #[command(subcommand)]
     pub verb: Verb,
+}
+
+/// What a stop is to the containers' restart policies.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Meaning {
+    /// The containers are stopped for good, as by a user: no restart policy starts them again. The engine goes on.
+    #[default]
+    ForGood,
+    /// The engine ends, too, as at a reboot of its host: the next start brings back what has a restart policy.
+    Shutdown,
 }
 
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// List the containers that `stop` would stop, and the grace period of each; change nothing.
-    Plan,
+    Plan {
+        /// What the stop is to restart policies.
+        #[arg(long = "as", value_enum, default_value = "for-good")]
+        meaning: Meaning,
+    },
     /// Stop all running containers in parallel, within the budget. A signal ends the grace period.
     Stop {
         /// Kill at once, without a grace period.
         #[arg(long)]
         now: bool,
+        /// What the stop is to restart policies.
+        #[arg(long = "as", value_enum, default_value = "for-good")]
+        meaning: Meaning,
     },
     /// Wait for TERM, INT or QUIT, then stop all running containers. A second signal ends the grace period.
-    Watch,
+    Watch {
+        /// What the stop is to restart policies.
+        #[arg(long = "as", value_enum, default_value = "for-good")]
+        meaning: Meaning,
+    },
     /// Run a command as an init does, then stop all running containers. Prints no document: stdout is the command's.
     Exec {
+        /// Process id of an engine that was started for the command: it is waited for first, ends with the command, as at a
+        /// reboot of its host, and its own end is the command's.
+        #[arg(long, value_name = "PID")]
+        engine: Option<i32>,
         /// The command and its arguments.
         #[arg(trailing_var_arg = true, required = true, value_name = "COMMAND")]
         command: Vec<OsString>,

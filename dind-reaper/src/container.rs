@@ -1,10 +1,11 @@
 //! Containers, as the engine's API describes them.
 
 use bollard::models::{ContainerInspectResponse, ContainerSummary};
+use std::time::Duration;
 
 /// What Docker assumes for a container that sets neither (`--stop-timeout`, in seconds, and `--stop-signal`).
-const DEFAULT_STOP_TIMEOUT: i64 = 10;
-const DEFAULT_STOP_SIGNAL: &str = "SIGTERM";
+pub(crate) const DEFAULT_STOP_TIMEOUT: i64 = 10;
+pub(crate) const DEFAULT_STOP_SIGNAL: &str = "SIGTERM";
 
 /// A container in the engine's list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -41,6 +42,20 @@ pub struct Container {
     pub stop_signal: String,
     /// Seconds; negative means no limit.
     pub stop_timeout: i64,
+}
+
+impl Container {
+    /// The number of the stop signal; one that is not known here is taken for TERM.
+    #[must_use]
+    pub fn signal(&self) -> i32 {
+        dind_system::signal::number(&self.stop_signal).unwrap_or(nix::libc::SIGTERM)
+    }
+
+    /// Its own time between the stop signal and the kill; nothing is no limit.
+    #[must_use]
+    pub fn timeout(&self) -> Option<Duration> {
+        u64::try_from(self.stop_timeout).ok().map(Duration::from_secs)
+    }
 }
 
 /// What an inspection finds.

@@ -16,6 +16,8 @@ pub const ENGINE_DENIED: Code = Code::new("engine-denied", ExitCode::Privilege);
 pub const ENGINE_FAILED: Code = Code::new("engine-failed", ExitCode::Io);
 /// Some containers still run at the end of the budget.
 pub const CONTAINERS_LEFT: Code = Code::new("containers-left", ExitCode::InUse);
+/// The engine still runs at the end of the budget.
+pub const ENGINE_LEFT: Code = Code::new("engine-left", ExitCode::InUse);
 /// The kernel refuses signalfd, epoll or prctl.
 pub const INIT_FAILED: Code = Code::new("init-failed", ExitCode::Io);
 
@@ -28,6 +30,7 @@ pub const CODES: &[Code] = &[
     ENGINE_DENIED,
     ENGINE_FAILED,
     CONTAINERS_LEFT,
+    ENGINE_LEFT,
     INIT_FAILED,
 ];
 

@@ -7,9 +7,12 @@ pub mod fault;
 pub mod init;
 pub mod options;
 pub mod plan;
+pub mod records;
 pub mod report;
+pub mod shutdown;
 pub mod signals;
 pub mod stop;
+pub mod tasks;
 
 use dind_contract::{Report, Tool};
 

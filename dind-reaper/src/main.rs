@@ -11,11 +11,11 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     match &cli.verb {
-        Verb::Plan => print(&cli, "plan", plan::run(&cli)),
-        Verb::Stop { now } => print(&cli, "stop", stop::stop(&cli, *now)),
-        Verb::Watch => print(&cli, "watch", stop::watch(&cli)),
+        Verb::Plan { meaning } => print(&cli, "plan", plan::run(&cli, *meaning)),
+        Verb::Stop { now, meaning } => print(&cli, "stop", stop::stop(&cli, *meaning, *now)),
+        Verb::Watch { meaning } => print(&cli, "watch", stop::watch(&cli, *meaning)),
         // stdout belongs to the command, so there is no document.
-        Verb::Exec { command } => init::run(&cli, command),
+        Verb::Exec { engine, command } => init::run(&cli, *engine, command),
     }
 }
 

@@ -14,6 +14,9 @@ const DEFAULT_SOCKET: &str = "/var/run/docker.sock";
 /// One second less than `docker stop` gives the outer container.
 const DEFAULT_BUDGET: Duration = Duration::from_secs(9);
 
+/// dockerd's own default.
+const DEFAULT_DATA_ROOT: &str = "/var/lib/docker";
+
 /// The shortest time in which an engine can be asked to kill, and report that it did.
 pub const MIN_BUDGET: Duration = Duration::from_millis(500);
 
@@ -24,6 +27,8 @@ pub struct Options {
     pub socket: PathBuf,
     /// How long the whole stop may take, at least [`MIN_BUDGET`].
     pub budget: Duration,
+    /// Where the engine writes down its containers.
+    pub data_root: PathBuf,
     /// Values that were accepted only with a change.
     pub warnings: Vec<Warning>,
 }
@@ -46,8 +51,9 @@ impl Options {
             let hint = "raise DIND_STOP_BUDGET; 9s fits the 10 seconds that `docker stop` waits";
             warnings.push(Warning::new(fault::BUDGET_RAISED, message, hint));
         }
-        let socket = Root::at(&cli.common.root).path(socket);
-        Ok(Self { socket, budget: asked.max(MIN_BUDGET), warnings })
+        let root = Root::at(&cli.common.root);
+        let data_root = root.path(given(cli.data_root.as_ref()).unwrap_or(DEFAULT_DATA_ROOT));
+        Ok(Self { socket: root.path(socket), budget: asked.max(MIN_BUDGET), data_root, warnings })
     }
 
     /// As [`Options::read`], for the verbs that change the machine.

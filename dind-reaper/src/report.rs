@@ -39,6 +39,20 @@ pub struct StopResult {
     pub stopped: Vec<StoppedContainer>,
     /// Names of the containers that still run. Always empty here: a stop that leaves containers is an error, which names them.
     pub left: Vec<String>,
+    /// How the engine ended; only where the stop was its end, too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub engine: Option<EngineEnd>,
+}
+
+/// How the engine ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct EngineEnd {
+    /// Process id of dockerd.
+    pub pid: i32,
+    /// Whether it has ended within the budget, and so has written down how its containers ended.
+    pub ended: bool,
+    /// Whether a signal had stopped it (SIGSTOP), so that it was not waited for.
+    pub hangs: bool,
 }
 
 /// How a container ended.

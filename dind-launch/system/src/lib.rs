@@ -3,8 +3,11 @@
 mod dispositions;
 pub mod helper;
 pub mod proc;
+pub mod process;
 pub mod root;
+pub mod signal;
 pub mod supervisor;
 
 pub use helper::Helper;
+pub use process::Process;
 pub use root::Root;

@@ -2,7 +2,7 @@
 //! command ends, it stops the inner containers.
 //!
 //! ```text
-//! first TERM or INT          35 % of the budget              100 %
+//! first TERM or INT          20 % of the budget              100 %
 //!   |-- forwarded to the command --|-- containers are stopped ---|
 //!                   command ends --|-- containers are stopped ---|   whichever comes first
 //! ```
@@ -13,15 +13,16 @@
 //! The containers are stopped by `dind-reaper stop`, which is a child like any other. So the init never loads the runtime
 //! and the client of the Docker API, and whatever happens to the child, the init goes on.
 
+mod engine;
 mod terminal;
 
 use crate::cli::Cli;
 use crate::engine::check_listening;
 use crate::options::{MIN_BUDGET, Options};
-use crate::{TOOL, signals};
-use dind_contract::Fault;
-use dind_contract::finish::log;
+use crate::{TOOL, fault, signals};
+use dind_contract::finish::{log, log_fault};
 use dind_system::supervisor::{Event, ExitStatus, SpawnMode, Supervisor, exec_status, send};
+use engine::{Engine, Wait};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use std::ffi::OsString;
@@ -32,17 +33,22 @@ use std::time::{Duration, Instant};
 use terminal::Terminal;
 
 /// How much of the budget, in percent, the command has before the containers are stopped beside it.
-const COMMAND_SHARE: u32 = 35;
+const COMMAND_SHARE: u32 = 20;
 /// How long after its budget the stop may still run to report what happened.
 const REPORT_TIME: Duration = Duration::from_millis(300);
 
 /// Runs a command to its end, and stops the containers. Errors are only logged, since stdout is the command's.
-pub fn run(cli: &Cli, command: &[OsString]) -> ExitCode {
+pub fn run(cli: &Cli, engine: Option<i32>, command: &[OsString]) -> ExitCode {
     // Signals first: from here on each one reaches the command, however early it comes.
-    match signals::take_over().and_then(|supervisor| Ok((supervisor, Options::read_to_change(cli)?))) {
-        Ok((supervisor, options)) => ExitCode::from(Init::new(supervisor, options).run(command)),
+    let init = signals::take_over().and_then(|supervisor| {
+        let options = Options::read_to_change(cli)?;
+        let engine = engine.map(Engine::open).transpose()?;
+        Ok(Init::new(supervisor, options, engine))
+    });
+    match init {
+        Ok(mut init) => ExitCode::from(init.run(command)),
         Err(fault) => {
-            log_fault(&fault);
+            log_fault(TOOL, &fault);
             ExitCode::from(fault.code.exit as u8)
         }
     }
@@ -58,20 +64,36 @@ struct StopProcess {
 struct Init {
     supervisor: Supervisor,
     options: Options,
+    /// The engine that ends with the command.
+    engine: Option<Engine>,
     command: Option<Pid>,
     stop: Option<StopProcess>,
     /// When the first signal asked for a stop: the budget counts from here.
     asked: Option<Instant>,
     /// The command has used up its share, and the containers are stopped beside it.
     beside_command: bool,
+    /// The engine has ended while the command ran, and nobody had asked it to.
+    engine_died: bool,
 }
 
 impl Init {
-    fn new(supervisor: Supervisor, options: Options) -> Self {
-        Self { supervisor, options, command: None, stop: None, asked: None, beside_command: false }
+    fn new(supervisor: Supervisor, options: Options, engine: Option<Engine>) -> Self {
+        Self {
+            supervisor,
+            options,
+            engine,
+            command: None,
+            stop: None,
+            asked: None,
+            beside_command: false,
+            engine_died: false,
+        }
     }
 
     fn run(&mut self, command: &[OsString]) -> u8 {
+        if let Some(status) = self.wait_for_engine() {
+            return status;
+        }
         let terminal = Terminal::remember();
         let status = match self.start(command) {
             // From here on nothing may end the init early: when PID 1 ends, the kernel kills everything else.
@@ -84,7 +106,25 @@ impl Init {
         };
         terminal.give_back();
         self.stop_after_command();
-        status
+        // That the engine died under it says more than that the command ended when it was asked to.
+        if self.engine_died && status == 0 { fault::ENGINE_UNAVAILABLE.exit as u8 } else { status }
+    }
+
+    /// Waits until the engine answers. Gives the status to end with where it never will.
+    fn wait_for_engine(&mut self) -> Option<u8> {
+        let engine = self.engine.as_ref()?;
+        match engine.wait(&mut self.supervisor, &self.options.socket, signals::asks_to_stop) {
+            Wait::Ready => None,
+            Wait::Ended => {
+                let fault = engine.exited();
+                log_fault(TOOL, &fault);
+                Some(fault.code.exit as u8)
+            }
+            Wait::Signal(number) => {
+                self.stop_after_command();
+                Some(ExitStatus::Signaled(number).status())
+            }
+        }
     }
 
     fn start(&mut self, command: &[OsString]) -> io::Result<Pid> {
@@ -111,8 +151,20 @@ impl Init {
                     self.beside_command = true;
                     self.start_stop(false);
                 }
-                _ => {}
+                _ => self.watch_engine(command),
             }
+        }
+    }
+
+    /// The engine's end is the command's.
+    fn watch_engine(&mut self, command: Pid) {
+        let Some(engine) = &mut self.engine else { return };
+        // One that ends because we have asked it to is no error.
+        if engine.has_just_ended() && self.stop.is_none() {
+            log_fault(TOOL, &engine.exited());
+            self.engine_died = true;
+            self.forward(command, Signal::SIGTERM as i32);
+            self.asked.get_or_insert_with(Instant::now);
         }
     }
 
@@ -127,11 +179,15 @@ impl Init {
                 self.act_on(number);
             }
         }
+        if let Some(engine) = &self.engine {
+            engine.kill();
+        }
     }
 
     /// The next event. Forgets the stop when it has ended, and kills it when it has overrun its deadline.
     fn next(&mut self, deadline: Option<Instant>) -> Event {
-        let event = self.supervisor.next(&[], deadline).unwrap_or_else(|error| {
+        let watched: Vec<_> = self.engine.iter().filter_map(Engine::end).collect();
+        let event = self.supervisor.next(&watched, deadline).unwrap_or_else(|error| {
             // No way to get here is known. An init that misses events for a second is better than one that ends.
             log(TOOL, "warning", format!("cannot wait for signals: {error}"));
             std::thread::sleep(Duration::from_secs(1));
@@ -174,17 +230,20 @@ impl Init {
         }
     }
 
-    /// Starts `dind-reaper stop`, unless no engine listens: a command need not start one.
+    /// Starts `dind-reaper stop`, unless no engine listens: a command need not start one. The containers of one that was
+    /// started for the command may outlive it.
     fn start_stop(&mut self, now: bool) {
-        if check_listening(&self.options.socket).is_err() {
+        if self.engine.is_none() && check_listening(&self.options.socket).is_err() {
             return;
         }
         let passed = self.asked.map_or(Duration::ZERO, |asked| asked.elapsed());
         let budget = self.options.budget.saturating_sub(passed).max(MIN_BUDGET);
         let mut stop = Command::new("/proc/self/exe");
         stop.arg0(TOOL.name).arg("stop").args(now.then_some("--now"));
+        stop.args(self.engine.as_ref().map(|_| "--as=shutdown"));
         stop.arg("--budget").arg(format!("{}ms", budget.as_millis()));
         stop.arg("--host").arg(format!("unix://{}", self.options.socket.display()));
+        stop.arg("--data-root").arg(&self.options.data_root);
         stop.stdin(Stdio::null()).stdout(Stdio::null());
         match self.supervisor.spawn(&mut stop, SpawnMode::Session) {
             Ok((pid, _)) => {
@@ -198,12 +257,5 @@ impl Init {
         if let Some(stop) = self.stop.take().filter(|stop| self.supervisor.is_running(stop.pid)) {
             let _ = send(stop.pid.as_raw(), Signal::SIGKILL as i32);
         }
-    }
-}
-
-fn log_fault(fault: &Fault) {
-    log(TOOL, "error", fault);
-    if !fault.hint.is_empty() {
-        log(TOOL, "hint", &fault.hint);
     }
 }
