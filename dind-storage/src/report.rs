@@ -1,5 +1,6 @@
 //! `result` of the documents.
 
+use dind_contract::Engine;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -57,37 +58,50 @@ pub enum Backing {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ProbeSource {
-    /// Overlay was mounted there, written to, renamed in and deleted from.
+    /// Overlay was mounted there and used: files were written, renamed and deleted through it.
     Run,
-    /// The captured machine says so.
+    /// The captured machine holds the verdict.
     Captured,
-    /// Guessed from the file system's name: there was no privilege, or the machine is a captured one.
+    /// Assumed from the file system's type: a privilege is missing, or the machine is a captured one.
     NotRun,
-    /// Nobody needs to know: the image is mounted already, or the options leave no such choice.
+    /// The image is mounted already, or the options leave no such choice.
     NotNeeded,
 }
 
-/// What carries the data root.
+/// What the data root lies on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Storage {
     /// Where the engine keeps its data.
     pub data_root: PathBuf,
     /// The storage driver to use; none after a release.
     pub driver: Option<Driver>,
-    /// What lies beneath it.
+    /// What lies beneath the driver.
     pub backing: Backing,
     /// The file system that the data root's files are in, once applied.
     pub filesystem: String,
-    /// How the verdict about overlay came about.
+    /// Where the verdict about overlay comes from.
     pub probe: ProbeSource,
-    /// The loop image, when there is one beneath.
+    /// The loop image, where the backing is one.
     pub image: Option<Image>,
-    /// What was tried before, in order, and why it was passed over.
+    /// What was considered before, in order, and why it was passed over.
     pub passed_over: Vec<PassedOver>,
-    /// Room in the file system that holds the data: the data root's own, or the image's folder until it is mounted.
+    /// Space in the file system that holds the data: the data root's own, or until the image is mounted that of its directory.
     pub space: Option<Space>,
-    /// How that file system fares, where it is mounted on the data root or carries it as it is.
+    /// Health of that file system, where it is mounted on the data root or the data root is used as it is.
     pub health: Option<Health>,
+}
+
+impl Storage {
+    /// What the engine has to be configured with.
+    #[must_use]
+    pub fn engine(&self) -> Engine {
+        let mut engine = Engine::default();
+        engine.set("data-root", self.data_root.display().to_string());
+        if let Some(driver) = self.driver {
+            engine.set("storage-driver", driver.name());
+        }
+        engine
+    }
 }
 
 /// A loop image.
@@ -99,11 +113,11 @@ pub struct Image {
     pub size_bytes: u64,
     /// Its file system.
     pub filesystem: String,
-    /// Whether it holds less than its size.
+    /// Whether less than its size is allocated.
     pub sparse: bool,
     /// The loop device, while it is attached.
     pub device: Option<PathBuf>,
-    /// Whether the device goes past the page cache, while it is attached and where that is known.
+    /// Whether the device bypasses the page cache, while it is attached and where that is known.
     pub direct_io: Option<bool>,
 }
 
@@ -118,24 +132,24 @@ pub struct PassedOver {
     pub reason: String,
 }
 
-/// How the mounted file system fares.
+/// Health of a mounted file system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Health {
     /// Whether it cannot be written to.
     pub read_only: bool,
-    /// How many errors it has met since it was last repaired; nothing where it does not tell.
+    /// How many errors it has met since it was last repaired, where it counts them.
     pub errors: Option<u64>,
 }
 
-/// Room in a file system.
+/// Space in a file system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Space {
-    /// All of it, in bytes.
+    /// Its size, in bytes.
     pub total_bytes: u64,
     /// What is in use, in bytes.
     pub used_bytes: u64,
     /// What can still be written, in bytes.
     pub available_bytes: u64,
-    /// What an apply takes of it at once, in bytes.
+    /// What an apply reserves of it, in bytes.
     pub needed_bytes: u64,
 }

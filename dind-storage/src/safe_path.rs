@@ -1,19 +1,20 @@
-//! Paths from users: read as text first, then walked without following any link.
+//! Paths from users: checked as text first, then walked without following any symbolic link.
 
 use crate::fault;
 use dind_contract::Fault;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat, openat2};
 use nix::sys::stat::{Mode, mkdirat};
+use nix::unistd::{UnlinkatFlags, unlinkat};
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
-/// Folders that hold the system, with all that is below them.
+/// Directories of the system, with everything below them.
 const SYSTEM: &[&str] =
     &["/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/proc", "/sbin", "/sys", "/usr"];
 
-/// Folders that hold others' data, but not what is below them.
+/// Directories that hold the data of others, without what is below them.
 const COMMON: &[&str] = &[
     "/", "/home", "/media", "/mnt", "/opt", "/root", "/run", "/srv", "/tmp", "/var", "/var/lib", "/var/run",
     "/var/tmp",
@@ -25,26 +26,26 @@ const COMMON: &[&str] = &[
 /// Says what is wrong with it.
 pub fn plain(text: &str) -> Result<PathBuf, &'static str> {
     if text.chars().any(char::is_control) {
-        return Err("it has control characters");
+        return Err("it contains control characters");
     }
     if !text.starts_with('/') {
         return Err("it is not absolute");
     }
     if Path::new(text).components().any(|part| part == Component::ParentDir) {
-        return Err("it has `..` in it");
+        return Err("it contains `..`");
     }
     // Collecting the components drops doubled slashes, `.` and a slash at the end.
     Ok(Path::new(text).components().collect())
 }
 
-/// Whether the engine's data, or a mount, would be in the way of something else there.
+/// Whether others use this directory: the engine's data, or a mount, would be in their way.
 #[must_use]
-pub fn is_system_folder(path: &Path) -> bool {
-    COMMON.iter().any(|folder| path == Path::new(folder))
-        || SYSTEM.iter().any(|folder| path.starts_with(folder))
+pub fn is_system_directory(path: &Path) -> bool {
+    COMMON.iter().any(|directory| path == Path::new(directory))
+        || SYSTEM.iter().any(|directory| path.starts_with(directory))
 }
 
-/// The folder and the name of a file.
+/// The directory and the name of a file.
 ///
 /// # Errors
 /// The path is `/`.
@@ -62,12 +63,12 @@ pub fn by_descriptor(fd: BorrowedFd<'_>) -> PathBuf {
     PathBuf::from(format!("/proc/self/fd/{}", fd.as_raw_fd()))
 }
 
-/// Opens a folder as a place only (`O_PATH`). No link is followed on any level (CVE-2026-27456: `O_NOFOLLOW` alone looks
-/// at the last name only).
+/// Opens a directory as a place only (`O_PATH`). No link is followed on any level (CVE-2026-27456: `O_NOFOLLOW` alone
+/// checks the last name only).
 ///
 /// # Errors
-/// Some part of it does not exist, or is no folder.
-pub fn open_folder(path: &Path) -> Result<OwnedFd, Errno> {
+/// Some part of it does not exist, or is not a directory.
+pub fn open_directory(path: &Path) -> Result<OwnedFd, Errno> {
     let root = open("/", PLACE, Mode::empty())?;
     match path.strip_prefix("/") {
         Ok(below) if !below.as_os_str().is_empty() => inside(&root, below),
@@ -75,68 +76,71 @@ pub fn open_folder(path: &Path) -> Result<OwnedFd, Errno> {
     }
 }
 
-/// A folder below another, by openat2. Kernels before 5.6 do not have that call, and seccomp profiles of their time
-/// answer EPERM; there, name after name is opened, which comes to the same: a name without a slash,
-/// opened with `O_NOFOLLOW | O_DIRECTORY`, is a folder or an error. The path has no `..`, see [`plain`].
-fn inside(folder: &OwnedFd, below: &Path) -> Result<OwnedFd, Errno> {
+/// A directory below another, by openat2. Kernels before 5.6 do not have that call, and seccomp profiles of their time
+/// answer EPERM. There, name after name is opened, which is equivalent: a name without a slash, opened with
+/// `O_NOFOLLOW | O_DIRECTORY`, is a directory or an error. The path contains no `..`, see [`plain`].
+fn inside(directory: &OwnedFd, below: &Path) -> Result<OwnedFd, Errno> {
     let no_links = ResolveFlag::RESOLVE_NO_SYMLINKS | ResolveFlag::RESOLVE_NO_MAGICLINKS;
-    match openat2(folder, below, OpenHow::new().flags(PLACE).resolve(no_links)) {
-        Err(Errno::ENOSYS | Errno::EPERM) => name_by_name(folder, below),
-        // Somebody renamed something on the machine meanwhile (openat2(2)).
-        Err(Errno::EAGAIN | Errno::EINTR) => name_by_name(folder, below),
+    match openat2(directory, below, OpenHow::new().flags(PLACE).resolve(no_links)) {
+        Err(Errno::ENOSYS | Errno::EPERM) => name_by_name(directory, below),
+        // Something was renamed on the machine meanwhile (openat2(2)).
+        Err(Errno::EAGAIN | Errno::EINTR) => name_by_name(directory, below),
         opened => opened,
     }
 }
 
-fn name_by_name(folder: &OwnedFd, below: &Path) -> Result<OwnedFd, Errno> {
-    let mut place = folder.try_clone().map_err(|_| Errno::EMFILE)?;
+fn name_by_name(directory: &OwnedFd, below: &Path) -> Result<OwnedFd, Errno> {
+    let mut place = directory.try_clone().map_err(|_| Errno::EMFILE)?;
     for part in names(below) {
         place = openat(&place, part, PLACE, Mode::empty())?;
     }
     Ok(place)
 }
 
-/// Opens a folder as [`open_folder`] does, and makes what is missing of it, with mode 0755.
-/// `made` is called with each folder that was not there.
+/// Makes a directory in one that exists, with mode 0755. False: the name was there, as whatever it is.
 ///
 /// # Errors
-/// A folder cannot be made, or the path leads through a link.
-pub fn make_folder(path: &Path, mut made: impl FnMut(&Path)) -> Result<OwnedFd, Fault> {
-    let mut folder = open("/", PLACE, Mode::empty()).map_err(|error| unusable(path, error))?;
-    let mut so_far = PathBuf::from("/");
-    for part in names(path) {
-        so_far.push(part);
-        match mkdirat(&folder, part, Mode::from_bits_truncate(0o755)) {
-            Ok(()) => made(&so_far),
-            Err(Errno::EEXIST) => {}
-            Err(error) => {
-                let fault = fault::FOLDER_NOT_MADE.cannot("make", so_far.display(), error.desc());
-                return Err(fault.hint("mount a volume there, or choose another path"));
-            }
+/// It cannot be made, or the path leads through a link.
+pub fn make_directory(path: &Path) -> Result<bool, Fault> {
+    let Some((parent, name)) = path.parent().zip(path.file_name()) else { return Ok(false) };
+    let parent = open_directory(parent).map_err(|error| unusable(path, error))?;
+    match mkdirat(&parent, name, Mode::from_bits_truncate(0o755)) {
+        Ok(()) => Ok(true),
+        Err(Errno::EEXIST) => Ok(false),
+        Err(error) => {
+            let fault = fault::DIRECTORY_NOT_MADE.cannot("make", path.display(), error.desc());
+            Err(fault.hint("mount a volume there, or choose another path"))
         }
-        folder = inside(&folder, Path::new(part)).map_err(|error| unusable(path, error))?;
     }
-    Ok(folder)
+}
+
+/// Removes an empty directory, and never what a link in its place leads to.
+///
+/// # Errors
+/// Those of unlinkat(2).
+pub fn remove_directory(path: &Path) -> Result<(), Errno> {
+    let (parent, name) = path.parent().zip(path.file_name()).ok_or(Errno::EBUSY)?;
+    unlinkat(&open_directory(parent)?, name, UnlinkatFlags::RemoveDir)
 }
 
 /// The same place, opened for reading: to list it, to sync it.
 ///
 /// # Errors
 /// Those of open(2).
-pub fn readable(folder: &OwnedFd) -> Result<File, Errno> {
+pub fn readable(directory: &OwnedFd) -> Result<File, Errno> {
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    Ok(File::from(openat(folder, ".", flags, Mode::empty())?))
+    Ok(File::from(openat(directory, ".", flags, Mode::empty())?))
 }
 
-/// A path that [`open_folder`] or [`make_folder`] cannot walk.
+/// A path that [`open_directory`] cannot walk.
 #[must_use]
 pub fn unusable(path: &Path, error: Errno) -> Fault {
     match error {
         Errno::ENOTDIR | Errno::ELOOP => {
-            let cause = "it leads through a symbolic link, or through something that is no folder";
+            let cause = "it leads through a symbolic link, or through something that is not a directory";
             let real = path.canonicalize().map_or_else(
-                |_| "use a path of folders only".to_owned(),
-                |real| format!("use the path that it leads to: {}", real.display()),
+                |_| "use a path of directories only".to_owned(),
+                |real| format!("use the path it leads to: {}", real.display()),
             );
             fault::PATH_UNSAFE.cannot("open", path.display(), cause).hint(real)
         }
@@ -155,7 +159,7 @@ fn names(path: &Path) -> impl Iterator<Item = &std::ffi::OsStr> {
     })
 }
 
-/// Opens what an `O_PATH` descriptor stands for.
+/// Opens the file that an `O_PATH` descriptor stands for.
 ///
 /// # Errors
 /// Those of open(2).
@@ -185,7 +189,7 @@ mod tests {
         symlink(real.join("a"), real.join("link")).unwrap();
         let root = open("/", PLACE, Mode::empty()).unwrap();
         for new_kernel in [true, false] {
-            let way = |path: &Path| if new_kernel { open_folder(path) } else { name_by_name(&root, path) };
+            let way = |path: &Path| if new_kernel { open_directory(path) } else { name_by_name(&root, path) };
             assert!(way(&real.join("a/b")).is_ok());
             for path in ["link/b", "link"] {
                 let error = way(&real.join(path)).unwrap_err();
@@ -193,12 +197,19 @@ mod tests {
             }
             assert_eq!(way(&real.join("none")).unwrap_err(), Errno::ENOENT);
         }
-        assert!(open_folder(Path::new("/proc/self/cwd")).is_err(), "a magic link was followed");
-        let fault = make_folder(&real.join("link/c"), |_| {}).unwrap_err();
+        assert!(open_directory(Path::new("/proc/self/cwd")).is_err(), "a magic link was followed");
+        let fault = make_directory(&real.join("link/c")).unwrap_err();
         assert_eq!(fault.code, fault::PATH_UNSAFE);
-        assert!(!real.join("a/c").exists());
-        let mut made = Vec::new();
-        make_folder(&real.join("a/b/c/d"), |path| made.push(path.to_owned())).unwrap();
-        assert_eq!(made, [real.join("a/b/c"), real.join("a/b/c/d")]);
+        assert!(remove_directory(&real.join("link/b")).is_err());
+        assert!(!real.join("a/c").exists() && real.join("a/b").exists());
+    }
+
+    #[test]
+    fn a_directory_is_made_once_and_removed() {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = scratch.path().canonicalize().unwrap().join("new");
+        assert_eq!([make_directory(&path), make_directory(&path)], [Ok(true), Ok(false)]);
+        assert_eq!(remove_directory(&path), Ok(()));
+        assert!(!path.exists());
     }
 }

@@ -1,4 +1,4 @@
-//! Captured machines, and what `dind-storage` says of them.
+//! Captured machines, and the documents that `dind-storage` prints for them.
 
 use dind_storage::fault::{CODES, WARNINGS};
 use dind_tests::captured::{Captured, root};

@@ -1,13 +1,14 @@
 //! How a mounted file system fares: whether it can be written, and the errors that it has met.
 
-use crate::document::Health;
-use crate::facts;
+use super::mounts;
 use crate::fault;
-use crate::mounts::{self, Mount};
-use dind_contract::{Fault, Root, Warning};
+use crate::report::Health;
+use dind_contract::{Fault, Warning};
+use dind_system::Root;
+use dind_system::proc::{Mount, mount_at};
 use std::path::Path;
 
-/// What the kernel says of a mount. ext4 counts its errors, until e2fsck has repaired them; others do not tell.
+/// What the kernel knows of a mount. ext4 counts its errors until e2fsck has repaired them; others do not.
 #[must_use]
 pub fn of(root: &Root, mount: &Mount) -> Health {
     let device = mount.source.strip_prefix("/dev/").filter(|_| mount.kind == "ext4");
@@ -20,7 +21,7 @@ pub fn of(root: &Root, mount: &Mount) -> Health {
 /// # Errors
 /// The mounts cannot be read.
 pub fn at(root: &Root, point: &Path) -> Result<Option<Health>, Fault> {
-    Ok(mounts::at(&facts::mounts(root)?, point).map(|mount| of(root, mount)))
+    Ok(mount_at(&mounts::read(root)?, point).map(|mount| of(root, mount)))
 }
 
 impl Health {
@@ -30,7 +31,7 @@ impl Health {
         !self.read_only && self.errors.unwrap_or(0) == 0
     }
 
-    /// What is wrong, as the end of a sentence.
+    /// What is wrong, to go on with after "the file system".
     #[must_use]
     pub fn complaint(self) -> String {
         let errors = match self.errors.unwrap_or(0) {
@@ -42,14 +43,14 @@ impl Health {
         errors.into_iter().chain(read_only).collect::<Vec<_>>().join(" and ")
     }
 
-    /// For the reader, where something is wrong.
+    /// The warning, where something is wrong.
     #[must_use]
     pub fn warning(self, data_root: &Path) -> Option<Warning> {
         (!self.is_good()).then(|| {
             Warning::new(
-                fault::FILESYSTEM_UNWELL,
+                fault::FILESYSTEM_HAS_ERRORS,
                 format!("the file system of {} {}", data_root.display(), self.complaint()),
-                "make room below it and look at the kernel's log; an image is checked when it is applied again",
+                "free space on the volume below it and look at the kernel's log; the next apply checks an image",
             )
         })
     }

@@ -1,12 +1,17 @@
 //! Whether overlay works in a file system: the only way to know is to use it.
 //!
 //! Kernels exist that mount overlay on overlay and fail on the first write, NFS takes the mount and refuses the
-//! extended attributes, and XFS without `ftype` breaks deletes. So overlay is mounted in a folder of the file system in
-//! question, and written to, renamed in and deleted from.
+//! extended attributes, and XFS without `ftype` breaks deletes. So overlay is mounted in a directory of the file system in
+//! question, and files are written, renamed and deleted through it.
 //!
 //! The mount is made by a thread in a mount namespace of its own. Nobody else ever sees it, and it is gone with the
-//! thread, even when that is killed; what a kill can leave is a small folder, which the next probe there removes.
+//! thread, even when that is killed; what a kill can leave is a small directory, which the next probe there removes.
 
+use super::directory;
+use crate::report::ProbeSource;
+use crate::{fault, privileges};
+use dind_contract::Fault;
+use dind_system::Root;
 use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{FlockArg, OFlag};
@@ -19,7 +24,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// What was found.
+/// Whether overlay works.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// Overlay can be mounted, written to, renamed in and deleted from.
@@ -32,20 +37,46 @@ pub enum Verdict {
 
 const PREFIX: &str = ".dind-probe-";
 
-/// Tries overlay in the file system of `folder`, which must exist. Leaves nothing there.
-#[must_use]
-pub fn run(folder: &Path) -> Verdict {
-    sweep(folder);
-    let scratch = match Scratch::make(folder) {
+/// The verdict on a captured machine, `holds` or why overlay does not work: no file of a real machine holds it.
+const CAPTURED: &str = "/.dind/overlay-probe";
+
+/// Whether overlay works in the file system of the data root.
+///
+/// # Errors
+/// A file of the machine cannot be read.
+pub fn verdict(root: &Root, data_root: &Path) -> Result<(Verdict, ProbeSource), Fault> {
+    if !root.is_host() {
+        let text = root.read_opt(CAPTURED).map_err(|error| {
+            let fault = fault::FACTS_UNREADABLE.cannot("read", CAPTURED, error);
+            fault.hint("look at the captured machine's files")
+        })?;
+        return Ok(match text.as_deref().map(str::trim) {
+            None => (Verdict::NotRun("the machine is a captured one".to_owned()), ProbeSource::NotRun),
+            Some("holds") => (Verdict::Holds, ProbeSource::Captured),
+            Some(reason) => (Verdict::Fails(reason.to_owned()), ProbeSource::Captured),
+        });
+    }
+    if !nix::unistd::geteuid().is_root() || !privileges::can_mount(root)? {
+        return Ok((Verdict::NotRun("it needs root and CAP_SYS_ADMIN".to_owned()), ProbeSource::NotRun));
+    }
+    let verdict = run(directory::existing(root, data_root));
+    let source = if matches!(verdict, Verdict::NotRun(_)) { ProbeSource::NotRun } else { ProbeSource::Run };
+    Ok((verdict, source))
+}
+
+/// Tries overlay in the file system of a directory that exists. Leaves nothing there.
+fn run(directory: &Path) -> Verdict {
+    remove_stale(directory);
+    let scratch = match Scratch::make(directory) {
         Ok(scratch) => scratch,
         Err(error) => {
-            return Verdict::NotRun(format!("no folder can be made in {}: {error}", folder.display()));
+            return Verdict::NotRun(format!("no directory can be made in {}: {error}", directory.display()));
         }
     };
-    let place = scratch.path.clone();
+    let scratch_path = scratch.path.clone();
     // unshare(2) with CLONE_FS and CLONE_NEWNS works on the calling thread alone.
     let tried = std::thread::Builder::new()
-        .spawn(move || in_own_namespace(&place))
+        .spawn(move || in_own_namespace(&scratch_path))
         .map(std::thread::JoinHandle::join);
     match tried {
         Ok(Ok(verdict)) => verdict,
@@ -54,30 +85,30 @@ pub fn run(folder: &Path) -> Verdict {
     }
 }
 
-fn in_own_namespace(place: &Path) -> Verdict {
+fn in_own_namespace(scratch: &Path) -> Verdict {
     let alone = || {
         unshare(CloneFlags::CLONE_FS | CloneFlags::CLONE_NEWNS)?;
         mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)
     };
     if let Err(error) = alone() {
-        return Verdict::NotRun(format!("there is no mount namespace for it: {}", error.desc()));
+        return Verdict::NotRun(format!("it cannot have a mount namespace of its own: {}", error.desc()));
     }
-    match try_overlay(place) {
+    match try_overlay(scratch) {
         Ok(()) => Verdict::Holds,
         Err(reason) => Verdict::Fails(reason),
     }
 }
 
-/// The thread's working directory is its own, so short relative paths do: the options of the mount need no escapes.
-fn try_overlay(place: &Path) -> Result<(), String> {
+/// The thread's working directory is its own, so short relative paths suffice: the options of the mount need no escapes.
+fn try_overlay(scratch: &Path) -> Result<(), String> {
     let step = |what: &str, done: io::Result<()>| done.map_err(|error| format!("{what} fails: {error}"));
-    step("entering the folder", std::env::set_current_dir(place))?;
+    step("entering the directory", std::env::set_current_dir(scratch))?;
     for name in ["lower", "upper", "work", "merged"] {
-        step("making a folder", fs::create_dir(name))?;
+        step("making a directory", fs::create_dir(name))?;
     }
     step("writing a file", fs::write("lower/old", "old").and_then(|()| fs::write("lower/gone", "gone")))?;
     if !names_have_types() {
-        return Err("its folders do not tell file types (xfs made with ftype=0)".to_owned());
+        return Err("its directories do not hold file types (xfs made with ftype=0)".to_owned());
     }
     mount_overlay().map_err(|error| match error {
         Errno::ENODEV => "the kernel has no overlay".to_owned(),
@@ -89,8 +120,8 @@ fn try_overlay(place: &Path) -> Result<(), String> {
     used.and(unmounted)
 }
 
-/// The unmount of an overlay writes out the whole file system below, which costs seconds on a busy disk; a volatile one
-/// (kernel 5.10, Documentation/filesystems/overlayfs.rst) leaves that out. Older kernels refuse the word.
+/// The unmount of an overlay writes out the whole file system below, which takes seconds on a busy disk. A volatile one
+/// (kernel 5.10, Documentation/filesystems/overlayfs.rst) does not; older kernels refuse the option.
 fn mount_overlay() -> nix::Result<()> {
     const LAYERS: &str = "lowerdir=lower,upperdir=upper,workdir=work";
     let with =
@@ -111,7 +142,7 @@ fn use_overlay() -> Result<(), String> {
     if seen { Ok(()) } else { Err("overlay mounts, but forgets what was written".to_owned()) }
 }
 
-/// Overlay keeps deletes as special files and finds them by the type in the folder's listing.
+/// Overlay keeps deletes as special files and finds them by the type in the directory's listing.
 fn names_have_types() -> bool {
     Dir::open("lower", OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty()).is_ok_and(
         |mut dir| {
@@ -122,17 +153,17 @@ fn names_have_types() -> bool {
     )
 }
 
-/// A folder that is removed at the end. A lock tells other probes that somebody still works in it.
+/// A directory that is removed at the end. A lock shows other probes that it is still in use.
 struct Scratch {
     path: PathBuf,
     _locked: fs::File,
 }
 
 impl Scratch {
-    fn make(folder: &Path) -> io::Result<Self> {
+    fn make(directory: &Path) -> io::Result<Self> {
         // Process ids repeat between the containers that share a volume.
         for number in 0..100 {
-            let path = folder.join(format!("{PREFIX}{}-{number}", std::process::id()));
+            let path = directory.join(format!("{PREFIX}{}-{number}", std::process::id()));
             match fs::create_dir(&path) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
                 made => made?,
@@ -154,8 +185,9 @@ impl Drop for Scratch {
     }
 }
 
-fn sweep(folder: &Path) {
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+/// Removes what killed probes have left.
+fn remove_stale(directory: &Path) {
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
         if entry.file_name().to_string_lossy().starts_with(PREFIX)
             && let Ok(_locked) = lock(&entry.path())
         {
@@ -165,9 +197,9 @@ fn sweep(folder: &Path) {
 }
 
 fn lock(path: &Path) -> io::Result<fs::File> {
-    let folder = fs::File::open(path)?;
-    // nix's `Flock` would do, but for one reason to have two ways of locking: see `image::lock`.
+    let directory = fs::File::open(path)?;
+    // nix's `Flock` would do, but one way of locking is enough: see `image::lock`.
     #[allow(deprecated)]
-    nix::fcntl::flock(folder.as_raw_fd(), FlockArg::LockExclusiveNonblock)?;
-    Ok(folder)
+    nix::fcntl::flock(directory.as_raw_fd(), FlockArg::LockExclusiveNonblock)?;
+    Ok(directory)
 }

@@ -1,26 +1,46 @@
-//! What the first bytes of an image say, read before the kernel is asked to trust them.
+//! The superblock of a file system, read before the kernel is asked to trust it.
 //!
 //! Layouts: ext4 in the kernel's Documentation/filesystems/ext4/super.rst (little-endian, at byte 1024),
 //! XFS in fs/xfs/libxfs/xfs_format.h, `struct xfs_dsb` (big-endian, at byte 0).
 
-/// How many bytes [`parse`] wants to see.
+/// How many bytes of an image [`parse`] reads.
 pub const LENGTH: usize = 2048;
 
 /// The label that our images carry. XFS takes 12 bytes, ext4 16.
 pub const LABEL: &str = "dind-docker";
 
+/// File systems that an image can have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Filesystem {
+    /// ext2 and ext3 share its magic number and its driver.
+    Ext4,
+    /// Needs `mkfs.xfs` and 300 MiB.
+    Xfs,
+}
+
+impl Filesystem {
+    /// The name as mount(8) spells it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ext4 => "ext4",
+            Self::Xfs => "xfs",
+        }
+    }
+}
+
 /// A file system, as it describes itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Superblock {
-    /// `ext4` (ext2 and ext3 share its magic number and its driver) or `xfs`.
-    pub filesystem: &'static str,
+    /// Its type.
+    pub filesystem: Filesystem,
     /// The label.
     pub label: String,
     /// How long it is, in bytes.
     pub bytes: u64,
-    /// Whether it was marked by the kernel as having errors.
+    /// Whether the kernel has marked it as having errors.
     pub errors: bool,
-    /// Whether it was not unmounted. With a journal the next mount puts that right, without one only a check does.
+    /// Whether it was unmounted. If not, the next mount repairs it from its journal; without one only a check does.
     pub dirty: Dirty,
     /// How much at the end of the device may be left unused, in bytes: a group that has no room for more than its own
     /// tables is not made. A file system that ends earlier was not grown to its end.
@@ -37,11 +57,11 @@ pub enum Dirty {
     No,
     /// Its journal has to be replayed.
     Journal,
-    /// It has no journal that would say what is true.
+    /// It has no journal: only a check can repair it.
     Check,
 }
 
-/// Reads a superblock; nothing where there is none that we know.
+/// Parses a superblock; nothing where there is none that we know, or where its numbers exceed what 64 bits can count.
 #[must_use]
 pub fn parse(head: &[u8]) -> Option<Superblock> {
     ext4(head.get(1024..)?).or_else(|| xfs(head))
@@ -61,27 +81,27 @@ fn ext4(block: &[u8]) -> Option<Superblock> {
     let (incompat, state) = (u32_at(0x60)?, u16_at(0x3A)?);
     let high = if incompat & INCOMPAT_64BIT == 0 { 0 } else { u32_at(0x150)? };
     let blocks = u64::from(high) << 32 | u64::from(u32_at(0x4)?);
-    // 64 KiB is the most that the format knows.
+    // 64 KiB is the format's maximum.
     let block_bytes = 1024u64 << Some(u32_at(0x18)?).filter(|shift| *shift <= 6)?;
+    let inode_bytes = u64::from(u16_at(0x58)?);
+    let inode_tables = |inodes: u32| u64::from(inodes) * inode_bytes;
+    // What the end of the device is too short for (ext2fs_initialize of e2fsprogs): a group's tables and its copies of the
+    // superblock and of the descriptors, with the room kept for more of these, and 50 blocks.
+    let groups = blocks.div_ceil(u64::from(u32_at(0x20)?).max(1));
+    let descriptors = groups.checked_add(64)?.checked_mul(64)?;
+    let reserved = (u64::from(u16_at(0xCE)?) + 60) * block_bytes;
     Some(Superblock {
-        filesystem: "ext4",
+        filesystem: Filesystem::Ext4,
         label: text(block.get(0x78..0x88)?),
-        bytes: blocks.saturating_mul(block_bytes),
+        bytes: blocks.checked_mul(block_bytes)?,
         errors: state & STATE_ERRORS != 0,
         dirty: match (incompat & INCOMPAT_RECOVER != 0, state & STATE_CLEAN != 0) {
             (true, _) => Dirty::Journal,
             (false, true) => Dirty::No,
             (false, false) => Dirty::Check,
         },
-        // ext2fs_initialize of e2fsprogs: fewer blocks than the group's tables and its copies of the superblock and of
-        // the descriptors, with the room kept for more of these, and 50 blocks.
-        tables: u64::from(u32_at(0)?) * u64::from(u16_at(0x58)?),
-        slack: {
-            let tables = u64::from(u32_at(0x28)?) * u64::from(u16_at(0x58)?);
-            let descriptors = 64 * blocks.div_ceil(u64::from(u32_at(0x20)?).max(1)).saturating_add(64);
-            let reserved = u64::from(u16_at(0xCE)?) + 60;
-            tables.saturating_add(descriptors).saturating_add(reserved.saturating_mul(block_bytes))
-        },
+        tables: inode_tables(u32_at(0)?),
+        slack: inode_tables(u32_at(0x28)?).checked_add(descriptors)?.checked_add(reserved)?,
     })
 }
 
@@ -89,9 +109,9 @@ fn xfs(block: &[u8]) -> Option<Superblock> {
     let block_bytes = u32::from_be_bytes(block.strip_prefix(b"XFSB")?.get(..4)?.try_into().ok()?);
     let blocks = u64::from_be_bytes(block.get(8..16)?.try_into().ok()?);
     Some(Superblock {
-        filesystem: "xfs",
+        filesystem: Filesystem::Xfs,
         label: text(block.get(108..120)?),
-        bytes: blocks.saturating_mul(block_bytes.into()),
+        bytes: blocks.checked_mul(block_bytes.into())?,
         errors: false,
         dirty: Dirty::No,
         // mkfs.xfs drops a last allocation group of less than 16 MiB (XFS_AG_MIN_BYTES).
@@ -129,7 +149,10 @@ mod tests {
     #[test]
     fn an_ext4_of_100_mib() {
         let block = parse(&ext4_head()).unwrap();
-        assert_eq!((block.filesystem, block.label.as_str(), block.bytes), ("ext4", LABEL, 100 << 20));
+        assert_eq!(
+            (block.filesystem, block.label.as_str(), block.bytes),
+            (Filesystem::Ext4, LABEL, 100 << 20)
+        );
         assert_eq!((block.errors, block.dirty), (false, Dirty::No));
         // A group's 25,600 inodes of 256 bytes, and a little more.
         assert_eq!(block.tables, 25_600 * 256);
@@ -163,7 +186,10 @@ mod tests {
         head[8..16].copy_from_slice(&131_072u64.to_be_bytes());
         head[108..119].copy_from_slice(LABEL.as_bytes());
         let block = parse(&head).unwrap();
-        assert_eq!((block.filesystem, block.label.as_str(), block.bytes), ("xfs", LABEL, 512 << 20));
+        assert_eq!(
+            (block.filesystem, block.label.as_str(), block.bytes),
+            (Filesystem::Xfs, LABEL, 512 << 20)
+        );
     }
 
     #[test]
@@ -175,5 +201,17 @@ mod tests {
         {
             assert_eq!(parse(&head), None);
         }
+    }
+
+    #[test]
+    fn counts_that_overflow_are_refused() {
+        let mut ext4 = ext4_head();
+        ext4[1024 + 0x4..1024 + 0x8].fill(0xFF);
+        ext4[1024 + 0x150..1024 + 0x154].fill(0xFF);
+        assert_eq!(parse(&ext4), None);
+        let mut xfs = vec![0; LENGTH];
+        xfs[..4].copy_from_slice(b"XFSB");
+        xfs[4..16].fill(0xFF);
+        assert_eq!(parse(&xfs), None);
     }
 }

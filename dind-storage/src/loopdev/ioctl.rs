@@ -1,10 +1,10 @@
-//! What linux/loop.h says: the structures and requests that the crate `loopdev` does not give.
+//! The structures and requests of linux/loop.h that the crate `loopdev` does not have.
 
 /// Set by the kernel where it could not get the file or the device for writing.
 pub(crate) const READ_ONLY: u32 = 1;
-/// The device lets go of its file with its last user.
+/// The device frees itself with its last user.
 pub(crate) const AUTOCLEAR: u32 = 4;
-/// Reads and writes go past the page cache of the file.
+/// Reads and writes bypass the page cache of the file.
 pub(crate) const DIRECT_IO: u32 = 16;
 
 /// `struct loop_info64`.
@@ -58,7 +58,7 @@ impl Config {
 }
 
 /// These requests predate the scheme that encodes direction and size in the number.
-pub(crate) mod ioctl {
+pub(crate) mod request {
     #![allow(missing_docs)] // the macros take no comments
     nix::ioctl_none_bad!(get_free, 0x4C82);
     nix::ioctl_write_ptr_bad!(configure, 0x4C0A, super::Config);

@@ -1,15 +1,19 @@
-//! Loop devices: attach a file so that the kernel lets go of it by itself.
+//! Loop devices: attach a file so that the kernel frees the device by itself. [`node`] is `/dev/loopN`, `ioctl` what the
+//! kernel's header says.
 //!
-//! The crate `loopdev` knows the old pair of calls, LOOP_SET_FD and LOOP_SET_STATUS64. What it lacks is done on its
-//! descriptors: LOOP_CONFIGURE (Linux 5.8), which sets file and flags at once, and device nodes that are missing,
-//! as they are in a container: its /dev is a copy made at start.
+//! The crate `loopdev` knows the old pair of calls, LOOP_SET_FD and LOOP_SET_STATUS64. What it does not have is done on its
+//! descriptors: LOOP_CONFIGURE (Linux 5.8), which sets file and flags at once, and device nodes that are missing, as they
+//! are in a container, whose /dev is a copy made at start.
+
+mod ioctl;
+pub mod node;
 
 use crate::fault;
-use crate::loopabi::{AUTOCLEAR, Config, DIRECT_IO, Info, READ_ONLY, ioctl};
-use crate::node::{self, Node};
 use dind_contract::Fault;
+use ioctl::{AUTOCLEAR, Config, DIRECT_IO, Info, READ_ONLY, request};
 use loopdev::{LoopControl, LoopDevice};
 use nix::errno::Errno;
+use node::Node;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
@@ -20,22 +24,25 @@ use std::time::{Duration, Instant};
 /// The major number of loop devices (Documentation/admin-guide/devices.txt).
 pub const MAJOR: u64 = 7;
 
-/// A device with our file. It goes when the last user does: this value, or a mount.
+/// A device with our file. It frees itself when the last user is gone: this value, or a mount.
 #[derive(Debug)]
 pub struct Attached {
     device: LoopDevice,
     /// The device's name and number; the number is `st_dev` of the files in a file system on it.
     pub node: Node,
-    /// Whether it goes past the page cache.
+    /// Whether it bypasses the page cache.
     pub direct_io: bool,
+    /// Nodes of devices that were tried before this one, and of this one.
+    made: Vec<PathBuf>,
 }
 
 impl Attached {
-    /// Lets go at once.
+    /// Frees the device at once, and removes the nodes that were made on the way to it.
     ///
     /// # Errors
     /// Those of LOOP_CLR_FD.
     pub fn detach(self) -> io::Result<()> {
+        self.made.iter().for_each(|path| drop(std::fs::remove_file(path)));
         self.device.detach()
     }
 }
@@ -47,42 +54,68 @@ pub struct Backing {
     pub device: u64,
     /// `st_ino` of the file.
     pub inode: u64,
-    /// Whether the device goes past the page cache.
+    /// Whether the device bypasses the page cache.
     pub direct_io: bool,
 }
 
-/// Attaches a file, opened for reading and writing. The kernel keeps this very open file, and with it its flock(2).
+/// The node of a free device, made where it is missing.
+///
+/// LOOP_CTL_GET_FREE reserves nothing: of 16 processes that ask at once, 12 lose their device to another one before they
+/// have attached their file.
 ///
 /// # Errors
-/// A privilege is missing, all devices stay busy, or the kernel refuses.
-pub fn attach(file: &File) -> Result<Attached, Fault> {
+/// A privilege is missing, or the kernel has no free device.
+pub fn free_node() -> Result<Node, Fault> {
     let control = LoopControl::open().map_err(|error| no_control(&error))?;
-    // LOOP_CTL_GET_FREE claims nothing: of 16 starts at once, 12 lose their first device to another.
+    // SAFETY: LOOP_CTL_GET_FREE takes no argument; the descriptor is open.
+    #[allow(unsafe_code)]
+    let number = unsafe { request::get_free(control.as_raw_fd()) }.map_err(|error| {
+        let fault = fault::ATTACH_FAILED.failed("cannot find a free loop device", error.desc());
+        fault.hint("look at `losetup --list`, and at the kernel's limit max_loop")
+    })?;
+    node::open(number)
+}
+
+/// Attaches a file, opened for reading and writing, to the device of `first`, or to another free one where somebody else
+/// was faster. The kernel keeps this very open file, and with it its flock(2).
+///
+/// # Errors
+/// A privilege is missing, all devices stay busy, or the kernel refuses. Nodes that were made here are removed.
+pub fn attach(file: &File, mut first: Option<Node>) -> Result<Attached, Fault> {
+    let mut made = Vec::new();
+    let attached = attach_to_free(file, &mut first, &mut made);
+    match attached.and_then(|attached| checked(attached, file)) {
+        Ok(attached) => Ok(Attached { made, ..attached }),
+        Err(fault) => {
+            made.iter().for_each(|path| drop(std::fs::remove_file(path)));
+            Err(fault)
+        }
+    }
+}
+
+fn attach_to_free(file: &File, first: &mut Option<Node>, made: &mut Vec<PathBuf>) -> Result<Attached, Fault> {
     let deadline = Instant::now() + Duration::from_secs(5);
     let mut pause = Jitter::new();
     loop {
-        // SAFETY: LOOP_CTL_GET_FREE takes no argument; the descriptor is open.
-        #[allow(unsafe_code)]
-        let number = unsafe { ioctl::get_free(control.as_raw_fd()) }.map_err(|error| {
-            let fault = fault::ATTACH_FAILED.cannot("find", "a free loop device", error.desc());
-            fault.hint("look at `losetup --list`, and at the kernel's limit max_loop")
-        })?;
-        let node = node::open(number)?;
+        let node = match first.take() {
+            Some(node) => node,
+            None => {
+                let node = free_node()?;
+                made.extend(node.made.then(|| node.path.clone()));
+                node
+            }
+        };
         let connected = LoopDevice::open(node.reachable()).map_err(|error| raw(&error)).and_then(|device| {
             connect(&device, file)?;
             Ok(device)
         });
         match connected {
-            Ok(device) => return verified(Attached { device, node, direct_io: false }, file),
-            // Somebody else has it, or is just letting go of it.
+            Ok(device) => return Ok(Attached { device, node, direct_io: false, made: Vec::new() }),
+            // Somebody else has it, or is just freeing it. Its node stays until the end: somebody else may need it.
             Err(Errno::EBUSY | Errno::EAGAIN | Errno::ENXIO | Errno::EINTR) if Instant::now() < deadline => {
-                node.forget();
                 pause.wait();
             }
-            Err(error) => {
-                node.forget();
-                return Err(refused(&node, error));
-            }
+            Err(error) => return Err(refused(&node, error)),
         }
     }
 }
@@ -100,11 +133,11 @@ fn refused(node: &Node, error: Errno) -> Fault {
 /// What a loop device is attached to, by number; nothing for a free one.
 ///
 /// # Errors
-/// The device cannot be opened or asked.
+/// The device cannot be opened or queried.
 pub fn backing(number: i32) -> Result<Option<Backing>, Fault> {
     let node = node::open(number)?;
     let opened = File::open(node.reachable()).map_err(|error| raw(&error));
-    node.forget();
+    node.remove_if_made();
     let device = match opened {
         Ok(device) => device,
         Err(Errno::ENXIO) => return Ok(None),
@@ -121,18 +154,18 @@ pub fn backing(number: i32) -> Result<Option<Backing>, Fault> {
     }
 }
 
-/// Makes a device see that its file has become longer.
+/// Makes a device notice that its file has become longer.
 ///
 /// # Errors
 /// The device cannot be opened, or refuses.
 pub fn read_capacity(number: i32) -> Result<(), Fault> {
     let node = node::open(number)?;
     let grown = LoopDevice::open(node.reachable()).and_then(|device| device.set_capacity());
-    node.forget();
+    node.remove_if_made();
     grown.map_err(|error| refused(&node, raw(&error)))
 }
 
-/// Where sysfs says which file a device has; it is there for as long as the device is attached.
+/// The file in sysfs with the path of a device's file; it exists as long as the device is attached.
 #[must_use]
 pub fn backing_file(number: i32) -> PathBuf {
     PathBuf::from(format!("/sys/block/loop{number}/loop/backing_file"))
@@ -143,19 +176,19 @@ fn connect(device: &LoopDevice, file: &File) -> Result<(), Errno> {
     let config = Config::new(fd, AUTOCLEAR | DIRECT_IO);
     // SAFETY: `config` is laid out as linux/loop.h says and outlives the call; both descriptors are open.
     #[allow(unsafe_code)]
-    let answer = unsafe { ioctl::configure(device.as_raw_fd(), &raw const config) };
+    let answer = unsafe { request::configure(device.as_raw_fd(), &raw const config) };
     match answer {
         Ok(_) => Ok(()),
-        // EINVAL is for the kernel of a later day that knows the call but not one of the flags.
+        // EINVAL is for a later kernel that knows the call but not one of the flags.
         Err(Errno::ENOTTY | Errno::ENOSYS | Errno::EINVAL) => connect_old(device, file),
         Err(error) => Err(error),
     }
 }
 
-/// Before Linux 5.8. A kill between the two calls leaves a device that does not clear itself; nothing can be done there.
+/// For kernels before 5.8. A kill between the two calls leaves a device that does not free itself; that cannot be helped.
 fn connect_old(device: &LoopDevice, file: &File) -> Result<(), Errno> {
     device.with().autoclear(true).attach_fd(file.as_raw_fd()).map_err(|error| raw(&error))?;
-    // Direct I/O is a gain, not a need: file systems that cannot do it refuse here.
+    // Direct I/O is an optimisation: file systems that cannot do it refuse here.
     let _ = device.set_direct_io(true);
     Ok(())
 }
@@ -164,16 +197,16 @@ fn raw(error: &io::Error) -> Errno {
     error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
 }
 
-/// The kernel answers a file or device that it cannot write with a silent read-only device.
-fn verified(mut attached: Attached, file: &File) -> Result<Attached, Fault> {
+/// Where the kernel cannot write to the file or the device, it silently makes the device read-only.
+fn checked(mut attached: Attached, file: &File) -> Result<Attached, Fault> {
     let check = || {
         let info = status(&attached.device).map_err(|error| error.desc().to_owned())?;
         let meta = file.metadata().map_err(|error| error.to_string())?;
         if (info.device, info.inode) != (meta.dev(), meta.ino()) {
-            return Err("it has another file".to_owned());
+            return Err("another file is attached to it".to_owned());
         }
         if info.flags & READ_ONLY != 0 {
-            return Err("it came out read-only".to_owned());
+            return Err("it is read-only".to_owned());
         }
         if info.flags & AUTOCLEAR == 0 {
             return Err("it would outlive the container".to_owned());
@@ -186,7 +219,6 @@ fn verified(mut attached: Attached, file: &File) -> Result<Attached, Fault> {
             Ok(attached)
         }
         Err(cause) => {
-            attached.node.forget();
             let fault =
                 fault::ATTACH_FAILED.cannot("attach the image to", attached.node.path.display(), cause);
             let _ = attached.detach();
@@ -199,7 +231,7 @@ fn status(device: &impl AsRawFd) -> Result<Info, Errno> {
     let mut info = Info::EMPTY;
     // SAFETY: `info` is laid out as linux/loop.h says and outlives the call; the descriptor is open.
     #[allow(unsafe_code)]
-    unsafe { ioctl::get_status(device.as_raw_fd(), &raw mut info) }?;
+    unsafe { request::get_status(device.as_raw_fd(), &raw mut info) }?;
     Ok(info)
 }
 
@@ -217,7 +249,7 @@ fn no_control(error: &io::Error) -> Fault {
     code.cannot("open", "/dev/loop-control", error).hint(hint)
 }
 
-/// Pauses that grow, and differ from process to process, so that those who met once do not meet again.
+/// Pauses that grow, and differ from process to process, so that two that collided do not collide again.
 struct Jitter(u64, u32);
 
 impl Jitter {

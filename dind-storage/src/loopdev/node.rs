@@ -1,9 +1,9 @@
-//! `/dev/loopN`: found, made where it is missing, and refused where something else lies under its name.
+//! `/dev/loopN`: found, made where it is missing, and refused where it is anything else.
 //!
 //! In a container /dev is a copy made at start, so the kernel's newer devices have no name there (moby/moby#27886).
-//! And it may hold whatever an image or a process of the container put there, so nothing is opened unseen.
+//! And it may hold whatever an image or a process of the container put there, so nothing is opened unchecked.
 
-use crate::{fault, paths};
+use crate::{fault, safe_path};
 use dind_contract::Fault;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open as open_at};
@@ -30,7 +30,7 @@ pub struct Node {
 /// Finds or makes a device's node.
 ///
 /// # Errors
-/// The kernel has no such device, the node may not be made, or something else lies there.
+/// The kernel has no such device, the node may not be made, or it is something else.
 pub fn open(number: i32) -> Result<Node, Fault> {
     let path = PathBuf::from(format!("/dev/loop{number}"));
     let listed = format!("/sys/block/loop{number}/dev");
@@ -40,7 +40,7 @@ pub fn open(number: i32) -> Result<Node, Fault> {
         Some(makedev(major.parse().ok()?, minor.parse().ok()?))
     });
     let rdev = rdev.ok_or_else(|| {
-        let fault = fault::FACTS_UNREADABLE.cannot("read", &listed, "no device number is there");
+        let fault = fault::FACTS_UNREADABLE.cannot("read", &listed, "it does not hold a device number");
         fault.hint("mount /sys in the container")
     })?;
     let (place, made) = find_or_make(&path, rdev)?;
@@ -49,7 +49,7 @@ pub fn open(number: i32) -> Result<Node, Fault> {
     if found.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFBLK.bits() && found.st_rdev == rdev {
         return Ok(node);
     }
-    let cause = format!("something else lies there than the kernel's loop{number}");
+    let cause = format!("it is not the kernel's loop{number}");
     let fault = fault::LOOP_DEVICE_FOREIGN.cannot("use", node.path.display(), cause);
     Err(fault.hint(format!("find out who put it there, then `rm {}`", node.path.display())))
 }
@@ -62,7 +62,7 @@ fn find_or_make(path: &Path, rdev: u64) -> Result<(OwnedFd, bool), Fault> {
             Err(Errno::ENOENT) if !made => {
                 match mknod(path, SFlag::S_IFBLK, Mode::from_bits_truncate(0o600), rdev) {
                     Ok(()) => made = true,
-                    // Another start was faster; its node is checked like any other.
+                    // Another process was faster; its node is checked like any other.
                     Err(Errno::EEXIST) => {}
                     Err(error) => return Err(denied(path, error)),
                 }
@@ -73,17 +73,15 @@ fn find_or_make(path: &Path, rdev: u64) -> Result<(OwnedFd, bool), Fault> {
 }
 
 impl Node {
-    /// A path that leads to this very node, whatever has become of its name.
+    /// A path that leads to this very node, whatever its name leads to by now.
     #[must_use]
     pub fn reachable(&self) -> PathBuf {
-        paths::by_descriptor(self.place.as_fd())
+        safe_path::by_descriptor(self.place.as_fd())
     }
 
-    /// Removes the node if it was made here.
-    pub fn forget(&self) {
-        if self.made {
-            let _ = fs::remove_file(&self.path);
-        }
+    /// Removes the node if it was made here. False: it is still there.
+    pub fn remove_if_made(&self) -> bool {
+        self.made && fs::remove_file(&self.path).is_ok()
     }
 
     /// The device may not be opened.

@@ -1,29 +1,36 @@
-//! Which storage driver, on what: candidates in order, and why each before the first that works does not.
+//! Which storage driver, on what: candidates in order, and why each before the first that works does not work.
 
-use crate::document::{Backing, Driver, PassedOver};
 use crate::facts::Facts;
+use crate::facts::overlay_probe::Verdict;
 use crate::fault;
 use crate::options::Options;
-use crate::probe::Verdict;
+use crate::report::{Backing, Driver, PassedOver};
 use dind_contract::Fault;
 
-/// File systems that overlay is known not to work on as its upper layer, for when it cannot be tried: layers of their
-/// own, and those without the attributes or file types that it needs
+/// File systems that overlay is known not to work on as its upper layer, for when it cannot be tried: layered ones, and
+/// those without the attributes or file types that it needs
 /// (Documentation/filesystems/overlayfs.rst, "Upper and lower").
 const NO_UPPER: &[&str] = &[
     "overlay", "aufs", "ecryptfs", "nfs", "nfs4", "cifs", "smb3", "9p", "virtiofs", "fuse", "vfat", "exfat",
     "zfs",
 ];
 
-/// The first combination that works here; those before it go to `passed_over`, each with its reason.
+/// The first combination that works here.
+#[derive(Clone, Debug)]
+pub struct Choice {
+    /// The driver.
+    pub driver: Driver,
+    /// What lies beneath it.
+    pub backing: Backing,
+    /// Those before it, each with the reason against it.
+    pub passed_over: Vec<PassedOver>,
+}
+
+/// Chooses.
 ///
 /// # Errors
-/// None does, or the one that was asked for does not.
-pub fn first_that_works(
-    facts: &Facts,
-    options: &Options,
-    passed_over: &mut Vec<PassedOver>,
-) -> Result<(Driver, Backing), Fault> {
+/// None works, or the one that was asked for does not.
+pub fn choose(facts: &Facts, options: &Options) -> Result<Choice, Fault> {
     use Backing::{Loop, Native};
     use Driver::{Aufs, Btrfs, Overlay2, Zfs};
     if facts.mounted.is_some() && options.backing == Some(Native) {
@@ -42,44 +49,45 @@ pub fn first_that_works(
             (Aufs, Loop),
         ],
     };
+    let mut passed_over = Vec::new();
     for (driver, backing) in candidates {
-        let wanted = options.backing.is_none_or(|wanted| wanted == backing);
-        // What is mounted is what carries the data root now.
-        if !wanted || (facts.mounted.is_some() && backing == Native) {
+        let allowed = options.backing.is_none_or(|asked| asked == backing);
+        // The data root is on the mounted image now.
+        if !allowed || (facts.mounted.is_some() && backing == Native) {
             continue;
         }
         match obstacle(driver, backing, facts) {
-            None => return Ok((driver, backing)),
+            None => return Ok(Choice { driver, backing, passed_over }),
             Some(reason) => passed_over.push(PassedOver { driver, backing, reason }),
         }
     }
-    Err(nothing_works(options, passed_over))
+    Err(nothing_works(options, &passed_over))
 }
 
-/// Why a combination does not work here; nothing if it does.
+/// Why a combination does not work here; nothing where it does.
 fn obstacle(driver: Driver, backing: Backing, facts: &Facts) -> Option<String> {
     let beneath = facts.data_root.mount.kind.as_str();
-    let kernel_lacks =
-        |name: &str| (!facts.kernel.contains(name)).then(|| format!("the kernel has no {name}"));
+    let kernel_without =
+        |name: &str| (!facts.kernel.contains(name)).then(|| format!("the kernel does not support {name}"));
     match (driver, backing) {
-        (Driver::Overlay2, Backing::Native) => kernel_lacks("overlay").or_else(|| match &facts.overlay {
+        (Driver::Overlay2, Backing::Native) => kernel_without("overlay").or_else(|| match &facts.overlay {
             Verdict::Holds => None,
             Verdict::Fails(reason) => Some(format!("on {beneath}, {reason}")),
             Verdict::NotRun(_) => NO_UPPER
                 .contains(&base_type(beneath))
                 .then(|| format!("overlay is known to fail on {beneath}")),
         }),
-        (Driver::Overlay2, Backing::Loop) => kernel_lacks("overlay"),
+        (Driver::Overlay2, Backing::Loop) => kernel_without("overlay"),
         // aufs refuses itself and overlay as a writable branch (aufs(5), "Branch").
-        (Driver::Aufs, Backing::Native) => kernel_lacks("aufs").or_else(|| {
+        (Driver::Aufs, Backing::Native) => kernel_without("aufs").or_else(|| {
             matches!(beneath, "aufs" | "overlay").then(|| format!("aufs does not work on {beneath}"))
         }),
-        (Driver::Aufs, Backing::Loop) => kernel_lacks("aufs"),
+        (Driver::Aufs, Backing::Loop) => kernel_without("aufs"),
         (Driver::Btrfs | Driver::Zfs, Backing::Native) => {
             (beneath != driver.name()).then(|| format!("the data root lies on {beneath}"))
         }
         (Driver::Btrfs | Driver::Zfs, Backing::Loop) => Some("images are made with ext4 or xfs".to_owned()),
-        (Driver::FuseOverlayfs, _) => (!facts.fuse).then(|| "there is no /dev/fuse".to_owned()),
+        (Driver::FuseOverlayfs, _) => (!facts.fuse).then(|| "/dev/fuse is missing".to_owned()),
         (Driver::Vfs, _) => None,
     }
 }
@@ -98,7 +106,7 @@ fn nothing_works(options: &Options, passed_over: &[PassedOver]) -> Fault {
                 _ if options.backing.is_some() => "set DIND_STORAGE_BACKING=auto",
                 _ => "set DIND_STORAGE_DRIVER=auto",
             };
-            let cause = format!("the driver {driver} does not work here");
+            let cause = format!("{driver} does not work here");
             fault::DRIVER_UNUSABLE.cannot("prepare", object, cause).hint(hint)
         }
         None => {

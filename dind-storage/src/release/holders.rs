@@ -1,13 +1,13 @@
 //! Who holds a file system: processes with open files, working directories or programs in it, and those whose mount
 //! namespace still has it, where an unmount here changed nothing.
 
-use crate::mounts;
+use dind_system::proc::parse_mounts;
 use nix::sys::stat::makedev;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// How many are worth naming.
+/// How many are named at most.
 const MOST: usize = 10;
 
 /// One line for each process, such as `process 42 (sleep) has its working directory there`.
@@ -51,7 +51,7 @@ fn how(process: &Path, device: (u64, u64), our_namespace: Option<&Path>) -> Opti
         return None;
     }
     let mounted = fs::read_to_string(process.join("mountinfo")).unwrap_or_default();
-    if mounts::parse(&mounted).iter().any(|mount| mount.device == device) {
+    if parse_mounts(&mounted).iter().any(|mount| mount.device == device) {
         return Some("still has it mounted in its own namespace");
     }
     None
