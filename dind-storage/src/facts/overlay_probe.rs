@@ -115,7 +115,7 @@ fn try_overlay(scratch: &Path) -> Result<(), String> {
         error => format!("mounting overlay fails: {}", error.desc()),
     })?;
     let used = use_overlay();
-    // The namespace would do it too, a moment after the folder has to be empty.
+    // The namespace would do it too, but only after the directory has to be empty.
     let unmounted = umount("merged").map_err(|error| format!("unmounting overlay fails: {}", error.desc()));
     used.and(unmounted)
 }

@@ -33,9 +33,14 @@ impl<'a> Temporary<'a> {
         let name = location.temporary_name();
         let failed = |error: Errno| space::not_made(&location.path, error.desc());
         let file = loop {
-            let opened = location.open_file(&name, OFlag::O_RDWR | OFlag::O_CREAT);
-            let file = File::from(opened.map_err(failed)?);
-            if lock::take(&file, location, &name)? {
+            let (file, created) = open_or_create(location, &name).map_err(failed)?;
+            let locked = lock::take(&file, location, &name).inspect_err(|fault| {
+                // Files there cannot be locked at all, so nobody else has this one.
+                if created && fault.code != fault::IMAGE_IN_USE {
+                    let _ = location.remove(&name);
+                }
+            })?;
+            if locked {
                 break file;
             }
         };
@@ -65,6 +70,21 @@ impl<'a> Temporary<'a> {
         let Self { name, file } = self;
         name.publish()?;
         Ok(file)
+    }
+}
+
+/// The file, and whether it was created here.
+fn open_or_create(location: &ImageLocation, name: &str) -> Result<(File, bool), Errno> {
+    loop {
+        match location.open_file(name, OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL) {
+            Err(Errno::EEXIST) => {}
+            created => return Ok((File::from(created?), true)),
+        }
+        match location.open_file(name, OFlag::O_RDWR) {
+            // Its owner was faster to rename or remove it.
+            Err(Errno::ENOENT) => {}
+            opened => return Ok((File::from(opened?), false)),
+        }
     }
 }
 

@@ -24,6 +24,9 @@ use std::time::{Duration, Instant};
 /// The major number of loop devices (Documentation/admin-guide/devices.txt).
 pub const MAJOR: u64 = 7;
 
+/// Where the kernel gives out devices.
+const CONTROL: &str = "/dev/loop-control";
+
 /// A device with our file. It frees itself when the last user is gone: this value, or a mount.
 #[derive(Debug)]
 pub struct Attached {
@@ -70,7 +73,7 @@ pub fn free_node() -> Result<Node, Fault> {
     // SAFETY: LOOP_CTL_GET_FREE takes no argument; the descriptor is open.
     #[allow(unsafe_code)]
     let number = unsafe { request::get_free(control.as_raw_fd()) }.map_err(|error| {
-        let fault = fault::ATTACH_FAILED.failed("cannot find a free loop device", error.desc());
+        let fault = fault::ATTACH_FAILED.cannot("get a free loop device from", CONTROL, error.desc());
         fault.hint("look at `losetup --list`, and at the kernel's limit max_loop")
     })?;
     node::open(number)
@@ -246,7 +249,7 @@ fn no_control(error: &io::Error) -> Fault {
         }
         _ => format!("run the container with {}, or with --privileged", node::FLAGS),
     };
-    code.cannot("open", "/dev/loop-control", error).hint(hint)
+    code.cannot("open", CONTROL, error).hint(hint)
 }
 
 /// Pauses that grow, and differ from process to process, so that two that collided do not collide again.
