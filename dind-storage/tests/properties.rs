@@ -22,7 +22,7 @@ fn escaped(path: &[u8]) -> Vec<u8> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_bytes_are_a_superblock_or_none(bytes in prop::collection::vec(any::<u8>(), 0..LENGTH + 8)) {

@@ -56,7 +56,7 @@ impl Context {
             Some(image) => image,
             None => {
                 let location = ImageLocation::open(path)?;
-                // It existed when the facts were read: somebody else is at work on it.
+                // It existed when the facts were read: another process works on it.
                 let (file, info) =
                     inspect::open_locked(&location)?.ok_or_else(|| lock::in_use(&location.path))?;
                 OpenImage { location, file, info }

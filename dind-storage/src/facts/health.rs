@@ -1,4 +1,4 @@
-//! How a mounted file system fares: whether it can be written, and the errors that it has met.
+//! The health of a mounted file system: whether it can be written, and the errors that it has met.
 
 use super::mounts;
 use crate::fault;

@@ -2,7 +2,7 @@
 //!
 //! [`mounts`] finds our image on the data root, [`directory`] describes the data root and the image's directory,
 //! [`existing_image`] looks at the file under the image's name, [`overlay_probe`] tries overlay, [`loop_node`] looks for a
-//! device node, and [`health`] asks how a mounted file system fares.
+//! device node, and [`health`] reads the state of a mounted file system.
 
 pub mod directory;
 pub mod existing_image;

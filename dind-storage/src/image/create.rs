@@ -34,7 +34,7 @@ pub struct NewImage {
 /// Makes an image, and returns it locked.
 ///
 /// # Errors
-/// There is not enough space, mkfs fails, or somebody else is making it. Nothing is left.
+/// There is not enough space, mkfs fails, or another process is making it. Nothing is left.
 pub fn create(location: &ImageLocation, new: &NewImage) -> Result<File, Fault> {
     let temporary = Temporary::create(location)?;
     space::reserve(location, &temporary.file, new.size, new.sparse)?;

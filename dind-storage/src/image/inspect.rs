@@ -31,8 +31,8 @@ impl ImageInfo {
         self.allocated.saturating_add(tables).saturating_add(slack) < bytes
     }
 
-    /// Whether it has to be checked before it is mounted. A journal that has to be replayed is no reason: the kernel
-    /// does that, in milliseconds.
+    /// Whether it has to be checked before it is mounted. A journal to replay does not count: the kernel does that, in
+    /// milliseconds.
     #[must_use]
     pub fn needs_check(&self) -> bool {
         self.superblock.errors || self.superblock.dirty == Dirty::Check

@@ -14,14 +14,14 @@ use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// How long a lock may be held by somebody who is just dying: a helper of a killed process, a device that frees itself.
+/// How long a lock may be held by a process that is just dying: a helper of a killed process, a device that frees itself.
 const DYING: Duration = Duration::from_millis(250);
 
 /// Takes the lock of an open file in the image's directory. False: the file no longer has this name, so whoever had the
 /// lock has renamed or removed it, and the lock is worth nothing.
 ///
 /// # Errors
-/// Somebody else has it.
+/// Another process has it.
 pub fn take(file: &File, location: &ImageLocation, name: &str) -> Result<bool, Fault> {
     let deadline = Instant::now() + DYING;
     loop {
@@ -41,9 +41,31 @@ pub fn take(file: &File, location: &ImageLocation, name: &str) -> Result<bool, F
     }
 }
 
-/// Somebody else has the image.
+/// Another process has the image.
 #[must_use]
 pub fn in_use(path: &Path) -> Fault {
     let fault = fault::IMAGE_IN_USE.cannot("use", path.display(), "another container or process has it");
     fault.hint("stop the other one, or give each its own file: DIND_STORAGE_IMAGE")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::fcntl::OFlag;
+
+    #[test]
+    fn a_lock_is_taken_once_and_counts_only_under_its_name() {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = scratch.path().canonicalize().unwrap().join("image");
+        std::fs::write(&path, "").unwrap();
+        let location = ImageLocation::open(&path).unwrap();
+        let open = || File::from(location.open_file("image", OFlag::O_RDWR).unwrap());
+        let (first, second) = (open(), open());
+        assert_eq!(take(&first, &location, "image"), Ok(true));
+        assert_eq!(take(&second, &location, "image").unwrap_err().code, fault::IMAGE_IN_USE);
+        std::fs::rename(&path, path.with_file_name("renamed")).unwrap();
+        std::fs::write(&path, "another").unwrap();
+        drop(first);
+        assert_eq!(take(&second, &location, "image"), Ok(false));
+    }
 }

@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_file_system() {
+    fn other_bytes_are_not_a_file_system() {
         let mut absurd = ext4_head();
         absurd[1024 + 0x18] = 60;
         for head in

@@ -28,14 +28,14 @@ impl<'a> Temporary<'a> {
     /// Makes the file, or takes over what a killed process has left.
     ///
     /// # Errors
-    /// Somebody else is making this image, or has just made it.
+    /// Another process is making this image, or has just made it.
     pub fn create(location: &'a ImageLocation) -> Result<Self, Fault> {
         let name = location.temporary_name();
         let failed = |error: Errno| space::not_made(&location.path, error.desc());
         let file = loop {
             let (file, created) = open_or_create(location, &name).map_err(failed)?;
             let locked = lock::take(&file, location, &name).inspect_err(|fault| {
-                // Files there cannot be locked at all, so nobody else has this one.
+                // Files there cannot be locked at all, so no other process has this one.
                 if created && fault.code != fault::IMAGE_IN_USE {
                     let _ = location.remove(&name);
                 }
@@ -91,7 +91,7 @@ fn open_or_create(location: &ImageLocation, name: &str) -> Result<(File, bool), 
 /// Removes the file that a killed process has left, with all the space of an image. False: there is none.
 ///
 /// # Errors
-/// Somebody is making the image right now, or the directory cannot be written.
+/// Another process is making the image right now, or the directory cannot be written.
 pub fn remove_stale(location: &ImageLocation) -> Result<bool, Fault> {
     let name = location.temporary_name();
     let Ok(file) = location.open_file(&name, OFlag::O_RDWR | OFlag::O_NONBLOCK) else { return Ok(false) };

@@ -79,7 +79,7 @@ pub fn free_node() -> Result<Node, Fault> {
     node::open(number)
 }
 
-/// Attaches a file, opened for reading and writing, to the device of `first`, or to another free one where somebody else
+/// Attaches a file, opened for reading and writing, to the device of `first`, or to another free one where another process
 /// was faster. The kernel keeps this very open file, and with it its flock(2).
 ///
 /// # Errors
@@ -114,7 +114,7 @@ fn attach_to_free(file: &File, first: &mut Option<Node>, made: &mut Vec<PathBuf>
         });
         match connected {
             Ok(device) => return Ok(Attached { device, node, direct_io: false, made: Vec::new() }),
-            // Somebody else has it, or is just freeing it. Its node stays until the end: somebody else may need it.
+            // Another process has it, or is just freeing it. Its node stays until the end: another process may need it.
             Err(Errno::EBUSY | Errno::EAGAIN | Errno::ENXIO | Errno::EINTR) if Instant::now() < deadline => {
                 pause.wait();
             }

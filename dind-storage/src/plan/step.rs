@@ -32,7 +32,7 @@ pub enum Step {
     },
     /// `make-loop-node`: /dev seems to have no node of the device that the image will be attached to.
     ///
-    /// The kernel chooses the device when it is asked, and reserves it for nobody until a file is attached: of processes
+    /// The kernel chooses the device when it is asked, and reserves it for no process until a file is attached: of processes
     /// that start at once, all see the same free device, and all but one get another in the end. So no plan can name it,
     /// and the target is `/dev/loop*` in plan and apply alike. The step is listed where the node of the device that is
     /// free now is missing. It makes the node of the device that is free by then, or is skipped where that has one.

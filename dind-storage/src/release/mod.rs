@@ -70,7 +70,7 @@ fn steps(mounts: &[Mount], data_root: &Path, mounted: &MountedImage, image: Opti
     steps
 }
 
-/// What an apply that was killed has left while it made the image: a file that nobody uses, with all the space of one.
+/// What an apply that was killed has left while it made the image: a file that no process uses, with all the space of one.
 fn remove_remains(image: &Path) -> Vec<Step> {
     let location = ImageLocation::find(image).ok().flatten();
     let left = location.is_some_and(|location| location.stat(&location.temporary_name()).is_some());

@@ -14,11 +14,11 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// How long the kernel may take to free a device after the last unmount. It is a few milliseconds, unless somebody holds
+/// How long the kernel may take to free a device after the last unmount. It is a few milliseconds, unless a process holds
 /// the file system in another mount namespace.
 const DETACH_LIMIT: Duration = Duration::from_secs(2);
 
-/// How long somebody may look in, a health check or `df`, before that counts as use.
+/// How long a process may look in, a health check or `df`, before that counts as use.
 const BRIEF_USE: Duration = Duration::from_millis(500);
 
 /// One change of the machine. README.md explains each op.
@@ -105,7 +105,7 @@ impl Context {
         fault.hint("stop the processes that are named, then run `dind-storage release` again")
     }
 
-    /// Whether the device still has our file; by now it may have somebody else's.
+    /// Whether the device still has our file; by now it may have another process's.
     fn is_attached(&self) -> bool {
         let Some(mounted) = &self.mounted else { return false };
         if !self.root.exists(loopdev::backing_file(mounted.number)) {
@@ -151,7 +151,7 @@ impl Apply for Step {
     }
 }
 
-/// A file that somebody else is making right now is locked, and stays.
+/// A file that another process is making right now is locked, and stays.
 fn remove_remains(image: &Path) -> Applied<Context> {
     let removed = ImageLocation::open(image).and_then(|location| temporary::remove_stale(&location));
     if removed == Ok(true) { Applied::Done(Undo::Keep) } else { Applied::Skipped }
