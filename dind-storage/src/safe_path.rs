@@ -45,18 +45,6 @@ pub fn is_system_directory(path: &Path) -> bool {
         || SYSTEM.iter().any(|directory| path.starts_with(directory))
 }
 
-/// The directory and the name of a file.
-///
-/// # Errors
-/// The path is `/`.
-pub fn split(path: &Path) -> Result<(&Path, &str), Fault> {
-    let name = path.file_name().and_then(|name| name.to_str());
-    path.parent().zip(name).ok_or_else(|| {
-        let fault = fault::PATH_INVALID.cannot("use", path.display(), "it does not name a file");
-        fault.hint("set DIND_STORAGE_IMAGE to a file, such as /data/docker")
-    })
-}
-
 /// Where an open file can be reached by path, whatever has become of its name (proc_pid_fd(5)).
 #[must_use]
 pub fn by_descriptor(fd: BorrowedFd<'_>) -> PathBuf {

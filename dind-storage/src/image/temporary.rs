@@ -2,8 +2,8 @@
 //!
 //! Of many that start at once exactly one wins. All open the same file, and the kernel gives its lock to one of them. The
 //! name is only ever taken from that file by the owner of its lock: renamed to the image's at the end, or removed where the
-//! owner fails. So a lock counts only as long as the file still has the name; who finds that it has not begins again. The
-//! kernel frees the lock of a process that was killed, and the next one goes on with the file that was left, from empty.
+//! owner fails. So a lock counts only as long as the file still has the name; a process that finds it has not starts again.
+//! The kernel frees the lock of a process that was killed, and the next one empties the file that was left and goes on.
 
 use super::location::ImageLocation;
 use super::{inspect, lock, space};
@@ -117,8 +117,9 @@ impl Name<'_> {
         match renameat2(dir, temporary, dir, name.as_str(), RenameFlags::RENAME_NOREPLACE) {
             // NFS and others do not know the flag. A link never replaces anything either.
             Err(Errno::EINVAL | Errno::ENOSYS | Errno::EOPNOTSUPP) => {
-                linkat(dir, temporary, dir, name.as_str(), AtFlags::empty())
-                    .and_then(|()| self.location.remove(temporary))
+                linkat(dir, temporary, dir, name.as_str(), AtFlags::empty()).and_then(|()| {
+                    self.location.remove(temporary).inspect_err(|_| _ = self.location.remove(name))
+                })
             }
             renamed => renamed,
         }
