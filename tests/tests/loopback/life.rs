@@ -13,7 +13,7 @@ fn the_first_apply_makes_and_mounts_the_second_does_nothing_release_leaves_nothi
     let machine = Machine::new();
     let first = machine.apply();
     let expected =
-        ["make-folder:done", "make-image:done", "attach-image:done", "make-folder:done", "mount-image:done"];
+        ["make-directory:done", "make-image:done", "attach-image:done", "make-directory:done", "mount-image:done"];
     assert_eq!(steps(&first), expected);
     let image = &first["result"]["image"];
     assert_eq!((&first["changed"], &image["size_bytes"]), (&true.into(), &(64 << 20).into()));
