@@ -13,7 +13,7 @@ use std::path::Path;
 pub fn of(root: &Root, mount: &Mount) -> Health {
     let device = mount.source.strip_prefix("/dev/").filter(|_| mount.kind == "ext4");
     let count = device.and_then(|name| root.read(format!("/sys/fs/ext4/{name}/errors_count")).ok());
-    Health { read_only: mount.read_only, errors: count.and_then(|text| text.trim().parse().ok()) }
+    Health { read_only: !mount.is_writable(), errors: count.and_then(|text| text.trim().parse().ok()) }
 }
 
 /// The same for what is mounted at a point by now.
