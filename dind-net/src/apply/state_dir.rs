@@ -1,62 +1,24 @@
-//! The state before the first change, written down before it is made: what a later run finishes, or gives back.
+//! The state directory: locked by one run at a time, and its files are written whole or not at all.
 
-use crate::change::Bridging;
+use crate::facts::original::{FILE, Original};
 use crate::fault;
-use crate::net::Net;
-use dind_contract::{Fault, Root};
+use dind_contract::Fault;
 use nix::fcntl::{Flock, FlockArg};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-/// Where the journal and the iptables links lie by default.
-pub const DEFAULT_FOLDER: &str = "/run/dind";
-
-/// The journal's name in it.
-const NAME: &str = "net.json";
-
-/// The journal's content.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Journal {
-    /// What is being bridged.
-    pub bridging: Bridging,
-    /// The uplink's number, which tells a new namespace from the old one.
-    pub uplink_index: u32,
-    /// The uplink and all that was on it.
-    pub before: Net,
-}
-
-impl Journal {
-    /// Whether it speaks of this network namespace in its present life.
-    ///
-    /// The bridge is the first thing made and the last one removed, so without it there is nothing to finish. A
-    /// container that starts again keeps its files but gets a new namespace: no bridge, or another uplink.
-    #[must_use]
-    pub fn is_live(&self, net: &Net) -> bool {
-        net.link(&self.bridging.bridge).is_some()
-            && net.link(&self.bridging.uplink).is_some_and(|link| {
-                link.index == self.uplink_index && link.mac.as_deref() == Some(&self.bridging.mac)
-            })
-    }
-}
-
-/// The folder that holds the journal.
+/// The state directory.
 #[derive(Clone, Debug)]
-pub struct Folder(PathBuf);
+pub struct StateDir(PathBuf);
 
-impl Folder {
-    /// The folder at `path`.
+impl StateDir {
+    /// The directory at `path`.
     #[must_use]
     pub fn at(path: &Path) -> Self {
         Self(path.to_owned())
-    }
-
-    /// Its path.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.0
     }
 
     /// A path in it.
@@ -65,7 +27,7 @@ impl Folder {
         self.0.join(name)
     }
 
-    /// Makes the folder and keeps other runs out until the lock is dropped.
+    /// Makes the directory and keeps other runs out until the lock is dropped.
     ///
     /// # Errors
     /// [`fault::JOURNAL_FAILED`], and [`fault::BUSY`] when another run holds the lock.
@@ -73,7 +35,7 @@ impl Folder {
         let failed = |error: io::Error| {
             fault::JOURNAL_FAILED
                 .cannot("use", self.0.display(), error)
-                .hint("make the folder writable, or choose another one with DIND_NET_STATE")
+                .hint("make the state directory writable, or choose another one with DIND_NET_STATE")
         };
         fs::DirBuilder::new().recursive(true).mode(0o755).create(&self.0).map_err(failed)?;
         let path = self.join("net.lock");
@@ -93,25 +55,25 @@ impl Folder {
         })
     }
 
-    /// Writes the journal.
+    /// Writes the journal: what the uplink has before the first change.
     ///
     /// # Errors
     /// [`fault::JOURNAL_FAILED`].
-    pub fn write(&self, journal: &Journal) -> Result<(), Fault> {
-        self.write_json(NAME, journal).map_err(|error| {
+    pub fn write_journal(&self, original: &Original) -> Result<(), Fault> {
+        self.write_json(FILE, original).map_err(|error| {
             fault::JOURNAL_FAILED
-                .cannot("write", self.join(NAME).display(), error)
-                .hint("make the folder writable, or choose another one with DIND_NET_STATE")
+                .cannot("write", self.join(FILE).display(), error)
+                .hint("make the state directory writable, or choose another one with DIND_NET_STATE")
         })
     }
 
-    /// Removes the journal, if there is one.
+    /// Removes the journal, if it exists.
     ///
     /// # Errors
     /// [`fault::JOURNAL_FAILED`].
-    pub fn clear(&self) -> Result<(), Fault> {
-        self.remove(NAME).map_err(|error| {
-            fault::JOURNAL_FAILED.cannot("remove", self.join(NAME).display(), error).hint("remove it by hand")
+    pub fn remove_journal(&self) -> Result<(), Fault> {
+        self.remove(FILE).map_err(|error| {
+            fault::JOURNAL_FAILED.cannot("remove", self.join(FILE).display(), error).hint("remove it by hand")
         })
     }
 
@@ -125,7 +87,7 @@ impl Folder {
         fs::rename(&temporary, self.join(name))
     }
 
-    /// Removes a file, if there is one.
+    /// Removes a file, if it exists.
     ///
     /// # Errors
     /// Those of removing.
@@ -135,18 +97,4 @@ impl Folder {
             _ => Ok(()),
         }
     }
-}
-
-/// Reads a journal below `root`; nothing where there is none.
-///
-/// # Errors
-/// [`fault::READ_FAILED`], also for one that cannot be understood: it may hold the only copy of the routes.
-pub fn read(root: &Root, folder: &Path) -> Result<Option<Journal>, Fault> {
-    let path = folder.join(NAME);
-    let text = root.read_opt(&path).map_err(|error| fault::unreadable(path.display(), error))?;
-    text.map(|text| serde_json::from_str(&text)).transpose().map_err(|error| {
-        fault::READ_FAILED
-            .cannot("read", path.display(), error)
-            .hint("remove the file if this container was started anew; its network is as Docker made it")
-    })
 }

@@ -1,22 +1,33 @@
-//! What is: the network by netlink, the rest by files. A captured machine has `/.dind/net.json` for the former.
+//! Everything that is read, once, before anything is decided: the network by netlink, the rest from files. A captured machine
+//! has `/.dind/net.json` for the former.
+//!
+//! [`Facts`] is what decisions are made of. Its parts are [`original`], what the uplink had before an earlier run changed it,
+//! [`resolv_conf`] and [`embedded_dns`] for name servers, and [`iptables`]. [`Leftovers`] is what a release looks for.
+
+pub mod embedded_dns;
+pub mod iptables;
+pub mod original;
+pub mod resolv_conf;
 
 use crate::fault;
-use crate::forward::IP_FORWARD;
-use crate::iptables::Installed;
-use crate::journal::{self, Journal};
-use crate::names::{EMBEDDED, Embedded};
-use crate::net::Net;
-use crate::nft::{self, Listing, Tables};
-use crate::rtnl::Netlink;
-use crate::rules::{self, Record};
-use dind_contract::{Fault, Root};
+use crate::firewall::content::{self, ForwardChain, Listing};
+use crate::firewall::forwarding::IP_FORWARD;
+use crate::firewall::state::{Record, route_localnet};
+use crate::netlink::net::Net;
+use crate::netlink::route::Netlink;
+use dind_contract::Fault;
+use dind_system::Root;
+use embedded_dns::Embedded;
+use iptables::{Installed, Links};
 use nix::unistd::{AccessFlags, access};
+use original::Original;
+use resolv_conf::ResolvConf;
 use std::net::IpAddr;
 use std::path::Path;
 
 /// The network of a captured machine, as [`Net`].
 pub const CAPTURED_NET: &str = "/.dind/net.json";
-/// The state of nf_tables of a captured machine, as [`Tables`].
+/// The state of nf_tables of a captured machine, as [`content::Tables`].
 pub const CAPTURED_NFT: &str = "/.dind/nft.json";
 
 /// Exists in the machine's first network namespace alone (`net_core_table` of net/core/sysctl_net_core.c is
@@ -28,20 +39,24 @@ const INIT_NET_ONLY: &str = "/proc/sys/net/core/netdev_budget";
 pub struct Facts {
     /// Links, addresses, routes and what belongs to them, as they are now.
     pub net: Net,
-    /// The journal, if it speaks of this network namespace.
-    pub journal: Option<Journal>,
+    /// What the uplink had before an earlier run changed it, in this network namespace.
+    pub original: Option<Original>,
     /// Whether the network namespace is the machine's own.
     pub host_network: bool,
     /// IPv4 is not forwarded, and we may change that.
     pub forward_off: bool,
-    /// The name servers that dockerd would look at.
-    pub resolvers: Vec<IpAddr>,
-    /// The resolver's options, such as `ndots:0`.
-    pub resolver_options: Vec<String>,
+    /// The chain for what is forwarded.
+    pub forward_chain: ForwardChain,
+    /// The name servers and options that dockerd would take.
+    pub resolv_conf: ResolvConf,
     /// Docker's embedded name server, where it is one of them.
     pub embedded: Option<Embedded>,
-    /// What our own table of firewall rules holds, where there is one.
+    /// What our own table of firewall rules holds, where it exists.
     pub rules: Option<Record>,
+    /// Why the kernel refused our rules, where an apply has tried them.
+    pub rules_refused: Option<String>,
+    /// Whether packets from other links reach 127.0.0.0/8.
+    pub route_localnet: bool,
     /// iptables programs and tables.
     pub iptables: Installed,
 }
@@ -52,35 +67,31 @@ impl Facts {
     /// # Errors
     /// [`fault::NETLINK_FAILED`], [`fault::READ_FAILED`], [`fault::FACTS_INVALID`].
     pub fn observe(root: &Root, state: &Path) -> Result<Self, Fault> {
-        let record = rules::read(root, state)?;
+        let record = Record::read(root, state)?;
         let (net, listing) = if root.is_host() {
-            let read = Netlink::open().and_then(|netlink| netlink.read());
-            (read.map_err(fault::unlistable)?, nft::look())
+            (read_net()?, content::look())
         } else {
-            (
-                captured(root, CAPTURED_NET)?.unwrap_or_default(),
-                Listing {
-                    tables: captured::<Tables>(root, CAPTURED_NFT)?.unwrap_or_default(),
-                    own: record.is_some(),
-                    ..Listing::default()
-                },
-            )
+            let tables = captured(root, CAPTURED_NFT)?.unwrap_or_default();
+            let listing = Listing { tables, own: record.is_some(), ..Listing::default() };
+            (captured(root, CAPTURED_NET)?.unwrap_or_default(), listing)
         };
         let unread = |path: &'static str| move |error| fault::unreadable(path, error);
-        let (resolvers, resolver_options) = resolvers(root)?;
-        let embedded = match resolvers.contains(&IpAddr::V4(EMBEDDED)) {
+        let resolv_conf = ResolvConf::observe(root)?;
+        let embedded = match resolv_conf.servers.contains(&IpAddr::V4(embedded_dns::ADDRESS)) {
             true => Embedded::observe(root).map_err(unread("/proc/net/udp"))?,
             false => None,
         };
         Ok(Self {
-            journal: journal::read(root, state)?.filter(|journal| journal.is_live(&net)),
+            original: Original::read(root, state)?.filter(|original| original.is_live(&net)),
             host_network: root.exists(INIT_NET_ONLY),
             forward_off: forward_off(root),
-            resolvers,
-            resolver_options,
+            forward_chain: listing.forward,
+            resolv_conf,
             embedded,
             rules: record.filter(|_| listing.own),
-            iptables: Installed::observe(root, listing.tables)
+            rules_refused: None,
+            route_localnet: route_localnet(root),
+            iptables: Installed::observe(root, state, listing.tables)
                 .map_err(unread("/proc/net/ip_tables_names"))?,
             net,
         })
@@ -89,8 +100,50 @@ impl Facts {
     /// The network before dind-net changed it.
     #[must_use]
     pub fn before(&self) -> &Net {
-        self.journal.as_ref().map_or(&self.net, |journal| &journal.before)
+        self.original.as_ref().map_or(&self.net, |original| &original.before)
     }
+}
+
+/// What an earlier run has made, all of it to be taken away by a release.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Leftovers {
+    /// The network as it is now; empty where nothing was bridged.
+    pub net: Net,
+    /// What the uplink had, whether or not it is of this network namespace.
+    pub original: Option<Original>,
+    /// The rules that we made, whether or not they are of this network namespace.
+    pub rules: Option<Record>,
+    /// Whether our own table of firewall rules exists.
+    pub own_table: bool,
+    /// Whether forwarding was switched on by us, and nobody uses the chain that came with it.
+    pub forwarding: bool,
+    /// Directories of links to iptables.
+    pub links: Vec<Links>,
+}
+
+impl Leftovers {
+    /// Reads them. Nothing else is read: a release must not fail for a file that it does not need.
+    ///
+    /// # Errors
+    /// [`fault::NETLINK_FAILED`], [`fault::READ_FAILED`].
+    pub fn observe(state: &Path) -> Result<Self, Fault> {
+        let root = Root::default();
+        let original = Original::read(&root, state)?;
+        let net = if original.is_some() { read_net()? } else { Net::default() };
+        let listing = content::look();
+        Ok(Self {
+            net,
+            original,
+            rules: Record::read(&root, state)?,
+            own_table: listing.own,
+            forwarding: listing.forward == ForwardChain::OursUnused,
+            links: iptables::links(&root, state),
+        })
+    }
+}
+
+fn read_net() -> Result<Net, Fault> {
+    Netlink::open().and_then(|netlink| netlink.read()).map_err(fault::unlistable)
 }
 
 fn captured<T: serde::de::DeserializeOwned>(root: &Root, path: &'static str) -> Result<Option<T>, Fault> {
@@ -100,64 +153,8 @@ fn captured<T: serde::de::DeserializeOwned>(root: &Root, path: &'static str) -> 
     })
 }
 
-/// What cannot be read or written is not ours to switch on: dockerd tries, and tells why.
+/// What cannot be read or written is not ours to switch on: dockerd tries, and reports why it cannot.
 fn forward_off(root: &Root) -> bool {
     root.read_opt(IP_FORWARD).is_ok_and(|text| text.is_some_and(|text| text.trim() == "0"))
         && access(&root.path(IP_FORWARD), AccessFlags::W_OK).is_ok()
-}
-
-/// The addresses and options that dockerd would take: systemd-resolved's upstreams where its stub is all there is
-/// (moby, `resolvconf.Path`).
-fn resolvers(root: &Root) -> Result<(Vec<IpAddr>, Vec<String>), Fault> {
-    let read = |path: &str| {
-        let text = root.read_opt(path).map_err(|error| fault::unreadable(path, error))?.unwrap_or_default();
-        Ok((parse_resolvers(&text), parse_options(&text)))
-    };
-    let found = read("/etc/resolv.conf")?;
-    let stub = IpAddr::from([127, 0, 0, 53]);
-    if found.0 == [stub] {
-        let upstream = read("/run/systemd/resolve/resolv.conf")?;
-        if !upstream.0.is_empty() {
-            return Ok(upstream);
-        }
-    }
-    Ok(found)
-}
-
-/// The words of the last `options` line of a resolv.conf(5).
-#[must_use]
-pub fn parse_options(text: &str) -> Vec<String> {
-    let mut lines = text.lines().filter_map(|line| line.trim_start().strip_prefix("options"));
-    let last = lines.rfind(|rest| rest.starts_with(char::is_whitespace));
-    last.map(|rest| rest.split_whitespace().map(str::to_owned).collect()).unwrap_or_default()
-}
-
-/// The `nameserver` lines of a resolv.conf(5); a zone such as `%eth0` is cut off.
-#[must_use]
-pub fn parse_resolvers(text: &str) -> Vec<IpAddr> {
-    let mut servers = Vec::new();
-    for line in text.lines() {
-        let mut words = line.split_whitespace();
-        if words.next() == Some("nameserver")
-            && let Some(word) = words.next()
-            && let Ok(address) = word.split('%').next().unwrap_or(word).parse()
-        {
-            servers.push(address);
-        }
-    }
-    servers
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn resolv_conf() {
-        let text = "# nameserver 1.1.1.1\nsearch example\nnameserver 10.0.0.2\n\tnameserver\tfe80::1%eth0\nnameserver x\nnameserver";
-        let want: Vec<IpAddr> = vec!["10.0.0.2".parse().unwrap(), "fe80::1".parse().unwrap()];
-        assert_eq!(parse_resolvers(text), want);
-        assert_eq!(parse_options(text), Vec::<String>::new());
-        assert_eq!(parse_options("options a\noptionsx b\n options ndots:0  edns0\n"), ["ndots:0", "edns0"]);
-    }
 }

@@ -1,16 +1,17 @@
-//! The conversation with nf_tables: does it work, what is there, and one transaction that changes it. No program is run.
-//!
-//! The first request makes the kernel load nf_tables by itself where that is a module; no /lib/modules is needed here.
+//! What nf_tables holds, as far as it matters to us: read, and changed in one transaction.
 
-use crate::forward;
-use crate::lane::{self, COMMENT, DOCKER_USER, FILTER};
-use crate::nfwire::{Batch, encode, text};
-use crate::ruleset::TABLE;
-use nix::libc::{EPERM, ERESTART, NFPROTO_IPV4, NFPROTO_IPV6, NLM_F_ACK, NLM_F_DUMP};
-use rtnetlink::sys::protocols::NETLINK_NETFILTER;
-use rtnetlink::sys::{Socket, SocketAddr};
+use crate::firewall::names::{COMMENT, DOCKER_USER, FILTER, FORWARD_CHAIN, TABLE};
+use crate::netlink::nftables::answer::{Chain, Rule, Table};
+use crate::netlink::nftables::batch::Batch;
+use crate::netlink::nftables::socket::Conversation;
+use nix::libc::{EPERM, ERESTART, NFPROTO_IPV4, NFPROTO_IPV6};
 use serde::{Deserialize, Serialize};
 use std::io;
+
+const IPV4: u8 = NFPROTO_IPV4 as u8;
+const IPV6: u8 = NFPROTO_IPV6 as u8;
+/// How often a change is tried when somebody else's always comes between; each try takes less than a millisecond.
+const ATTEMPTS: usize = 8;
 
 /// What nf_tables holds in this network namespace, apart from what is ours.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,71 +28,59 @@ pub enum Tables {
     Unknown,
 }
 
-/// What a look at nf_tables tells.
+/// The parts of [`Content`] that are facts for a plan.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Listing {
     /// What others have.
     pub tables: Tables,
-    /// Whether our own table is there.
+    /// Whether our own table exists.
     pub own: bool,
-    /// Whether our own chain for what is forwarded is there, and has no rule.
-    pub forward: bool,
+    /// The chain for what is forwarded.
+    pub forward: ForwardChain,
 }
 
-/// What nf_tables holds, as far as it matters to us.
+/// The chain `FORWARD` of `ip filter`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ForwardChain {
+    /// It does not exist, or cannot be seen.
+    #[default]
+    Missing,
+    /// It is ours by its comment, and nobody uses it: it has no rule, and nothing jumps to it.
+    OursUnused,
+    /// It is somebody else's, or in use.
+    InUse,
+}
+
+/// What nf_tables holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Content {
-    /// The kernel's number for this state of things: each transaction, whoever makes it, counts it up.
+    /// The kernel's number for this state of the rule set.
     pub generation: u32,
-    /// Tables of IPv4 and IPv6: family and name.
-    pub tables: Vec<(u8, String)>,
-    /// The chains of `ip filter`.
+    /// Tables of IPv4 and IPv6.
+    pub tables: Vec<Table>,
+    /// The names of the chains of `ip filter`.
     pub filter: Vec<String>,
     /// The rules of `DOCKER-USER` in it.
-    pub docker_user: Vec<Found>,
-    /// Whether its `FORWARD` is ours, and has no rule.
-    pub forward: bool,
+    pub docker_user: Vec<Rule>,
+    /// `FORWARD` in it.
+    pub forward: ForwardChain,
 }
 
-/// A rule, as far as it matters to find it again.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
-    /// The kernel's number for it.
-    pub handle: u64,
-    /// Its comment.
-    pub comment: Option<String>,
-}
-
-const GET_TABLES: u16 = (10 << 8) | 1;
-const GET_CHAINS: u16 = (10 << 8) | 4;
-const GET_RULES: u16 = (10 << 8) | 7;
-const GET_GENERATION: u16 = (10 << 8) | 16;
-const NLMSG_ERROR: u16 = 2;
-const NLMSG_DONE: u16 = 3;
-/// nlmsghdr.
-const HEADER: usize = 16;
-/// nfgenmsg.
-const FAMILY: usize = 4;
-const IPV4: u8 = NFPROTO_IPV4 as u8;
-const IPV6: u8 = NFPROTO_IPV6 as u8;
-/// How often a change is tried when somebody else's always comes between; each try takes less than a millisecond.
-const ATTEMPTS: usize = 8;
-
-/// Asks the kernel what is there.
+/// Asks the kernel what it holds.
 #[must_use]
 pub fn look() -> Listing {
-    match open().and_then(|socket| Content::read(&socket)) {
+    match Conversation::open().and_then(|conversation| Content::read(&conversation)) {
         Ok(content) => content.listing(),
         Err(error) if error.raw_os_error() == Some(EPERM) => Listing::default(),
         Err(_) => Listing { tables: Tables::Unavailable, ..Listing::default() },
     }
 }
 
-/// A transaction that was carried out. Dropping it waits, some milliseconds, until the kernel has freed what was removed
-/// (a grace period of RCU, `nft_rcv_nl_event` of nf_tables_api.c): whoever has other work does that first.
+/// A transaction that was carried out. Dropping it waits until the kernel has freed what was removed, see [`Conversation`]:
+/// whoever has other work does that first.
 #[must_use]
 #[derive(Debug)]
-pub struct Changed(Option<Socket>);
+pub struct Changed(Option<Conversation>);
 
 impl Changed {
     /// Whether there was anything to do.
@@ -101,21 +90,21 @@ impl Changed {
     }
 }
 
-/// Changes what is there in one transaction, which happens whole or not at all, and only to what `decide` has seen.
+/// Changes what nf_tables holds in one transaction, which happens whole or not at all, and only to what `decide` has seen.
 ///
 /// # Errors
-/// The kernel's; `ENOENT` and `EOPNOTSUPP` tell of a kernel that lacks a part.
+/// Those of the kernel; `ENOENT` and `EOPNOTSUPP` mean that the kernel was built without a part.
 pub fn change(decide: impl Fn(&Content) -> Batch) -> io::Result<Changed> {
     let mut outcome = Err(io::Error::from_raw_os_error(ERESTART));
     for _ in 0..ATTEMPTS {
         // A new socket: answers to the last attempt may still be in the old one.
-        let socket = open()?;
-        let content = Content::read(&socket)?;
+        let conversation = Conversation::open()?;
+        let content = Content::read(&conversation)?;
         let batch = decide(&content);
         if batch.is_empty() {
             return Ok(Changed(None));
         }
-        outcome = send(&socket, &batch, content.generation).map(|()| Changed(Some(socket)));
+        outcome = conversation.commit(&batch, content.generation).map(|()| Changed(Some(conversation)));
         if !matches!(&outcome, Err(error) if error.raw_os_error() == Some(ERESTART)) {
             break;
         }
@@ -125,36 +114,50 @@ pub fn change(decide: impl Fn(&Content) -> Batch) -> io::Result<Changed> {
 
 impl Content {
     /// The generation first: what changes while the rest is read is noticed when the transaction is sent.
-    fn read(socket: &Socket) -> io::Result<Self> {
-        let generation = ask(socket, GET_GENERATION, NLM_F_ACK, 0, &[])?;
-        let generation = generation.iter().find_map(|body| value(body, 1)?.try_into().ok());
-        let generation = generation.map(u32::from_be_bytes).ok_or(io::ErrorKind::InvalidData)?;
-        let mut content = Self { generation, ..Self::default() };
-        content.tables = tables(&ask(socket, GET_TABLES, NLM_F_DUMP, 0, &[])?);
+    fn read(conversation: &Conversation) -> io::Result<Self> {
+        let mut content = Self { generation: conversation.generation()?, ..Self::default() };
+        content.tables = conversation.tables()?;
+        content.tables.retain(|table| [IPV4, IPV6].contains(&table.family));
         if content.has(FILTER) {
-            // The kernel lists the chains of all tables, whatever is asked for.
-            let chains = ask(socket, GET_CHAINS, NLM_F_DUMP, IPV4, &[])?;
-            let chains = chains.iter().filter(|body| named(body, 1).as_deref() == Some(FILTER));
-            content.forward = chains.clone().any(|body| is_idle_forward(body));
-            content.filter = chains.filter_map(|body| named(body, 3)).collect();
+            let chains = conversation.chains(FILTER)?;
+            let forward = chains.iter().find(|chain| chain.name == FORWARD_CHAIN);
+            content.forward = forward.map_or(ForwardChain::Missing, ForwardChain::of);
+            content.filter = chains.into_iter().map(|chain| chain.name).collect();
         }
         if content.filter.iter().any(|chain| chain == DOCKER_USER) {
-            let whose = [text(1, FILTER), text(2, DOCKER_USER)].concat();
-            let rules = ask(socket, GET_RULES, NLM_F_DUMP, IPV4, &whose)?;
-            content.docker_user = rules.iter().filter_map(|body| found(body)).collect();
+            content.docker_user = conversation.rules(FILTER, DOCKER_USER)?;
         }
         Ok(content)
     }
 
     /// Whether there is a table of IPv4 of this name.
-    pub(crate) fn has(&self, table: &str) -> bool {
-        self.tables.iter().any(|(family, name)| *family == IPV4 && name == table)
+    #[must_use]
+    pub fn has(&self, table: &str) -> bool {
+        self.tables.iter().any(|found| found.family == IPV4 && found.name == table)
+    }
+
+    /// Our own rules in `DOCKER-USER`.
+    pub(crate) fn our_rules(&self) -> impl Iterator<Item = &Rule> {
+        self.docker_user.iter().filter(|rule| is_ours(rule))
+    }
+
+    /// Whether `ip filter` was made for our own rules in `DOCKER-USER`, and holds nothing else.
+    pub(crate) fn filter_is_for_our_rules(&self) -> bool {
+        self.filter == [DOCKER_USER] && !self.docker_user.is_empty() && self.docker_user.iter().all(is_ours)
+    }
+
+    /// Whether `ip filter` holds our `FORWARD`, and nothing else but what is ours.
+    pub(crate) fn filter_is_ours(&self) -> bool {
+        let known = |chain: &String| chain == FORWARD_CHAIN || chain == DOCKER_USER;
+        self.forward == ForwardChain::OursUnused
+            && self.filter.iter().all(known)
+            && self.docker_user.iter().all(is_ours)
     }
 
     fn listing(&self) -> Listing {
-        let filter = lane::made_filter(self) || forward::is_all(self);
+        let filter = self.filter_is_for_our_rules() || self.filter_is_ours();
         let ours = |name: &str| name == TABLE || (name == FILTER && filter);
-        let others = self.tables.iter().any(|(family, name)| *family != IPV4 || !ours(name));
+        let others = self.tables.iter().any(|table| table.family != IPV4 || !ours(&table.name));
         Listing {
             tables: if others { Tables::Present } else { Tables::Empty },
             own: self.has(TABLE),
@@ -163,156 +166,74 @@ impl Content {
     }
 }
 
-fn tables(bodies: &[Vec<u8>]) -> Vec<(u8, String)> {
-    let tables = bodies.iter().filter_map(|body| Some((*body.first()?, named(body, 1)?)));
-    tables.filter(|(family, _)| [IPV4, IPV6].contains(family)).collect()
-}
-
-fn found(body: &[u8]) -> Option<Found> {
-    let handle = value(body, 3)?.try_into().ok().map(u64::from_be_bytes)?;
-    Some(Found { handle, comment: comment(body, 7) })
-}
-
-/// Ours by its comment, and used by nobody: attribute 6 counts a chain's rules and the jumps to it.
-fn is_idle_forward(chain: &[u8]) -> bool {
-    named(chain, 3).as_deref() == Some(forward::CHAIN)
-        && comment(chain, 12).as_deref() == Some(COMMENT)
-        && value(chain, 6) == Some(&[0; 4])
-}
-
-/// The comment in user data of this attribute: its type is 0; then come its length and its text.
-fn comment(body: &[u8], kind: u16) -> Option<String> {
-    value(body, kind).filter(|data| data.first() == Some(&0)).and_then(|data| data.get(2..)).and_then(string)
-}
-
-/// The value of an attribute of a message that begins with nfgenmsg.
-fn value(body: &[u8], kind: u16) -> Option<&[u8]> {
-    let mut rest = body.get(FAMILY..)?;
-    while let Some((head, _)) = rest.split_at_checked(4) {
-        let length = usize::from(u16::from_ne_bytes([head[0], head[1]])).max(4);
-        if u16::from_ne_bytes([head[2], head[3]]) & 0x3fff == kind {
-            return rest.get(4..length);
-        }
-        rest = rest.get(length.next_multiple_of(4)..)?;
-    }
-    None
-}
-
-fn named(body: &[u8], kind: u16) -> Option<String> {
-    value(body, kind).and_then(string)
-}
-
-/// Text up to its end mark.
-fn string(bytes: &[u8]) -> Option<String> {
-    bytes.split(|byte| *byte == 0).next().map(|text| String::from_utf8_lossy(text).into_owned())
-}
-
-/// All that the kernel answers before its last word.
-fn ask(socket: &Socket, kind: u16, flags: i32, family: u8, attributes: &[u8]) -> io::Result<Vec<Vec<u8>>> {
-    socket.send(&encode(kind, flags, 0, family, 0, attributes), 0)?;
-    let mut bodies = Vec::new();
-    loop {
-        let (answer, _) = socket.recv_from_full()?;
-        match read(&answer, &mut bodies) {
-            None => {}
-            Some(0) => return Ok(bodies),
-            Some(errno) => return Err(io::Error::from_raw_os_error(errno)),
-        }
+impl ForwardChain {
+    fn of(chain: &Chain) -> Self {
+        let ours = chain.comment.as_deref() == Some(COMMENT) && chain.uses == Some(0);
+        if ours { Self::OursUnused } else { Self::InUse }
     }
 }
 
-/// Has a batch carried out, provided that the generation is still this one.
-fn send(socket: &Socket, batch: &Batch, generation: u32) -> io::Result<()> {
-    let (bytes, last) = batch.bytes(generation);
-    socket.send(&bytes, 0)?;
-    loop {
-        let (answer, _) = socket.recv_from_full()?;
-        let mut rest = answer.as_slice();
-        while let Some((number, errno)) = verdict(&mut rest) {
-            if errno != 0 {
-                return Err(io::Error::from_raw_os_error(errno));
-            }
-            if number == last {
-                return Ok(());
-            }
-        }
-    }
-}
-
-fn open() -> io::Result<Socket> {
-    let mut socket = Socket::new(NETLINK_NETFILTER)?;
-    socket.bind_auto()?;
-    socket.connect(&SocketAddr::new(0, 0))?;
-    Ok(socket)
-}
-
-/// The next message of a datagram: its type, its number and its body.
-fn next<'a>(bytes: &mut &'a [u8]) -> Option<(u16, u32, &'a [u8])> {
-    let (header, body) = bytes.split_at_checked(HEADER)?;
-    let length = u32::from_ne_bytes(header[..4].try_into().ok()?) as usize;
-    let kind = u16::from_ne_bytes(header[4..6].try_into().ok()?);
-    let number = u32::from_ne_bytes(header[8..12].try_into().ok()?);
-    *bytes = bytes.get(length.max(HEADER).next_multiple_of(4)..).unwrap_or_default();
-    Some((kind, number, body.get(..length.saturating_sub(HEADER)).unwrap_or(body)))
-}
-
-/// The next acknowledgement: whose it is, and the error number, 0 for the good end.
-fn verdict(bytes: &mut &[u8]) -> Option<(u32, i32)> {
-    loop {
-        let (kind, number, body) = next(bytes)?;
-        if kind == NLMSG_ERROR {
-            return Some((number, -i32::from_ne_bytes(body.get(..4)?.try_into().ok()?)));
-        }
-    }
-}
-
-/// Goes through the messages of one datagram; the kernel's verdict once it has come, 0 for the good end.
-fn read(mut bytes: &[u8], bodies: &mut Vec<Vec<u8>>) -> Option<i32> {
-    while let Some((kind, _, body)) = next(&mut bytes) {
-        match kind {
-            NLMSG_DONE => return Some(0),
-            NLMSG_ERROR => return Some(-i32::from_ne_bytes(body.get(..4)?.try_into().ok()?)),
-            _ => bodies.push(body.to_vec()),
-        }
-    }
-    None
+fn is_ours(rule: &Rule) -> bool {
+    rule.comment.as_deref() == Some(COMMENT)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const NEW_TABLE: u16 = 10 << 8;
-
-    fn message(kind: u16, body: &[u8]) -> Vec<u8> {
-        let mut bytes = ((HEADER + body.len()) as u32).to_ne_bytes().to_vec();
-        bytes.extend(kind.to_ne_bytes());
-        bytes.extend([0; 10]);
-        bytes.extend(body);
-        bytes
-    }
-
     #[test]
-    fn answers() {
-        let ipv4 = message(NEW_TABLE, b"\x02\0\0\0\x08\0\x01\0nat\0");
-        let own = message(NEW_TABLE, b"\x02\0\0\0\x09\0\x01\0dind\0\0\0\0");
-        let bridge = message(NEW_TABLE, &[7, 0, 0, 0]);
-        let done = message(NLMSG_DONE, &[0; 4]);
-        let denied = message(NLMSG_ERROR, &(-nix::libc::EPERM).to_ne_bytes());
-        for (bytes, verdict, tables, ours) in [
-            ([bridge.clone(), ipv4.clone()].concat(), None, Tables::Present, false),
-            ([bridge, own, done.clone()].concat(), Some(0), Tables::Empty, true),
-            ([ipv4.clone(), done].concat(), Some(0), Tables::Present, false),
-            (denied.clone(), Some(nix::libc::EPERM), Tables::Empty, false),
-            (ipv4[..10].to_vec(), None, Tables::Empty, false),
-            (Vec::new(), None, Tables::Empty, false),
+    fn what_is_ours_does_not_count_as_present() {
+        let table = |name: &str| Table { family: IPV4, name: name.to_owned() };
+        let rule = |comment: &str| Rule { handle: 9, comment: Some(comment.to_owned()) };
+        let forward = ForwardChain::OursUnused;
+        for (content, tables, own) in [
+            (Content::default(), Tables::Empty, false),
+            (Content { tables: vec![table("nat")], ..Content::default() }, Tables::Present, false),
+            (Content { tables: vec![table("dind")], ..Content::default() }, Tables::Empty, true),
+            (
+                Content { tables: vec![table("dind"), table("nat")], ..Content::default() },
+                Tables::Present,
+                true,
+            ),
+            (
+                Content { tables: vec![Table { family: IPV6, ..table("dind") }], ..Content::default() },
+                Tables::Present,
+                false,
+            ),
+            (
+                Content {
+                    tables: vec![table("filter")],
+                    filter: vec![DOCKER_USER.to_owned()],
+                    docker_user: vec![rule("dind")],
+                    ..Content::default()
+                },
+                Tables::Empty,
+                false,
+            ),
+            (
+                Content {
+                    tables: vec![table("filter")],
+                    filter: vec![FORWARD_CHAIN.to_owned(), DOCKER_USER.to_owned()],
+                    docker_user: vec![rule("mine")],
+                    forward,
+                    ..Content::default()
+                },
+                Tables::Present,
+                false,
+            ),
+            (
+                Content {
+                    tables: vec![table("filter")],
+                    filter: vec![FORWARD_CHAIN.to_owned()],
+                    forward,
+                    ..Content::default()
+                },
+                Tables::Empty,
+                false,
+            ),
         ] {
-            let mut bodies = Vec::new();
-            assert_eq!(read(&bytes, &mut bodies), verdict, "{bytes:?}");
-            let content = Content { tables: super::tables(&bodies), ..Content::default() };
-            assert_eq!(content.listing(), Listing { tables, own: ours, ..Listing::default() }, "{bytes:?}");
+            let expected = Listing { tables, own, forward: content.forward };
+            assert_eq!(content.listing(), expected, "{content:?}");
         }
-        assert_eq!(super::verdict(&mut denied.as_slice()), Some((0, nix::libc::EPERM)));
-        assert_eq!(super::verdict(&mut &denied[..17]), None);
     }
 }

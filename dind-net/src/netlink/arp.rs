@@ -5,7 +5,7 @@
 //! in three rounds of 100 ms (section 2.2.1 allows shorter times where the medium is known).
 //!
 //! Closing such a socket waits until no processor looks at it any more, 10 ms and more. So nothing else is done with one:
-//! the kernel itself asks for the gateway and announces addresses, see [`crate::rtnl`].
+//! the kernel itself asks for the gateway and announces addresses, see [`crate::netlink::route`].
 
 use nix::libc;
 use nix::sys::socket::sockopt::{RcvBufForce, ReceiveTimeout};
@@ -45,7 +45,7 @@ pub fn probe(link: u32, mac: Mac, addresses: &[Ipv4Addr]) -> io::Result<Option<(
 fn listen(
     socket: &OwnedFd,
     requests: &[[u8; FRAME]],
-    wanted: impl Fn(Ipv4Addr, Mac) -> bool,
+    matches: impl Fn(Ipv4Addr, Mac) -> bool,
 ) -> io::Result<Option<(Ipv4Addr, Mac)>> {
     for _ in 0..ROUNDS {
         let end = Instant::now() + ROUND;
@@ -60,7 +60,7 @@ fn listen(
             match recv(socket.as_raw_fd(), &mut bytes, MsgFlags::empty()) {
                 Ok(length) => {
                     if let Some((address, other)) = claim(&bytes[..length])
-                        && wanted(address, other)
+                        && matches(address, other)
                     {
                         return Ok(Some((address, other)));
                     }
@@ -106,7 +106,7 @@ fn transmit(socket: &OwnedFd, frame: &[u8]) -> io::Result<()> {
     }
 }
 
-/// A request to all: who has `target`? tell `sender`.
+/// A request to all, in the words of RFC 826: who has `target`? The answer goes to `sender`.
 fn frame(mac: Mac, sender: Ipv4Addr, target: Ipv4Addr) -> [u8; FRAME] {
     let mut frame = [0; FRAME];
     frame[..6].fill(0xff);

@@ -1,6 +1,6 @@
-//! Between rtnetlink's messages and our own types.
+//! Translates between the messages of rtnetlink and [`crate::netlink::net`].
 
-use crate::net::{Address, Link, Neighbour, Route, Rule};
+use crate::netlink::net::{Address, Link, Neighbour, Route, Rule};
 use ipnet::IpNet;
 use rtnetlink::packet_route::AddressFamily;
 use rtnetlink::packet_route::address::{AddressAttribute, AddressFlags, AddressMessage};
@@ -293,7 +293,8 @@ fn mac_text(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(":")
 }
 
-/// The bytes of `02:42:ac:11:00:02`; what is no number counts as 0.
-pub(crate) fn mac_bytes(text: &str) -> Vec<u8> {
+/// The bytes of `02:42:ac:11:00:02`; anything but a number counts as 0.
+#[must_use]
+pub fn mac_bytes(text: &str) -> Vec<u8> {
     text.split(':').map(|part| u8::from_str_radix(part, 16).unwrap_or(0)).collect()
 }

@@ -1,4 +1,4 @@
-//! Links, addresses, routes and what belongs to them: what netlink tells, and what a captured machine's file holds.
+//! Links, addresses, routes and what belongs to them, as rtnetlink reports them and as the file of a captured machine holds them.
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -126,7 +126,7 @@ pub struct Route {
     /// `RTAX_*` metrics by number: 2 is the MTU.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub metrics: BTreeMap<u16, u32>,
-    /// What else it has that we could not give back: multipath, encapsulation, ….
+    /// What else it has that we could not restore: multipath, encapsulation, ….
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unsupported: Option<String>,
 }
@@ -148,7 +148,7 @@ impl Net {
         self.links.iter().find(|link| link.name == name)
     }
 
-    /// The addresses of a link that can move: all but IPv6's link-local ones, which every link makes for itself.
+    /// The addresses of a link that can move: all but the link-local ones of IPv6, which every link makes for itself.
     pub fn addresses_of<'a>(&'a self, link: &'a str) -> impl Iterator<Item = &'a Address> {
         self.addresses.iter().filter(move |address| {
             address.link == link && !(address.address.addr().is_ipv6() && address.scope == SCOPE_LINK)
@@ -164,7 +164,7 @@ impl Net {
 impl Route {
     /// Whether the kernel keeps only one of the two: same table, destination, type of service and metric.
     #[must_use]
-    pub fn rivals(&self, other: &Self) -> bool {
+    pub fn conflicts_with(&self, other: &Self) -> bool {
         let key = |route: &Self| (route.table, route.to, route.tos, route.metric);
         key(self) == key(other)
     }

@@ -1,11 +1,11 @@
-//! The kernel's side of [`Net`]: one netlink conversation that reads it, and makes one [`Change`] at a time.
+//! One rtnetlink conversation: reads a [`Net`], and makes one [`Change`] at a time.
 
-use crate::change::Change;
-use crate::net::{Net, Route};
-use crate::wire::{
+use crate::netlink::change::Change;
+use crate::netlink::convert::{
     mac_bytes, name_of, read_address, read_link, read_neighbour, read_route, read_rule, write_address,
     write_neighbour, write_route,
 };
+use crate::netlink::net::{Net, Route};
 use futures_util::StreamExt;
 use rtnetlink::packet_core::{
     NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST,
@@ -34,7 +34,7 @@ const CREATE: u16 = CHANGE | NLM_F_CREATE | NLM_F_EXCL;
 const REPLACE: u16 = CHANGE | NLM_F_CREATE | NLM_F_REPLACE;
 
 /// How long a neighbour may take to answer: on a bridge of the same machine it takes microseconds.
-const PATIENCE: Duration = Duration::from_millis(300);
+const ANSWER_LIMIT: Duration = Duration::from_millis(300);
 
 /// An open netlink socket in the calling thread's network namespace.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ pub struct Netlink {
     handle: Handle,
 }
 
-/// How often a listing is tried that the kernel says has changed meanwhile.
+/// How often a listing is read again that has changed meanwhile, as the kernel says.
 const LISTINGS: usize = 8;
 
 impl Netlink {
@@ -67,7 +67,7 @@ impl Netlink {
     /// Reads all links, addresses, routes, permanent neighbours and policy rules.
     ///
     /// # Errors
-    /// The kernel's.
+    /// Those of the kernel.
     pub fn read(&self) -> io::Result<Net> {
         let mut answer = Err(io::ErrorKind::Interrupted.into());
         for _ in 0..LISTINGS {
@@ -130,7 +130,7 @@ impl Netlink {
     /// Makes one change.
     ///
     /// # Errors
-    /// The kernel's, or a link that is gone.
+    /// Those of the kernel, or a link that no longer exists.
     pub fn make(&self, change: &Change) -> io::Result<()> {
         self.runtime.block_on(async {
             match change {
@@ -198,15 +198,15 @@ impl Netlink {
             format!("/proc/sys/net/ipv6/conf/{link}/ndisc_notify"),
         ];
         controls.iter().for_each(|control| drop(std::fs::write(control, "1")));
-        let told = self.set(self.change_of(link).await?.address(mac_bytes(mac))).await;
+        let announced = self.set(self.change_of(link).await?.address(mac_bytes(mac))).await;
         controls.iter().for_each(|control| drop(std::fs::write(control, "0")));
-        told
+        announced
     }
 
-    /// Has the kernel ask for a neighbour by ARP, and tells whether it answers within 300 ms.
+    /// Has the kernel ask for a neighbour by ARP; whether it answers within 300 ms.
     ///
     /// # Errors
-    /// The kernel's.
+    /// Those of the kernel.
     pub fn answers(&self, link: u32, address: Ipv4Addr) -> io::Result<bool> {
         let mut query = NeighbourMessage::default();
         query.header.ifindex = link;
@@ -221,7 +221,7 @@ impl Netlink {
             _ => {}
         }
         self.runtime.block_on(self.ask(Message::NewNeighbour(request), CHANGE | NLM_F_CREATE))?;
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + ANSWER_LIMIT;
         while Instant::now() < end {
             let mut list = NeighbourMessage::default();
             list.header.family = AddressFamily::Inet;
@@ -283,7 +283,7 @@ impl Netlink {
     }
 }
 
-/// The routes of one message of the kernel, over links that are called by their numbers. Nothing for what is no message.
+/// The routes of one message from the kernel, with the number of a link for its name. Nothing where the bytes are not a message.
 #[must_use]
 pub fn parse_routes(bytes: &[u8]) -> Vec<Route> {
     let Ok(message) = NetlinkMessage::<Message>::deserialize(bytes) else { return Vec::new() };

@@ -1,11 +1,14 @@
-//! Bridged mode, decided: the uplink, its address and gateway, and every reason not to touch them.
+//! Bridged mode: inner containers on the outer network. Here are every check of the uplink, its address and its gateway,
+//! and every reason not to touch them.
 
-use crate::change::Bridging;
 use crate::facts::Facts;
+use crate::facts::original::Bridging;
 use crate::fault;
-use crate::net::{Address, Link, Net, Route};
-use crate::options::Options;
-use crate::range::{self, Offset, Question, Range};
+use crate::netlink::net::{Address, Link, Net, Route};
+use crate::options::{Offset, Options};
+use crate::plan::connection::Connection;
+use crate::plan::mtu;
+use crate::plan::range::{self, Question, Range};
 use dind_contract::{Fault, Warning};
 use ipnet::{IpNet, Ipv4Net};
 use std::net::{IpAddr, Ipv4Addr};
@@ -25,6 +28,21 @@ pub struct Bridged {
     pub range: Range,
 }
 
+impl Bridged {
+    /// How the inner containers are connected.
+    #[must_use]
+    pub fn connection(&self) -> Connection {
+        let Bridging { bridge, uplink, mac, mtu } = &self.bridging;
+        let mut connection = Connection::bridged(bridge, self.address, self.gateway, self.range);
+        connection.set_mtu(*mtu);
+        connection.network.uplink = Some(uplink.clone());
+        if let Some(bridge) = &mut connection.network.bridge {
+            bridge.mac = Some(mac.clone());
+        }
+        connection
+    }
+}
+
 /// Decides, or refuses while nothing has changed.
 ///
 /// # Errors
@@ -35,18 +53,17 @@ pub fn decide(
     offset: Offset,
     warnings: &mut Vec<Warning>,
 ) -> Result<Bridged, Fault> {
-    if let Some(journal) = &facts.journal {
-        same_bridge(&journal.bridging, options)?;
-    } else {
-        own_namespace(facts)?;
+    match &facts.original {
+        Some(original) => check_same_bridge(&original.bridging, options)?,
+        None => check_own_namespace(facts)?,
     }
     let net = facts.before();
     let default = default_route(net, options)?;
-    let uplink = usable(facts, options, &default.link, warnings)?;
+    let uplink = check_uplink(facts, options, &default.link, warnings)?;
     let (address, gateway) = own_address(net, &default)?;
-    let mtu = mtu(uplink, options)?;
-    if facts.journal.is_none() {
-        no_stranger(facts, options)?;
+    let mtu = mtu::of_uplink(uplink, options)?;
+    if facts.original.is_none() {
+        check_bridge_is_free(facts, options)?;
     }
     if let Some((route, why)) = net.routes_of(&uplink.name).find_map(|r| Some((r, r.unsupported.as_ref()?))) {
         return Err(fault::ROUTE_UNSUPPORTED
@@ -74,10 +91,10 @@ pub fn decide(
     let range = range::compute(&Question { address, gateway, offset, size: options.size })?;
     let mac = uplink.mac.clone().ok_or_else(|| unusable(uplink, "it has no hardware address"))?;
     let bridging = Bridging { bridge: options.bridge.clone(), uplink: uplink.name.clone(), mac, mtu };
-    Ok(Bridged { before: only(net, uplink), bridging, address, gateway, range })
+    Ok(Bridged { before: only_of(net, uplink), bridging, address, gateway, range })
 }
 
-fn same_bridge(bridging: &Bridging, options: &Options) -> Result<(), Fault> {
+fn check_same_bridge(bridging: &Bridging, options: &Options) -> Result<(), Fault> {
     let other_uplink = options.uplink.as_ref().is_some_and(|uplink| *uplink != bridging.uplink);
     if bridging.bridge == options.bridge && !other_uplink {
         return Ok(());
@@ -87,10 +104,13 @@ fn same_bridge(bridging: &Bridging, options: &Options) -> Result<(), Fault> {
         .hint("run `dind-net release` first"))
 }
 
-fn own_namespace(facts: &Facts) -> Result<(), Fault> {
+fn check_own_namespace(facts: &Facts) -> Result<(), Fault> {
     if facts.host_network {
         return Err(fault::HOST_NETWORK
-            .cannot("bridge", "the uplink", "this is the machine's own network namespace, not a container's")
+            .failed(
+                "cannot bridge the uplink",
+                "this is the machine's own network namespace, not a container's",
+            )
             .hint("run the container without --network host, or leave DOCKER_NETWORK_OFFSET unset"));
     }
     Ok(())
@@ -102,22 +122,19 @@ fn default_route(net: &Net, options: &Options) -> Result<Route, Fault> {
     routes.sort_by_key(|route| route.metric);
     if let Some(name) = &options.uplink {
         if net.link(name).is_none() {
-            return Err(fault::UPLINK_MISSING
-                .cannot("find", name, "there is no such link")
-                .hint("set DIND_NET_UPLINK to the link of the outer network, or leave it unset"));
+            return Err(fault::no_link(name));
         }
         routes.retain(|route| route.link == *name);
     }
     let Some(first) = routes.first() else {
         return Err(fault::UPLINK_MISSING
-            .cannot("find", options.uplink.as_deref().unwrap_or("the uplink"), "it has no IPv4 default route")
+            .failed(format!("cannot find the uplink{}", options.uplink.as_ref().map(|name| format!(" {name}")).unwrap_or_default()), "there is no IPv4 default route")
             .hint("connect the container to a network with an IPv4 gateway, or leave DOCKER_NETWORK_OFFSET unset"));
     };
     if let Some(other) = routes.iter().find(|route| route.link != first.link) {
         return Err(fault::UPLINK_AMBIGUOUS
-            .cannot(
-                "choose",
-                "the uplink",
+            .failed(
+                "cannot choose the uplink",
                 format!("{} and {} both have a default route", first.link, other.link),
             )
             .hint(format!("name one with DIND_NET_UPLINK, such as DIND_NET_UPLINK={}", first.link)));
@@ -131,17 +148,19 @@ fn unusable(link: &Link, why: &str) -> Fault {
         .hint("connect the container to an ordinary bridge network, or leave DOCKER_NETWORK_OFFSET unset")
 }
 
-fn usable<'a>(
+fn check_uplink<'a>(
     facts: &'a Facts,
     options: &Options,
     name: &str,
     warnings: &mut Vec<Warning>,
 ) -> Result<&'a Link, Fault> {
-    let link =
-        facts.before().link(name).ok_or_else(|| fault::UPLINK_MISSING.cannot("find", name, "it is gone"))?;
+    let link = facts
+        .before()
+        .link(name)
+        .ok_or_else(|| fault::UPLINK_MISSING.cannot("find", name, "it no longer exists"))?;
     let kind = link.kind.as_deref().unwrap_or("none");
     if matches!(kind, "bridge" | "ipvlan" | "macvlan") {
-        // macvlan and ipvlan deliver nothing to a MAC address that is not their own: inner containers stay unheard.
+        // macvlan and ipvlan deliver nothing to a MAC address that is not their own: nothing reaches inner containers.
         return Err(unusable(link, &format!("its kind is {kind}")));
     }
     if let Some(master) = &link.master {
@@ -153,15 +172,17 @@ fn usable<'a>(
     if kind != "veth" {
         if options.uplink.is_none() {
             return Err(fault::UPLINK_KIND
-                .cannot("bridge", name, format!("it is no veth, its kind is {kind}"))
+                .cannot("bridge", name, format!("it is not a veth, its kind is {kind}"))
                 .hint(format!(
-                    "if its network carries foreign MAC addresses, say so with DIND_NET_UPLINK={name}"
+                    "if its network carries foreign MAC addresses, confirm it with DIND_NET_UPLINK={name}"
                 )));
         }
         warnings.push(Warning::new(
             fault::UPLINK_FORCED,
-            format!("{name} is no veth, its kind is {kind}; its network has to carry foreign MAC addresses"),
-            "if inner containers are not reached, leave DOCKER_NETWORK_OFFSET unset",
+            format!(
+                "{name} is not a veth, its kind is {kind}; its network has to carry foreign MAC addresses"
+            ),
+            "if inner containers cannot be reached, leave DOCKER_NETWORK_OFFSET unset",
         ));
     }
     Ok(link)
@@ -171,7 +192,7 @@ fn usable<'a>(
 fn own_address(net: &Net, default: &Route) -> Result<(Ipv4Net, Ipv4Addr), Fault> {
     let Some(IpAddr::V4(gateway)) = default.gateway else {
         return Err(fault::UPLINK_ADDRESS_MISSING
-            .cannot("find", "the gateway", format!("the default route over {} has no IPv4 gateway", default.link))
+            .failed("cannot find the gateway", format!("the default route over {} has no IPv4 gateway", default.link))
             .hint("connect the container to a network with an IPv4 gateway, or leave DOCKER_NETWORK_OFFSET unset"));
     };
     let candidates: Vec<Ipv4Net> = net
@@ -185,34 +206,15 @@ fn own_address(net: &Net, default: &Route) -> Result<(Ipv4Net, Ipv4Addr), Fault>
     match preferred.or(candidates.first()) {
         Some(own) => Ok((*own, gateway)),
         None => Err(fault::UPLINK_ADDRESS_MISSING
-            .cannot(
-                "find",
-                format!("an address of {}", default.link),
+            .failed(
+                format!("cannot choose an address of {}", default.link),
                 format!("none is in the subnet of the gateway {gateway}"),
             )
             .hint("give the container an address in its gateway's subnet")),
     }
 }
 
-/// The MTU that was asked for, or the uplink's.
-///
-/// # Errors
-/// [`fault::MTU_INVALID`] for more than the uplink carries.
-pub fn mtu(uplink: &Link, options: &Options) -> Result<u32, Fault> {
-    match options.mtu {
-        Some(mtu) if mtu > uplink.mtu => Err(fault::MTU_INVALID
-            .cannot(
-                "use",
-                format!("DIND_NET_MTU={mtu}"),
-                format!("{} carries {} bytes at most", uplink.name, uplink.mtu),
-            )
-            .hint("leave DIND_NET_MTU unset: the uplink's MTU is taken")),
-        Some(mtu) => Ok(mtu),
-        None => Ok(uplink.mtu),
-    }
-}
-
-fn no_stranger(facts: &Facts, options: &Options) -> Result<(), Fault> {
+fn check_bridge_is_free(facts: &Facts, options: &Options) -> Result<(), Fault> {
     let Some(link) = facts.net.link(&options.bridge) else { return Ok(()) };
     let spanning = if link.stp { ", with spanning tree on" } else { "" };
     Err(fault::BRIDGE_EXISTS
@@ -228,7 +230,7 @@ fn no_stranger(facts: &Facts, options: &Options) -> Result<(), Fault> {
 }
 
 /// The uplink, its addresses and its routes.
-fn only(net: &Net, uplink: &Link) -> Net {
+fn only_of(net: &Net, uplink: &Link) -> Net {
     Net {
         links: vec![uplink.clone()],
         addresses: net.addresses_of(&uplink.name).cloned().collect(),

@@ -1,160 +1,117 @@
 //! Which iptables the engine calls: the backend that has rules already, for rules in the other one would not meet them.
 
+use crate::facts::Facts;
+use crate::facts::iptables::{Installed, LINKS_LEGACY, LINKS_NFT, Links};
 use crate::fault;
-use crate::nft::Tables;
-use crate::options::Backend;
-use dind_contract::helper::HELPER_PATH;
-use dind_contract::{Fault, Root};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-use std::io;
-use std::path::{Path, PathBuf};
+use crate::firewall::content::Tables;
+use crate::options::{Backend, Options};
+use crate::report::{Chosen, Reason};
+use dind_contract::{Fault, Warning};
+use dind_system::helper::HELPER_PATH;
+use std::path::PathBuf;
 
-/// Names that dockerd calls, all served by one program that looks at the name it is called by.
-pub const NAMES: [&str; 6] =
-    ["iptables", "iptables-save", "iptables-restore", "ip6tables", "ip6tables-save", "ip6tables-restore"];
+/// The modules of the tables that dockerd writes to with `iptables-legacy`.
+pub const LEGACY_MODULES: [&str; 6] =
+    ["ip_tables", "iptable_nat", "iptable_filter", "ip6_tables", "ip6table_nat", "ip6table_filter"];
 
-/// What is installed, and where rules are.
+/// What was decided.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Installed {
-    /// The program behind plain `iptables`.
-    pub plain: Option<PathBuf>,
-    /// The program behind `iptables-nft`.
-    pub nft: Option<PathBuf>,
-    /// The program behind `iptables-legacy`.
-    pub legacy: Option<PathBuf>,
-    /// ip_tables has tables. Never found out by running `iptables-legacy`: that alone makes some.
-    pub legacy_tables: bool,
-    /// What nf_tables holds.
-    pub nft_tables: Tables,
+pub struct Iptables {
+    /// The backend; nothing where no iptables is installed.
+    pub chosen: Option<Chosen>,
+    /// Whether ip_tables has to be loaded.
+    pub load_modules: bool,
+    /// The directory of links to a program that is not plain `iptables`.
+    pub links: Option<Links>,
+    /// For a node without iptables.
+    pub warning: Option<Warning>,
 }
 
-/// What was chosen.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Chosen {
-    /// The backend.
-    pub backend: Backend,
-    /// Why this one.
-    pub reason: Reason,
-    /// The program, where it is not what plain `iptables` is: the engine gets a folder of links to it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub program: Option<PathBuf>,
+impl Iptables {
+    /// Whether the engine writes to nf_tables.
+    #[must_use]
+    pub fn is_nft(&self) -> bool {
+        self.chosen.as_ref().is_some_and(|chosen| chosen.backend == Backend::Nft)
+    }
 }
 
-/// Why a backend was chosen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Reason {
-    /// `DIND_NET_IPTABLES` names it.
-    Forced,
-    /// It has rules already.
-    HasRules,
-    /// The kernel has nf_tables.
-    Works,
-    /// The kernel has no nf_tables.
-    Fallback,
-    /// It is what `iptables` is, and nothing speaks against it.
-    Installed,
+/// Chooses.
+///
+/// # Errors
+/// [`fault::IPTABLES_MISSING`] when the backend that is asked for is not installed.
+pub fn decide(facts: &Facts, options: &Options) -> Result<Iptables, Fault> {
+    let installed = &facts.iptables;
+    let Some(chosen) = choose(installed, options.iptables)? else {
+        let warning = Warning::new(
+            fault::IPTABLES_NOT_FOUND,
+            "no iptables is installed; dockerd does not start without it",
+            "install iptables, or give dockerd --iptables=false",
+        );
+        return Ok(Iptables { warning: Some(warning), ..Iptables::default() });
+    };
+    let name = match chosen.backend {
+        Backend::Nft => LINKS_NFT,
+        Backend::Legacy => LINKS_LEGACY,
+    };
+    let links = chosen.program.clone();
+    let links = links.map(|program| Links { directory: options.state.join(name), program: Some(program) });
+    Ok(Iptables {
+        load_modules: chosen.backend == Backend::Legacy && installed.legacy_loadable,
+        links,
+        chosen: Some(chosen),
+        warning: None,
+    })
 }
 
-impl Installed {
-    /// Looks for programs and tables below `root`.
-    ///
-    /// # Errors
-    /// Those of reading `/proc/net/ip_tables_names`.
-    pub fn observe(root: &Root, nft_tables: Tables) -> io::Result<Self> {
-        let mut legacy_tables = false;
-        for file in ["/proc/net/ip_tables_names", "/proc/net/ip6_tables_names"] {
-            // Only root may read them; for others they are empty or denied.
-            legacy_tables |= match root.read_opt(file) {
-                Ok(names) => names.is_some_and(|names| !names.trim().is_empty()),
-                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => false,
-                Err(error) => return Err(error),
-            };
+/// nf_tables wins where both have rules: a table of nf_tables was made by somebody, but one look by `iptables-legacy -L`
+/// is enough to make tables of ip_tables.
+fn choose(installed: &Installed, forced: Option<Backend>) -> Result<Option<Chosen>, Fault> {
+    let plain = plain_backend(installed);
+    let has = |backend| plain == Some(backend) || program_of(installed, backend).is_some();
+    let chosen = |backend, reason| {
+        let program = program_of(installed, backend).filter(|_| plain != Some(backend)).cloned();
+        Some(Chosen { backend, reason, program })
+    };
+    if let Some(backend) = forced {
+        if !has(backend) {
+            let name = if backend == Backend::Nft { "iptables-nft" } else { "iptables-legacy" };
+            return Err(fault::IPTABLES_MISSING
+                .cannot("use", name, format!("it is not in {HELPER_PATH}"))
+                .hint("install it, or leave DIND_NET_IPTABLES unset"));
         }
-        Ok(Self {
-            plain: program(root, "iptables"),
-            nft: program(root, "iptables-nft"),
-            legacy: program(root, "iptables-legacy"),
-            legacy_tables,
-            nft_tables,
-        })
+        return Ok(chosen(backend, Reason::Forced));
     }
+    let candidates = [
+        (installed.nft_tables == Tables::Present, Backend::Nft, Reason::HasRules),
+        (installed.legacy_tables, Backend::Legacy, Reason::HasRules),
+        (installed.nft_tables == Tables::Empty, Backend::Nft, Reason::Works),
+        (installed.nft_tables == Tables::Unavailable, Backend::Legacy, Reason::Fallback),
+    ];
+    let first = candidates.into_iter().find(|(holds, backend, _)| *holds && has(*backend));
+    Ok(match (first, plain) {
+        (Some((_, backend, reason)), _) => chosen(backend, reason),
+        (None, Some(backend)) => chosen(backend, Reason::Installed),
+        (None, None) => None,
+    })
+}
 
-    fn program_of(&self, backend: Backend) -> Option<&PathBuf> {
-        match backend {
-            Backend::Nft => self.nft.as_ref(),
-            Backend::Legacy => self.legacy.as_ref(),
-        }
-    }
-
-    /// The backend of plain `iptables`: distributions call the programs `xtables-nft-multi` and `xtables-legacy-multi`.
-    fn plain_backend(&self) -> Option<Backend> {
-        let name = self.plain.as_ref()?.file_name()?.to_string_lossy().into_owned();
-        Some(if name.contains("nft") { Backend::Nft } else { Backend::Legacy })
-    }
-
-    /// Chooses; nothing where no iptables is installed.
-    ///
-    /// nf_tables wins where both have rules: a table of nf_tables was made by somebody, but one look by
-    /// `iptables-legacy -L` is enough to make tables of ip_tables.
-    ///
-    /// # Errors
-    /// [`fault::IPTABLES_MISSING`] when the backend that is asked for is not installed.
-    pub fn choose(&self, forced: Option<Backend>) -> Result<Option<Chosen>, Fault> {
-        let plain = self.plain_backend();
-        let has = |backend| plain == Some(backend) || self.program_of(backend).is_some();
-        if let Some(backend) = forced {
-            if !has(backend) {
-                let name = if backend == Backend::Nft { "iptables-nft" } else { "iptables-legacy" };
-                return Err(fault::IPTABLES_MISSING
-                    .cannot("use", name, format!("it is not in {HELPER_PATH}"))
-                    .hint("install it, or leave DIND_NET_IPTABLES unset"));
-            }
-            return Ok(Some(self.chosen(backend, Reason::Forced)));
-        }
-        let candidates = [
-            (self.nft_tables == Tables::Present, Backend::Nft, Reason::HasRules),
-            (self.legacy_tables, Backend::Legacy, Reason::HasRules),
-            (self.nft_tables == Tables::Empty, Backend::Nft, Reason::Works),
-            (self.nft_tables == Tables::Unavailable, Backend::Legacy, Reason::Fallback),
-        ];
-        let first = candidates.into_iter().find(|(holds, backend, _)| *holds && has(*backend));
-        Ok(match (first, plain) {
-            (Some((_, backend, reason)), _) => Some(self.chosen(backend, reason)),
-            (None, Some(backend)) => Some(self.chosen(backend, Reason::Installed)),
-            (None, None) => None,
-        })
-    }
-
-    fn chosen(&self, backend: Backend, reason: Reason) -> Chosen {
-        let program =
-            if self.plain_backend() == Some(backend) { None } else { self.program_of(backend).cloned() };
-        Chosen { backend, reason, program }
+fn program_of(installed: &Installed, backend: Backend) -> Option<&PathBuf> {
+    match backend {
+        Backend::Nft => installed.nft.as_ref(),
+        Backend::Legacy => installed.legacy.as_ref(),
     }
 }
 
-/// The end of the chain of links that a program's name begins: /usr/sbin/iptables is /etc/alternatives/iptables is ….
-fn program(root: &Root, name: &str) -> Option<PathBuf> {
-    HELPER_PATH.split(':').find_map(|folder| resolve(root, &Path::new(folder).join(name)))
-}
-
-fn resolve(root: &Root, path: &Path) -> Option<PathBuf> {
-    let mut path = path.to_owned();
-    // As many links as the kernel follows.
-    for _ in 0..40 {
-        match std::fs::read_link(root.path(&path)) {
-            // An absolute target replaces the path; in a captured machine it starts at its root again.
-            Ok(target) => path = path.parent()?.join(target),
-            Err(_) => return root.exists(&path).then_some(path),
-        }
-    }
-    None
+/// The backend of plain `iptables`: distributions call the programs `xtables-nft-multi` and `xtables-legacy-multi`.
+fn plain_backend(installed: &Installed) -> Option<Backend> {
+    let name = installed.plain.as_ref()?.file_name()?.to_string_lossy().into_owned();
+    Some(if name.contains("nft") { Backend::Nft } else { Backend::Legacy })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::Path;
 
     fn debian(plain: &str, legacy_tables: bool, nft_tables: Tables) -> Installed {
         Installed {
@@ -163,6 +120,7 @@ mod tests {
             legacy: Some("/usr/sbin/xtables-legacy-multi".into()),
             legacy_tables,
             nft_tables,
+            ..Installed::default()
         }
     }
 
@@ -180,7 +138,7 @@ mod tests {
             ("legacy", false, Tables::Empty, Nft, Reason::Works, true),
             ("legacy", false, Tables::Unavailable, Legacy, Reason::Fallback, false),
         ] {
-            let chosen = debian(plain, legacy_tables, nft_tables).choose(None).unwrap().unwrap();
+            let chosen = choose(&debian(plain, legacy_tables, nft_tables), None).unwrap().unwrap();
             assert_eq!(
                 (chosen.backend, chosen.reason),
                 (backend, reason),
@@ -193,10 +151,26 @@ mod tests {
     #[test]
     fn what_is_not_installed_is_not_chosen() {
         let only_legacy = Installed { nft: None, ..debian("legacy", false, Tables::Present) };
-        assert_eq!(only_legacy.choose(None).unwrap().unwrap().backend, Backend::Legacy);
-        assert_eq!(only_legacy.choose(Some(Backend::Nft)).unwrap_err().code, fault::IPTABLES_MISSING);
-        assert_eq!(Installed::default().choose(None).unwrap(), None);
-        let forced = debian("nft", false, Tables::Present).choose(Some(Backend::Legacy)).unwrap().unwrap();
+        assert_eq!(choose(&only_legacy, None).unwrap().unwrap().backend, Backend::Legacy);
+        assert_eq!(choose(&only_legacy, Some(Backend::Nft)).unwrap_err().code, fault::IPTABLES_MISSING);
+        assert_eq!(choose(&Installed::default(), None).unwrap(), None);
+        let nft = debian("nft", false, Tables::Present);
+        let forced = choose(&nft, Some(Backend::Legacy)).unwrap().unwrap();
         assert_eq!(forced.program.unwrap(), Path::new("/usr/sbin/xtables-legacy-multi"));
+    }
+
+    #[test]
+    fn modules_are_loaded_for_the_legacy_backend_alone() {
+        let options = Options::parse(&crate::cli::Texts::default()).unwrap();
+        for (nft_tables, legacy_loadable, load) in [
+            (Tables::Unavailable, true, true),
+            (Tables::Unavailable, false, false),
+            (Tables::Empty, true, false),
+        ] {
+            let iptables = Installed { legacy_loadable, ..debian("nft", false, nft_tables) };
+            let facts = Facts { iptables, ..Facts::default() };
+            assert_eq!(decide(&facts, &options).unwrap().load_modules, load, "{nft_tables:?}");
+        }
+        assert!(!decide(&Facts::default(), &options).unwrap().load_modules, "no iptables");
     }
 }

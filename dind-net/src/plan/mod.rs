@@ -1,23 +1,40 @@
-//! Decide: a pure function of facts and options.
+//! What is to be done: a pure function of facts and options.
+//!
+//! [`decide`] puts a [`Plan`] together. [`default_mode`] (with [`pool`]) and [`bridged`] (with [`range`]) decide how inner
+//! containers are connected, which is a [`connection`]; [`dns`], [`mtu`], [`iptables`] and [`rules`] decide the rest.
+//! [`transition`] finds the changes from one state of the network to another. All of it becomes a list of [`step`]s;
+//! [`release`] makes the list that takes everything away. [`calculator`] is bridged mode without a machine.
 
-use crate::bridged::{self, Bridged};
+pub mod bridged;
+pub mod calculator;
+pub mod connection;
+pub mod default_mode;
+pub mod dns;
+pub mod iptables;
+pub mod mtu;
+pub mod pool;
+pub mod range;
+pub mod release;
+pub mod rules;
+pub mod step;
+pub mod transition;
+
 use crate::facts::Facts;
-use crate::fault;
-use crate::forward;
-use crate::iptables::Chosen;
-use crate::options::{Backend, DOCKER_BRIDGE, Options};
-use crate::pool;
-use crate::range::{Question, Range};
-use crate::report::{Bridge, Mode, Network};
-use crate::rules;
-use crate::ruleset::Rules;
-use dind_contract::{Draft, Engine, Fault, State, Steps, Warning};
-use ipnet::Ipv4Net;
-use serde_json::json;
-use std::net::Ipv4Addr;
-use std::path::PathBuf;
+use crate::facts::original::{self, Original};
+use crate::firewall::content::ForwardChain;
+use crate::firewall::rules::Rules;
+use crate::options::Options;
+use crate::report::Network;
+use bridged::Bridged;
+use connection::Connection;
+use dind_contract::step::planned;
+use dind_contract::{Draft, Engine, Fault, Warning};
+use iptables::Iptables;
+use range::Question;
+use step::Step;
+use transition::to_bridged;
 
-/// What is to be done, and what is told about it.
+/// What is to be done, and what is reported.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Plan {
     /// `result` of the document.
@@ -26,201 +43,109 @@ pub struct Plan {
     pub engine: Engine,
     /// `warnings` of the document.
     pub warnings: Vec<Warning>,
+    /// What is to be done, in order.
+    pub steps: Vec<Step>,
     /// Bridged mode.
     pub bridged: Option<Bridged>,
-    /// A folder of links to an iptables that is not the plain one.
-    pub links: Option<Links>,
-    /// Our own firewall rules.
-    pub rules: Rules,
-    /// Whether forwarding is switched on.
-    pub forward: bool,
-}
-
-/// A folder of links.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Links {
-    /// The folder.
-    pub folder: PathBuf,
-    /// What the links lead to.
-    pub program: PathBuf,
-}
-
-/// Name of the folder of links for a backend, below the state folder.
-#[must_use]
-pub fn links_name(backend: Backend) -> &'static str {
-    match backend {
-        Backend::Nft => "iptables-nft",
-        Backend::Legacy => "iptables-legacy",
-    }
 }
 
 impl Plan {
-    /// Decides for a machine.
-    ///
-    /// # Errors
-    /// Every refusal of the README's table that is about the configuration.
-    pub fn decide(facts: &Facts, options: &Options) -> Result<Self, Fault> {
-        let mut plan = Self::default();
-        match options.offset {
-            Some(offset) => {
-                let bridged = bridged::decide(facts, options, offset, &mut plan.warnings)?;
-                plan.describe_bridged(options, bridged.address, bridged.gateway, bridged.range);
-                plan.set_mtu(bridged.bridging.mtu, options);
-                plan.network.uplink = Some(bridged.bridging.uplink.clone());
-                if let Some(bridge) = &mut plan.network.bridge {
-                    bridge.mac = Some(bridged.bridging.mac.clone());
-                }
-                plan.bridged = Some(bridged);
-            }
-            None => plan.decide_default(facts, options)?,
-        }
-        plan.choose_dns(facts, options);
-        plan.choose_clamp(facts, options);
-        plan.choose_iptables(facts, options)?;
-        plan.choose_lane(facts);
-        // In the machine's own network it is not for us to say what is forwarded; ip_tables we cannot write to.
-        let nft = plan.network.iptables.as_ref().is_some_and(|chosen| chosen.backend == Backend::Nft);
-        plan.forward = options.forward && facts.forward_off && nft && !facts.host_network;
-        Ok(plan)
-    }
-
-    /// Decides out of flags alone.
-    ///
-    /// # Errors
-    /// Those of [`crate::range::compute`].
-    pub fn compute(question: &Question, options: &Options) -> Result<Self, Fault> {
-        let mut plan = Self::default();
-        let range = crate::range::compute(question)?;
-        plan.describe_bridged(options, question.address, question.gateway, range);
-        if let Some(mtu) = options.mtu {
-            plan.set_mtu(mtu, options);
-        }
-        plan.set_dns(options);
-        Ok(plan)
-    }
-
-    fn describe_bridged(&mut self, options: &Options, address: Ipv4Net, gateway: Ipv4Addr, range: Range) {
-        if options.bridge == DOCKER_BRIDGE {
-            self.engine.set("bip", address.to_string());
-        } else {
-            // dockerd refuses -b together with --bip, and takes the address that it finds on the bridge.
-            self.engine.set("bridge", options.bridge.clone());
-        }
-        self.engine.set("fixed-cidr", range.net.to_string());
-        self.engine.set("default-gateway", gateway.to_string());
-        self.network = Network {
-            mode: Mode::Bridged,
-            bridge: Some(Bridge {
-                name: options.bridge.clone(),
-                address: address.to_string(),
-                ..Bridge::default()
-            }),
-            gateway: Some(gateway),
-            subnet: Some(address.trunc().to_string()),
-            range: Some(range.net.to_string()),
-            offset: Some(range.offset.into()),
-            ..Network::default()
-        };
-    }
-
-    fn decide_default(&mut self, facts: &Facts, options: &Options) -> Result<(), Fault> {
-        if let Some(journal) = &facts.journal {
-            return Err(fault::ALREADY_BRIDGED
-                .cannot(
-                    "use",
-                    "default mode",
-                    format!("{} is in {}", journal.bridging.uplink, journal.bridging.bridge),
-                )
-                .hint("run `dind-net release` first, or set DOCKER_NETWORK_OFFSET again"));
-        }
-        if facts.host_network {
-            self.warnings.push(Warning::new(
-                fault::SHARED_HOST_NETWORK,
-                "this is the machine's own network namespace: docker0 and all firewall rules are shared with it",
-                "run the container without --network host",
-            ));
-        }
-        let networks = pool::networks(facts, options)?;
-        let mut routes: Vec<_> = facts.net.routes.iter().filter(|route| route.is_default()).collect();
-        routes.sort_by_key(|route| route.metric);
-        let name = options.uplink.clone().or_else(|| routes.first().map(|route| route.link.clone()));
-        let uplink = name.as_ref().and_then(|name| facts.net.link(name));
-        self.engine.set("bip", networks.bridge.to_string());
-        let pools: Vec<_> = networks
-            .pools
-            .iter()
-            .map(|(base, size)| json!({"base": base.to_string(), "size": size}))
-            .collect();
-        self.engine.set("default-address-pools", pools);
-        self.network = Network {
-            mode: Mode::Default,
-            bridge: Some(Bridge {
-                name: options.bridge.clone(),
-                address: networks.bridge.to_string(),
-                ..Bridge::default()
-            }),
-            subnet: Some(networks.bridge.trunc().to_string()),
-            pools: networks.pools.iter().map(|(base, _)| base.to_string()).collect(),
-            ..Network::default()
-        };
-        match (uplink, options.mtu) {
-            (Some(uplink), _) => {
-                self.network.uplink = Some(uplink.name.clone());
-                self.set_mtu(bridged::mtu(uplink, options)?, options);
-            }
-            (None, Some(mtu)) => self.set_mtu(mtu, options),
-            (None, None) if options.uplink.is_some() => {
-                let name = name.unwrap_or_default();
-                return Err(fault::UPLINK_MISSING
-                    .cannot("find", name, "there is no such link")
-                    .hint("set DIND_NET_UPLINK to the link of the outer network, or leave it unset"));
-            }
-            // `--network none`: there is no outer network to fit to.
-            (None, None) => {}
-        }
-        Ok(())
-    }
-
-    fn choose_iptables(&mut self, facts: &Facts, options: &Options) -> Result<(), Fault> {
-        let Some(chosen) = facts.iptables.choose(options.iptables)? else {
-            self.warnings.push(Warning::new(
-                fault::IPTABLES_NOT_FOUND,
-                "no iptables is installed; dockerd does not start without it",
-                "install iptables, or give dockerd --iptables=false",
-            ));
-            return Ok(());
-        };
-        if let Chosen { backend, program: Some(program), .. } = &chosen {
-            let folder = options.state.join(links_name(*backend));
-            self.engine.path_prepend.push(folder.clone());
-            self.links = Some(Links { folder, program: program.clone() });
-        }
-        self.network.iptables = Some(chosen);
-        Ok(())
-    }
-
-    /// The document of `plan`: what an apply would do.
+    /// The document of `plan`.
     #[must_use]
-    pub fn draft(self, facts: &Facts) -> Draft<Network> {
-        let mut steps = Steps::default();
-        if let Some(links) = &self.links {
-            steps.push(crate::links::OP, links.folder.display(), State::Planned);
-        }
-        if !self.rules.is_empty() {
-            steps.push(rules::OP, rules::target(&self.rules), State::Planned);
-        } else if let Some(record) = &facts.rules {
-            steps.push(rules::UNDO, rules::target(&record.rules), State::Planned);
-        }
-        if self.forward {
-            steps.push(forward::OP, forward::TARGET, State::Planned);
-        }
-        if let Some(bridged) = &self.bridged {
-            let changes = bridged.bridging.forth(&facts.net, &bridged.before);
-            match changes.is_empty() {
-                true => steps.push("bridge-uplink", &bridged.bridging.uplink, State::Skipped),
-                false => crate::change::list(&changes, &mut steps),
-            }
-        }
+    pub fn draft(self) -> Draft<Network> {
+        let steps = planned(&self.steps);
         Draft { result: self.network, engine: self.engine, steps, warnings: self.warnings }
     }
+}
+
+/// Decides for a machine.
+///
+/// # Errors
+/// Every refusal of the README's table that is about the configuration.
+pub fn decide(facts: &Facts, options: &Options) -> Result<Plan, Fault> {
+    let mut warnings = Vec::new();
+    let bridged = options.offset.map(|offset| bridged::decide(facts, options, offset, &mut warnings));
+    let bridged = bridged.transpose()?;
+    let connection = match &bridged {
+        Some(bridged) => bridged.connection(),
+        None => default_mode::decide(facts, options, &mut warnings)?,
+    };
+    let dns = dns::decide(facts, options, &connection);
+    let (clamp, clamp_warning) = mtu::decide_clamp(facts, options, connection.mtu());
+    let iptables = iptables::decide(facts, options)?;
+    let (isolation, isolation_warning) = rules::decide_isolation(facts, &connection, &iptables);
+    let steps = [
+        iptables_steps(facts, &iptables),
+        rules_step(facts, Rules { dns: dns.redirect.clone(), clamp, isolation }).into_iter().collect(),
+        forwarding_step(facts, options, &iptables).into_iter().collect(),
+        bridged.as_ref().map(|bridged| bridging_steps(facts, options, bridged)).unwrap_or_default(),
+    ];
+
+    let Connection { mut network, mut engine, .. } = connection;
+    dns.configure(&mut engine);
+    if let Some(mtu) = network.bridge.as_ref().and_then(|bridge| bridge.mtu) {
+        mtu::configure(mtu, options, &mut engine);
+    }
+    engine.path_prepend.extend(iptables.links.map(|links| links.directory));
+    network.resolvers.clone_from(&facts.resolv_conf.servers);
+    network.iptables = iptables.chosen;
+    warnings.extend([dns.warning, clamp_warning, iptables.warning, isolation_warning].into_iter().flatten());
+    Ok(Plan { network, engine, warnings, steps: steps.concat(), bridged })
+}
+
+/// Decides out of flags alone.
+///
+/// # Errors
+/// Those of [`range::compute`].
+pub fn compute(question: &Question, options: &Options) -> Result<Plan, Fault> {
+    let range = range::compute(question)?;
+    let mut connection = Connection::bridged(&options.bridge, question.address, question.gateway, range);
+    dns::chosen(options).configure(&mut connection.engine);
+    if let Some(mtu) = options.mtu {
+        connection.set_mtu(mtu);
+        mtu::configure(mtu, options, &mut connection.engine);
+    }
+    Ok(Plan { network: connection.network, engine: connection.engine, ..Plan::default() })
+}
+
+fn iptables_steps(facts: &Facts, iptables: &Iptables) -> Vec<Step> {
+    let modules = iptables.load_modules.then_some(Step::LoadModules);
+    let links = iptables.links.clone().map(|links| {
+        let holds = facts.iptables.links.contains(&links);
+        Step::LinkIptables { links, holds }
+    });
+    modules.into_iter().chain(links).collect()
+}
+
+fn rules_step(facts: &Facts, rules: Rules) -> Option<Step> {
+    let found = facts.rules.clone();
+    if rules.is_empty() {
+        return found.map(|found| Step::RemoveRules { found });
+    }
+    let same = found.as_ref().is_some_and(|found| found.rules == rules);
+    let holds = same && (rules.dns.is_none() || facts.route_localnet);
+    Some(Step::MakeRules { rules, found, holds })
+}
+
+/// In the machine's own network it is not for us to say what is forwarded; ip_tables we cannot write to; and where the chain
+/// exists, its policy is somebody's will.
+fn forwarding_step(facts: &Facts, options: &Options, iptables: &Iptables) -> Option<Step> {
+    let ours = facts.forward_off && facts.forward_chain == ForwardChain::Missing && !facts.host_network;
+    (options.forward && ours && iptables.is_nft()).then_some(Step::EnableForwarding)
+}
+
+fn bridging_steps(facts: &Facts, options: &Options, bridged: &Bridged) -> Vec<Step> {
+    let bridging = &bridged.bridging;
+    let changes = to_bridged(bridging, &facts.net, &bridged.before);
+    if changes.is_empty() {
+        return vec![Step::BridgeUplink { uplink: bridging.uplink.clone() }];
+    }
+    // Where a run before this one has begun, what it saved is the original state, and not what is there now.
+    let journal = facts.original.is_none().then(|| {
+        let uplink_index = facts.net.link(&bridging.uplink).map_or(0, |link| link.index);
+        let (bridging, before) = (bridging.clone(), bridged.before.clone());
+        let original = Box::new(Original { bridging, uplink_index, before });
+        Step::WriteJournal { file: options.state.join(original::FILE), original }
+    });
+    journal.into_iter().chain(changes.into_iter().map(Step::Change)).collect()
 }

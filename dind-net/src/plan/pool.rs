@@ -27,19 +27,19 @@ const NETWORK_SIZE: u8 = 24;
 /// [`fault::POOL_OVERLAPS`] and [`fault::POOL_EXHAUSTED`].
 pub fn networks(facts: &Facts, options: &Options) -> Result<Networks, Fault> {
     let taken = taken(facts);
-    let meets = |net: &Ipv4Net| taken.iter().find(|(other, _)| overlap(net, other));
+    let overlapping = |net: &Ipv4Net| taken.iter().find(|(other, _)| overlap(net, other));
     if let Some(pool) = options.pool {
-        if let Some((other, what)) = meets(&pool) {
+        if let Some((other, what)) = overlapping(&pool) {
             return Err(fault::POOL_OVERLAPS
                 .cannot("use", pool, format!("it overlaps {other}, {what}"))
                 .hint("choose another DIND_NET_POOL, or leave it unset"));
         }
         return split(pool);
     }
-    let mut free = candidates().filter(|net| meets(net).is_none());
+    let mut free = candidates().filter(|net| overlapping(net).is_none());
     let Some(bridge) = free.next() else {
         return Err(fault::POOL_EXHAUSTED
-            .cannot("find", "a free network", "the container reaches all of 172.17.0.0 to 172.31.255.255, 10.200.0.0 to 10.231.255.255 and 192.168.0.0 to 192.168.255.255")
+            .failed("cannot find a free network", "the container reaches all of 172.17.0.0 to 172.31.255.255, 10.200.0.0 to 10.231.255.255 and 192.168.0.0 to 192.168.255.255")
             .hint("set DIND_NET_POOL to a network that nobody needs"));
     };
     Ok(Networks {
@@ -89,7 +89,7 @@ fn taken(facts: &Facts) -> Vec<(Ipv4Net, String)> {
             _ => {}
         }
     }
-    for resolver in &facts.resolvers {
+    for resolver in &facts.resolv_conf.servers {
         if let IpAddr::V4(address) = resolver {
             taken.push(((*address).into(), "a name server".to_owned()));
         }
@@ -109,7 +109,7 @@ fn is_engines(link: &str) -> bool {
 mod tests {
     use super::*;
     use crate::cli::Texts;
-    use crate::net::{Address, Route};
+    use crate::netlink::net::{Address, Route};
 
     fn facts(addresses: &[(&str, &str)], routes: &[&str], resolvers: &[&str]) -> Facts {
         let mut facts = Facts::default();
@@ -131,7 +131,7 @@ mod tests {
             .map(|to| serde_json::json!({"link": "eth0", "to": to, "table": 254, "protocol": 3, "scope": 0}))
             .map(|route| serde_json::from_value::<Route>(route).unwrap())
             .collect();
-        facts.resolvers = resolvers.iter().map(|text| text.parse().unwrap()).collect();
+        facts.resolv_conf.servers = resolvers.iter().map(|text| text.parse().unwrap()).collect();
         facts
     }
 

@@ -1,18 +1,10 @@
 //! The calculator of bridged mode: which addresses of the outer subnet the inner containers get. Integers only.
 
-use crate::fault;
-use dind_contract::{Code, Fault};
+use crate::fault::{self, Cause};
+use crate::options::Offset;
+use dind_contract::Fault;
 use ipnet::Ipv4Net;
 use std::net::Ipv4Addr;
-
-/// Where the range lies, counted from the container's own address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Offset {
-    /// So many addresses further.
-    By(u32),
-    /// Wherever the own address leads; see [`automatic`].
-    Auto,
-}
 
 /// What the calculation starts from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,35 +31,27 @@ pub struct Range {
 /// The range: the `size` network around host part + offset, inside the subnet.
 ///
 /// # Errors
-/// The first reason that holds is the code; all that hold are in `causes`, by code, and in the message, in words.
+/// The first cause that holds is the code; all that hold are in `causes`, by code, and in the message, in words.
 pub fn compute(question: &Question) -> Result<Range, Fault> {
     let offset = match question.offset {
         Offset::By(offset) => offset,
         Offset::Auto => automatic(question)?,
     };
-    let size = question.size;
-    let mut reasons = Vec::new();
-    let net = place(question.address, offset, size);
-    match net {
-        Some(net) => reasons.extend(misplaced(question, net)),
-        None => {
-            reasons.push((
-                fault::RANGE_WRAPS,
-                format!(
-                    "{} + {} is past the end of {}",
-                    question.address.addr(),
-                    Ipv4Addr::from(offset),
-                    question.address.trunc()
-                ),
-            ));
-            reasons.extend(missized(question));
-        }
+    let net = place(question.address, offset, question.size);
+    let mut causes = Vec::new();
+    if net.is_none() {
+        let (address, subnet) = (question.address.addr(), question.address.trunc());
+        let words = format!("{address} + {} is past the end of {subnet}", Ipv4Addr::from(offset));
+        causes.push(Cause::new(fault::RANGE_WRAPS, words, "choose a smaller DOCKER_NETWORK_OFFSET"));
     }
-    reasons.extend(stray_gateway(question));
-    match (net, refuse(&shown(question), reasons)) {
-        (Some(net), None) => Ok(Range { net, offset }),
+    causes.extend(check_size(question));
+    causes.extend(net.iter().flat_map(|net| check_addresses(question, *net)));
+    causes.extend(check_gateway(question));
+    match (net, fault::of_causes(&what(question), &causes)) {
         (_, Some(fault)) => Err(fault),
-        (None, None) => Err(fault::RANGE_WRAPS.cannot("compute", shown(question), "it wraps around")),
+        (Some(net), None) => Ok(Range { net, offset }),
+        // Never reached: without a range there is a cause.
+        (None, None) => Err(fault::RANGE_WRAPS.failed(what(question), "it wraps around")),
     }
 }
 
@@ -79,42 +63,40 @@ fn place(address: Ipv4Net, offset: u32, size: u8) -> Option<Ipv4Net> {
     Ipv4Net::new(around, size).ok().map(|net| net.trunc())
 }
 
-type Reason = (Code, String);
-
-fn missized(question: &Question) -> Vec<Reason> {
+fn check_size(question: &Question) -> Vec<Cause> {
     let (subnet, size) = (question.address.trunc(), question.size);
-    let mut reasons = Vec::new();
+    let mut causes = Vec::new();
     if size <= subnet.prefix_len() {
-        reasons.push((
-            fault::RANGE_OUTSIDE_SUBNET,
-            format!("a /{size} is not smaller than the subnet {subnet}"),
-        ));
+        let words = format!("a /{size} is not smaller than the subnet {subnet}");
+        let hint = "choose a DOCKER_NETWORK_SIZE above the subnet's prefix length";
+        causes.push(Cause::new(fault::RANGE_OUTSIDE_SUBNET, words, hint));
     }
     if size > 30 {
-        reasons.push((fault::RANGE_TOO_SMALL, format!("a /{size} has no room for containers")));
+        let words = format!("a /{size} has no room for containers");
+        causes.push(Cause::new(fault::RANGE_TOO_SMALL, words, "choose a DOCKER_NETWORK_SIZE of 30 or less"));
     }
-    reasons
+    causes
 }
 
-fn misplaced(question: &Question, net: Ipv4Net) -> Vec<Reason> {
+fn check_addresses(question: &Question, net: Ipv4Net) -> impl Iterator<Item = Cause> {
     let subnet = question.address.trunc();
-    let mut reasons = missized(question);
-    for (code, address, whose) in [
+    let hint =
+        "choose a DOCKER_NETWORK_OFFSET that leads to a free part of the subnet, such as 0.0.1.0, or auto";
+    let reserved = [
         (fault::RANGE_HOLDS_GATEWAY, question.gateway, "the gateway"),
         (fault::RANGE_HOLDS_SELF, question.address.addr(), "the container's own address"),
         (fault::RANGE_HOLDS_NETWORK, subnet.network(), "the network address"),
         (fault::RANGE_HOLDS_BROADCAST, subnet.broadcast(), "the broadcast address"),
-    ] {
-        if net.contains(&address) {
-            reasons.push((code, format!("{net} holds {whose} {address}")));
-        }
-    }
-    reasons
+    ];
+    reserved
+        .into_iter()
+        .filter(move |(_, address, _)| net.contains(address))
+        .map(move |(code, address, whose)| Cause::new(code, format!("{net} holds {whose} {address}"), hint))
 }
 
-fn stray_gateway(question: &Question) -> Option<Reason> {
+fn check_gateway(question: &Question) -> Option<Cause> {
     let (gateway, subnet) = (question.gateway, question.address.trunc());
-    let why = if !subnet.contains(&gateway) {
+    let words = if !subnet.contains(&gateway) {
         format!("the gateway {gateway} is not in {subnet}")
     } else if gateway == question.address.addr() {
         format!("the gateway {gateway} is the container's own address")
@@ -123,43 +105,15 @@ fn stray_gateway(question: &Question) -> Option<Reason> {
     } else {
         return None;
     };
-    Some((fault::GATEWAY_UNUSABLE, why))
+    Some(Cause::new(fault::GATEWAY_UNUSABLE, words, "give the gateway of the container's own subnet"))
 }
 
-fn shown(question: &Question) -> String {
+fn what(question: &Question) -> String {
     let offset = match question.offset {
         Offset::By(offset) => Ipv4Addr::from(offset).to_string(),
         Offset::Auto => "auto".to_owned(),
     };
-    format!("{} + {offset} /{}", question.address, question.size)
-}
-
-/// One fault out of reasons in order of precedence.
-pub(crate) fn refuse(object: &str, reasons: Vec<Reason>) -> Option<Fault> {
-    let (code, _) = reasons.first()?;
-    let words: Vec<&str> = reasons.iter().map(|(_, words)| words.as_str()).collect();
-    let mut fault = code.cannot("compute", object, words.join("; ")).hint(cure(*code));
-    fault.causes = reasons.iter().map(|(code, _)| code.name.to_owned()).collect();
-    Some(fault)
-}
-
-fn cure(code: Code) -> &'static str {
-    match code {
-        fault::ADDRESS_INVALID => {
-            "give --address as a.b.c.d/n and --gateway as a.b.c.d, such as 172.17.0.5/16 and 172.17.0.1"
-        }
-        fault::OFFSET_INVALID => {
-            "give DOCKER_NETWORK_OFFSET (--offset) as a.b.c.d, such as 0.0.1.0, or as auto"
-        }
-        fault::SIZE_INVALID => "give DOCKER_NETWORK_SIZE (--size) as a prefix length, such as 24",
-        fault::RANGE_WRAPS => "choose a smaller DOCKER_NETWORK_OFFSET",
-        fault::RANGE_OUTSIDE_SUBNET => "choose a DOCKER_NETWORK_SIZE above the subnet's prefix length",
-        fault::RANGE_TOO_SMALL => "choose a DOCKER_NETWORK_SIZE of 30 or less",
-        fault::GATEWAY_UNUSABLE => "give the gateway of the container's own subnet",
-        _ => {
-            "choose a DOCKER_NETWORK_OFFSET that leads to a free part of the subnet, such as 0.0.1.0, or auto"
-        }
-    }
+    format!("cannot compute the range {} + {offset} /{}", question.address, question.size)
 }
 
 /// The offset to a range of the container's own.
@@ -176,7 +130,7 @@ pub fn automatic(question: &Question) -> Result<u32, Fault> {
     let (address, size) = (question.address, question.size);
     let subnet = address.trunc();
     if size <= subnet.prefix_len() || size > 30 {
-        // The size is refused for itself, with its own reason.
+        // The size itself is refused, with its own cause.
         return Ok(0);
     }
     let ranges = 1u64 << (size - subnet.prefix_len());
@@ -190,7 +144,7 @@ pub fn automatic(question: &Question) -> Result<u32, Fault> {
             address.addr()
         );
         return Err(fault::OFFSET_AUTO_NO_ROOM
-            .cannot("compute", shown(question), room)
+            .failed(what(question), room)
             .cause(fault::OFFSET_AUTO_NO_ROOM.name)
             .hint("choose a longer DOCKER_NETWORK_SIZE, or give the outer network a smaller --ip-range"));
     }

@@ -1,4 +1,4 @@
-//! The calculator against its contract, and against plain 64-bit arithmetic.
+//! The calculator, compared with its contract and with plain 64-bit arithmetic.
 
 use super::*;
 
@@ -30,7 +30,7 @@ fn ranges() {
 }
 
 #[test]
-fn refusals_name_all_reasons_in_order() {
+fn refusals_name_all_causes_in_order() {
     for (address, gateway, offset, size, causes) in [
         (
             "172.17.0.5/16",
@@ -144,7 +144,7 @@ fn automatic_ranges_are_distinct_and_hold_no_node() {
 }
 
 #[test]
-fn automatic_without_room_tells_the_numbers() {
+fn automatic_without_room_reports_the_numbers() {
     let fault = ask("10.0.0.20/20", "10.0.0.1", Offset::Auto, 24).unwrap_err();
     assert_eq!(fault.code, fault::OFFSET_AUTO_NO_ROOM);
     assert!(fault.message.contains("1 to 14") && fault.message.contains("number 20"), "{}", fault.message);
