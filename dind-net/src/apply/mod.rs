@@ -1,8 +1,8 @@
 //! The only place that changes the machine: it goes through the list of steps that `plan` prints.
 //!
-//! [`apply`] and [`release`] are the two ways through. How a step is made, and how it is undone, is in [`steps`], with a module
-//! for each kind of step; what steps share is the [`context`]. Before the first step come [`privileges`] and the questions of
-//! [`uplink`], after the last one comes its verification.
+//! [`apply`] and [`release`] are the two ways through. How a step is made, and how it is undone, is in `steps`, with a module
+//! for each kind of step; what steps share is the `context`. Before the first step come `privileges` and the questions of
+//! `uplink`; after the last one, `uplink` verifies that everything is in place.
 
 pub(crate) mod context;
 mod forwarding;
@@ -77,8 +77,8 @@ pub fn apply(options: &Options) -> Outcome<Network> {
 /// Takes everything away that an apply has made, and succeeds when nothing is left.
 ///
 /// # Errors
-/// [`fault::NETLINK_FAILED`], [`fault::RULES_FAILED`], [`fault::LINKS_FAILED`], those of [`privileges::check`] and of the state
-/// directory.
+/// [`fault::NETLINK_FAILED`], [`fault::RULES_FAILED`], [`fault::LINKS_FAILED`], those of missing privileges and of the
+/// state directory.
 pub fn release(state: &Path) -> Outcome<Network> {
     let mut journal = Journal::default();
     if state.is_dir() {

@@ -127,9 +127,13 @@ fn default_route(net: &Net, options: &Options) -> Result<Route, Fault> {
         routes.retain(|route| route.link == *name);
     }
     let Some(first) = routes.first() else {
-        return Err(fault::UPLINK_MISSING
-            .failed(format!("cannot find the uplink{}", options.uplink.as_ref().map(|name| format!(" {name}")).unwrap_or_default()), "there is no IPv4 default route")
-            .hint("connect the container to a network with an IPv4 gateway, or leave DOCKER_NETWORK_OFFSET unset"));
+        let why = match &options.uplink {
+            Some(name) => format!("{name} has no IPv4 default route"),
+            None => "no link has an IPv4 default route".to_owned(),
+        };
+        return Err(fault::UPLINK_MISSING.failed("cannot find the uplink", why).hint(
+            "connect the container to a network with an IPv4 gateway, or leave DOCKER_NETWORK_OFFSET unset",
+        ));
     };
     if let Some(other) = routes.iter().find(|route| route.link != first.link) {
         return Err(fault::UPLINK_AMBIGUOUS

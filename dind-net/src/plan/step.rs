@@ -170,6 +170,8 @@ mod tests {
             Step::RemoveJournal { file },
             Step::BridgeUplink { uplink: "eth0".to_owned() },
             Step::Change(Change::RemoveBridge { name: "docker0".to_owned() }),
+            Step::Change(Change::SetMtu { link: "docker0".to_owned(), mtu: 1400 }),
+            Step::Change(Change::Leave { port: "eth0".to_owned(), bridge: "docker0".to_owned() }),
         ] {
             assert!(OPS.contains(&step.op()), "{step:?}");
             assert_ne!(step.target(), "");
