@@ -1,6 +1,6 @@
 //! What our firewall rules mean. How they are encoded and sent is up to [`crate::netlink::nftables`].
 //!
-//! [`rules`] holds all that is wanted, and computes the transaction that makes it so. Its parts are [`dns`], [`clamp`] and
+//! [`rules`] holds all that is wanted, and computes the transaction that makes it so. Its parts are [`dns`], `clamp` and
 //! [`isolation`], each with its rules as `nft` shows them; [`forwarding`] is a chain by itself. [`content`] is what there is
 //! and who changes it, [`state`] the file that remembers what we made, and [`names`] what everything is called.
 
