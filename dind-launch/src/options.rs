@@ -1,9 +1,9 @@
 //! Flags and variables, read: everything that can be wrong about them is found here, before anything changes.
 
 use crate::cli::RunOptions;
-use crate::daemon_args::{self, DaemonArgs};
+use crate::engine::args::{self, DaemonArgs};
 use crate::fault;
-use crate::restart::Policy;
+use crate::run::restart_policy::Policy;
 use dind_contract::cli::given;
 use dind_contract::{Code, Fault, value};
 use nix::sys::signal::Signal;

@@ -1,7 +1,7 @@
 //! Judges whether the programs that a node runs are in the image.
 
 use super::check::{Checks, Verdict};
-use crate::tools::Tools;
+use crate::process::sibling::Tools;
 use crate::{mesos, support};
 use dind_contract::Root;
 

@@ -6,10 +6,10 @@ mod defaults;
 mod limits;
 mod pair;
 
-use crate::engine::SOCKET;
+use crate::paths::SOCKET;
 use crate::mounts;
 use crate::options::Options;
-use crate::tools::Document;
+use crate::process::sibling::Document;
 use dind_contract::{Root, Warning};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

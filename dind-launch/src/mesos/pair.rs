@@ -1,7 +1,7 @@
 //! Whether the installed agent and the installed engine understand each other.
 
 use super::AGENTS;
-use crate::support;
+use crate::engine::version;
 use dind_contract::helper::Helper;
 use std::time::Duration;
 

@@ -10,7 +10,7 @@ mod tree;
 use crate::facts;
 use crate::fault;
 use crate::mounts::{self, Mount};
-use crate::record::RUN_DIR;
+use crate::paths::RUN_DIR;
 use dind_contract::{Draft, Failed, Fault, Outcome, Root, State, Steps, Warning};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use schemars::JsonSchema;

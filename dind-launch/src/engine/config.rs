@@ -1,7 +1,7 @@
 //! The engine's `daemon.json`: what the tools found, under what the user wrote, without what the user's flags say.
 //! dockerd refuses a setting that is in both places.
 
-use crate::daemon_args::{DaemonArgs, refuse_open_sockets, refuse_owned};
+use crate::engine::args::{DaemonArgs, refuse_open_sockets, refuse_owned};
 use crate::fault;
 use dind_contract::{Engine, Fault, Warning};
 use serde_json::{Map, Value, json};
@@ -96,7 +96,7 @@ fn keeps_images_in_containerd(user: &Map<String, Value>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::daemon_args;
+    use crate::engine::args;
 
     #[test]
     fn the_later_one_wins_and_nothing_is_said_twice() {

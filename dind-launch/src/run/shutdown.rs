@@ -5,10 +5,10 @@
 //! grace of the step under way, never the step itself.
 
 use crate::engine::Part;
-use crate::life::Life;
-use crate::main_process::stop_signals;
-use crate::node::{Halt, Node, Woken};
-use crate::tools::{Call, Patience, documents};
+use crate::run::state::Life;
+use crate::run::main_process::stop_signals;
+use crate::process::{Halt, Node, Woken};
+use crate::process::sibling::{Call, Patience, documents};
 use dind_contract::Fault;
 use dind_contract::supervisor::{Ending, send};
 use nix::sys::signal::Signal;

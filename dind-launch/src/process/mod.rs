@@ -1,7 +1,7 @@
 //! The node while it lives: its children, its log, and whether it has been asked to stop.
 
 use crate::fault;
-use crate::log::EngineLog;
+use crate::process::log::EngineLog;
 use dind_contract::Fault;
 use dind_contract::supervisor::{Ending, Event, Place, Supervisor, send};
 use nix::sys::signal::Signal;

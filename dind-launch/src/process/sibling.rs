@@ -2,7 +2,7 @@
 //! that the launcher does.
 
 use crate::fault;
-use crate::node::{Halt, Node, Woken};
+use crate::process::{Halt, Node, Woken};
 use dind_contract::supervisor::Place;
 use dind_contract::{Code, Exit, Failure, Fault, Report};
 use nix::sys::signal::Signal;

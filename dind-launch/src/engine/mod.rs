@@ -4,9 +4,9 @@
 //! a second when it stops, and after a crash takes any process with the number in a stale pid file for it.
 
 use crate::fault;
-use crate::node::{Halt, Node, Woken, broken};
-use crate::ready::{Notify, listens, ping};
-use crate::record::RUN_DIR;
+use crate::process::{Halt, Node, Woken, broken};
+use crate::engine::readiness::{Notify, listens, ping};
+use crate::paths::RUN_DIR;
 use dind_contract::Fault;
 use dind_contract::supervisor::Place;
 use nix::unistd::Pid;

@@ -2,13 +2,13 @@
 
 use crate::engine::{self, Daemon, Part, Programs, Settings};
 use crate::mesos;
-use crate::network_db::Links;
-use crate::node::Node;
+use crate::engine::networks::Links;
+use crate::process::Node;
 use crate::options::Options;
-use crate::record::{Keeper, NodeState};
-use crate::restart::Attempts;
-use crate::stale;
-use crate::tools::{Call, Tools};
+use crate::status::record::{Keeper, NodeState};
+use crate::run::restart_policy::Attempts;
+use crate::engine::stale;
+use crate::process::sibling::{Call, Tools};
 use dind_contract::{Fault, Warning};
 use serde_json::{Map, Value};
 use std::path::PathBuf;

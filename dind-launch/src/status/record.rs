@@ -3,7 +3,7 @@
 use crate::engine::Part;
 use crate::fault;
 use crate::mesos::Agent;
-use crate::tools::Document;
+use crate::process::sibling::Document;
 use dind_contract::{Fault, Warning, fault::ErrorObject};
 use nix::fcntl::{Flock, FlockArg};
 use nix::unistd::Pid;

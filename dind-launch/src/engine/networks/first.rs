@@ -9,7 +9,7 @@
 //! take over the data roots of its predecessors.
 
 use super::{FILE, INDEX, PREFIX, replace};
-use crate::bolt::{self, Database, Pair};
+use crate::engine::boltdb::{self, Database, Pair};
 use serde_json::json;
 use std::fs::{DirBuilder, File, Permissions};
 use std::io::{self, Read};

@@ -1,17 +1,17 @@
 //! `plan`: what `run` would do, without doing it.
 
-use crate::chain::{forwarding, user_config};
+use crate::run::{forwarding, user_config};
 use crate::cli::RunOptions;
-use crate::daemon_json;
+use crate::engine::config;
 use crate::engine::Programs;
 use crate::fault;
-use crate::log::EngineLog;
-use crate::main_process;
+use crate::process::log::EngineLog;
+use crate::run::main_process;
 use crate::mesos::{self, Agent};
-use crate::node::{Halt, Node, broken};
+use crate::process::{Halt, Node, broken};
 use crate::options::Options;
-use crate::preload;
-use crate::tools::{Call, Document, Patience, Tools, documents};
+use crate::engine::preload;
+use crate::process::sibling::{Call, Document, Patience, Tools, documents};
 use dind_contract::cli::Common;
 use dind_contract::supervisor::Supervisor;
 use dind_contract::{Draft, Engine, Fault, Outcome, State, Steps};
@@ -91,7 +91,7 @@ pub fn plan(text: &RunOptions, command: &[String], common: &Common) -> Outcome<O
         programs: named.into_iter().map(|(name, path)| (name.to_owned(), path)).collect(),
         daemon_args: options.daemon_args.words,
         preload,
-        log: if options.log_to_file { crate::options::LOG_FILE.to_owned() } else { "stderr".to_owned() },
+        log: if options.log_to_file { crate::paths::LOG_FILE.to_owned() } else { "stderr".to_owned() },
         ready_timeout_ms: options.ready_timeout.as_millis() as u64,
         engine_restart: options.engine_restart.to_string(),
         stop_budget_ms: options.stop_budget.as_millis() as u64,

@@ -13,7 +13,7 @@
 
 mod first;
 
-use crate::bolt::{self, Database, Pair};
+use crate::engine::boltdb::{self, Database, Pair};
 use dind_contract::Root;
 use nix::fcntl::{Flock, FlockArg};
 use serde_json::Value;

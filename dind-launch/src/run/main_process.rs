@@ -2,7 +2,7 @@
 
 use crate::fault;
 use crate::mesos;
-use crate::node::Node;
+use crate::process::Node;
 use dind_contract::Fault;
 use dind_contract::supervisor::{Place, exec_status};
 use nix::sys::signal::Signal;

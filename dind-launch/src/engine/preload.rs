@@ -1,9 +1,9 @@
 //! `preload`: image archives that the engine shall have. Each is loaded once: what the engine has is left alone.
 
 use crate::fault;
-use crate::log::EngineLog;
-use crate::node::{Halt, Node, broken};
-use crate::tools::{Call, Patience, finish};
+use crate::process::log::EngineLog;
+use crate::process::{Halt, Node, broken};
+use crate::process::sibling::{Call, Patience, finish};
 use dind_contract::supervisor::Supervisor;
 use dind_contract::{Draft, Failed, Fault, Outcome, State, Steps};
 use schemars::JsonSchema;

@@ -1,8 +1,8 @@
 //! What daemons that were killed have left in /run, and what may be removed of it.
 
 use crate::engine::{Part, SOCKET, containerd_socket, pid_file, state_folder};
-use crate::ready::listens;
-use crate::record::RUN_DIR;
+use crate::engine::readiness::listens;
+use crate::paths::RUN_DIR;
 use crate::{fault, mounts};
 use dind_contract::{Fault, Root};
 use std::fs;

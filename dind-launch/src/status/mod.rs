@@ -3,8 +3,8 @@
 use crate::cli::Status;
 use crate::engine;
 use crate::fault;
-use crate::record::{self, NodeState, Record};
-use crate::tools::{Document, Tools};
+use crate::status::record::{self, NodeState, Record};
+use crate::process::sibling::{Document, Tools};
 use crate::{TOOL, ready, timeline};
 use dind_contract::cli::Output;
 use dind_contract::finish::show;

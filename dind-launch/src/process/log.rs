@@ -3,7 +3,7 @@
 //! PID 1 must never block on a reader that has gone to sleep. What cannot be written at once is kept up to a bound, and
 //! beyond it dropped, with a line that says so.
 
-use crate::options::LOG_FILE;
+use crate::paths::LOG_FILE;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::collections::VecDeque;

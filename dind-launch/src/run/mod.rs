@@ -3,23 +3,23 @@
 //! Signals first. Then everything that can be wrong is looked for, before anything changes. Then the container is
 //! prepared, the data root and the network are made ready by the sibling tools, containerd and dockerd are started, image
 //! archives are loaded, and the main process begins. When it ends, or a signal asks for it, or the engine dies, all of
-//! this is stopped in order ([`crate::stop`]).
+//! this is stopped in order ([`crate::run::shutdown`]).
 
 use crate::cli::RunOptions;
-use crate::daemon_json::{self, DEFAULT_FILE};
+use crate::engine::config::{self, DEFAULT_FILE};
 use crate::engine::{self, Part, Programs, Settings};
-use crate::life::Life;
-use crate::log::EngineLog;
-use crate::main_process;
+use crate::run::state::Life;
+use crate::process::log::EngineLog;
+use crate::run::main_process;
 use crate::mesos;
-use crate::network_db::{self, Links};
-use crate::node::{Halt, Node, Woken, broken};
+use crate::engine::networks::{self, Links};
+use crate::process::{Halt, Node, Woken, broken};
 use crate::options::{LOG_FILE, Options};
 use crate::prepare::{self, Caller};
-use crate::record::{Keeper, NodeState};
+use crate::status::record::{Keeper, NodeState};
 use crate::restart::{Attempts, revive};
-use crate::stop::stop;
-use crate::tools::{Call, Patience, Tools, documents, finish};
+use crate::run::shutdown::stop;
+use crate::process::sibling::{Call, Patience, Tools, documents, finish};
 use crate::{TOOL, doctor, fault, ready, stale, support};
 use dind_contract::finish::{tell, tell_warning};
 use dind_contract::supervisor::{Ending, Supervisor};
@@ -63,7 +63,7 @@ fn look(begun: Instant, text: &RunOptions, command: &[String]) -> Result<(Life, 
     let programs = Programs::find()?;
     let user_config = user_config(&options)?;
     let command = main_process::choose(command)?;
-    options.preload.as_deref().map(crate::preload::archives).transpose()?;
+    options.preload.as_deref().map(crate::engine::preload::archives).transpose()?;
     doctor::refuse(&Root::default(), &doctor::Wanted::of_environment())?;
     let keeper = Keeper::claim(begun, &command, Path::new(engine::SOCKET))?;
     let log = EngineLog::open(options.log_to_file).map_err(|error| broken("open", LOG_FILE, &error))?;

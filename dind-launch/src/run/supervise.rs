@@ -6,9 +6,9 @@
 
 use crate::engine::{self, Part};
 use crate::fault;
-use crate::life::Life;
-use crate::node::{Halt, Node, Woken};
-use crate::record::NodeState;
+use crate::run::state::Life;
+use crate::process::{Halt, Node, Woken};
+use crate::status::record::NodeState;
 use crate::{TOOL, options::Options};
 use dind_contract::Fault;
 use dind_contract::finish::tell;
