@@ -3,10 +3,8 @@
 pub mod cli;
 pub mod doctor;
 pub mod engine;
-pub mod facts;
 pub mod fault;
 pub mod mesos;
-pub mod mounts;
 pub mod options;
 pub mod paths;
 pub mod plan;

@@ -11,9 +11,6 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// Where the engine's log goes in `LOG=file`, as with the predecessors.
-pub const LOG_FILE: &str = "/var/log/docker.log";
-
 /// How a node is run.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -21,7 +18,7 @@ pub struct Options {
     pub tools: Option<PathBuf>,
     /// The user's flags for dockerd.
     pub daemon_args: DaemonArgs,
-    /// Whether the engine's log goes to [`LOG_FILE`] instead of stderr.
+    /// Whether the engine's log goes to [`crate::paths::LOG_FILE`] instead of stderr.
     pub log_to_file: bool,
     /// How long the engine may take to answer.
     pub ready_timeout: Duration,
@@ -49,13 +46,13 @@ impl Options {
             None | Some("stdio") => false,
             Some("file") => true,
             Some(other) => {
-                let fault = fault::LOG_INVALID.cannot("read LOG", other, "it is neither `stdio` nor `file`");
+                let fault = fault::LOG_INVALID.invalid("LOG", other, "expected `stdio` or `file`");
                 return Err(fault.hint("set LOG=file for /var/log/docker.log, or leave it out for stderr"));
             }
         };
         Ok(Self {
             tools: text.tools.clone().filter(|folder| !folder.as_os_str().is_empty()),
-            daemon_args: daemon_args::parse(given(text.daemon_args.as_ref()).unwrap_or_default())?,
+            daemon_args: args::parse(given(text.daemon_args.as_ref()).unwrap_or_default())?,
             log_to_file,
             ready_timeout: duration("DIND_READY_TIMEOUT", text.ready_timeout.as_ref(), 60)?,
             stop_budget: duration("DIND_STOP_BUDGET", text.stop_budget.as_ref(), 9)?,
@@ -75,14 +72,14 @@ fn duration(name: &str, text: Option<&String>, default_s: u64) -> Result<Duratio
         other => other,
     }
     .map_err(|cause| {
-        let fault = fault::DURATION_INVALID.cannot(&format!("read {name}"), text, cause);
+        let fault = fault::DURATION_INVALID.invalid(name, text, cause);
         fault.hint(format!("set {name}={default_s}s, or leave it out for that default"))
     })
 }
 
 fn preload_wait(text: &str) -> Result<bool, Fault> {
     value::boolean(text).map_err(|cause| {
-        let fault = fault::PRELOAD_INVALID.cannot("read DIND_PRELOAD_WAIT", text, cause);
+        let fault = fault::PRELOAD_INVALID.invalid("DIND_PRELOAD_WAIT", text, cause);
         fault.hint("set DIND_PRELOAD_WAIT=false to load the archives beside the main process")
     })
 }
@@ -90,7 +87,7 @@ fn preload_wait(text: &str) -> Result<bool, Fault> {
 fn mesos_defaults(text: Option<&String>) -> Result<bool, Fault> {
     let Some(text) = given(text) else { return Ok(true) };
     value::boolean(text).map_err(|cause| {
-        let fault = fault::MESOS_DEFAULTS_INVALID.cannot("read DIND_MESOS_DEFAULTS", text, cause);
+        let fault = fault::MESOS_DEFAULTS_INVALID.invalid("DIND_MESOS_DEFAULTS", text, cause);
         fault.hint("set DIND_MESOS_DEFAULTS=false to leave the agent's variables alone, or leave it out")
     })
 }
@@ -108,7 +105,7 @@ fn signal(text: &str) -> Result<i32, Fault> {
 }
 
 fn unknown_signal(code: Code, text: &str) -> Fault {
-    let fault = code.cannot("read DIND_MAIN_STOP_SIGNAL", text, "there is no such signal");
+    let fault = code.invalid("DIND_MAIN_STOP_SIGNAL", text, "there is no such signal");
     fault.hint("use a name or a number: TERM, SIGUSR1, 10, RTMIN+3")
 }
 

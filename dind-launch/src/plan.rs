@@ -1,20 +1,20 @@
 //! `plan`: what `run` would do, without doing it.
 
-use crate::run::{forwarding, user_config};
 use crate::cli::RunOptions;
-use crate::engine::config;
-use crate::engine::Programs;
+use crate::engine::{Programs, config, preload};
 use crate::fault;
-use crate::process::log::EngineLog;
-use crate::run::main_process;
 use crate::mesos::{self, Agent};
-use crate::process::{Halt, Node, broken};
 use crate::options::Options;
-use crate::engine::preload;
+use crate::paths::LOG_FILE;
+use crate::process::log::EngineLog;
 use crate::process::sibling::{Call, Document, Patience, Tools, documents};
+use crate::process::{Halt, Node, broken};
+use crate::run::main_process;
+use crate::run::preflight::forwarding;
 use dind_contract::cli::Common;
-use dind_contract::supervisor::Supervisor;
-use dind_contract::{Draft, Engine, Fault, Outcome, State, Steps};
+use dind_contract::{Draft, Engine, Fault, Outcome, StepState, Steps};
+use dind_system::Root;
+use dind_system::supervisor::Supervisor;
 use nix::sys::signal::Signal;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -57,18 +57,18 @@ pub fn plan(text: &RunOptions, command: &[String], common: &Common) -> Outcome<O
     let options = Options::read(text)?;
     let tools = Tools::find(options.tools.as_deref())?;
     let programs = Programs::find()?;
-    let user = user_config(&options)?;
+    let user = config::of_user(&options.daemon_args)?;
     let command = main_process::choose(command)?;
     let preload = options.preload.as_deref().map(preload::archives).transpose()?.unwrap_or_default();
     let [storage, net] = ask(&tools, common, forwarding(&user, &options)).map_err(Halt::into_fault)?;
 
-    let merged = daemon_json::merge(&[&storage.engine, &net.engine], &user, &options.daemon_args);
+    let merged = config::merge(&[&storage.engine, &net.engine], &user, &options.daemon_args);
     let path_prepend =
         [&storage, &net].iter().flat_map(|document| document.engine.path_prepend.clone()).collect();
     let mut warnings = merged.warnings;
     warnings.extend([&storage, &net].iter().flat_map(|document| document.warnings.clone()));
     let mut agent = None;
-    if let Some(facts) = mesos::Facts::of(&common.facts(), &command, &options) {
+    if let Some(facts) = mesos::Facts::of(&Root::at(&common.root), &command, options.mesos_defaults) {
         let (told, found) = facts.agent(&storage, |name| std::env::var(name).ok());
         warnings.extend(found);
         agent = Some(told);
@@ -77,7 +77,7 @@ pub fn plan(text: &RunOptions, command: &[String], common: &Common) -> Outcome<O
     let main_stop_signal = options.main_stop_signal.or(is_agent.then_some(Signal::SIGUSR1 as i32));
     let mut steps = Steps::default();
     for stage in stages(&options, &command) {
-        steps.push(stage, "node", State::Planned);
+        steps.push(stage, "node", StepState::Planned);
     }
     let named = [
         ("containerd", programs.containerd),
@@ -91,7 +91,7 @@ pub fn plan(text: &RunOptions, command: &[String], common: &Common) -> Outcome<O
         programs: named.into_iter().map(|(name, path)| (name.to_owned(), path)).collect(),
         daemon_args: options.daemon_args.words,
         preload,
-        log: if options.log_to_file { crate::paths::LOG_FILE.to_owned() } else { "stderr".to_owned() },
+        log: if options.log_to_file { LOG_FILE.to_owned() } else { "stderr".to_owned() },
         ready_timeout_ms: options.ready_timeout.as_millis() as u64,
         engine_restart: options.engine_restart.to_string(),
         stop_budget_ms: options.stop_budget.as_millis() as u64,

@@ -1,11 +1,12 @@
 //! Judges the cgroup mounts and the other parts of the mount tree that a start makes writable.
 
-use super::check::Checks;
+use super::capabilities::SYS_ADMIN;
 use super::facts::Seen;
+use super::report::Checks;
 
 pub(super) fn judge(seen: &Seen, checks: &mut Checks) {
     // `prepare` mounts and remounts; what is missing then is the capability, and these say what for.
-    let can_mount = seen.may_hold(21);
+    let can_mount = seen.may_hold(SYS_ADMIN);
     let groups: Vec<_> = seen.mounts.iter().filter(|mount| mount.kind.starts_with("cgroup")).collect();
     let read_only = groups.iter().any(|mount| mount.read_only);
     if can_mount || !(read_only || groups.is_empty()) {
@@ -37,7 +38,7 @@ pub(super) fn judge(seen: &Seen, checks: &mut Checks) {
 mod tests {
     use super::super::Verdict;
     use super::*;
-    use crate::mounts;
+    use dind_system::proc::{self, Status};
 
     const WITHOUT: u64 = 0xa804_25fb;
     const WITH: u64 = 0xa824_35fb;
@@ -48,7 +49,12 @@ mod tests {
              4 1 0:3 / /sys/fs/cgroup/pids {mode} - cgroup cgroup rw,pids\n"
         );
         let values = [("/proc/sys/net/ipv4/ip_forward", forward.to_owned())].into();
-        let seen = Seen { effective, mounts: mounts::parse(&text), values, ..Seen::default() };
+        let seen = Seen {
+            status: Status { euid: Some(0), effective, ..Status::default() },
+            mounts: proc::parse_mounts(&text),
+            values,
+            ..Seen::default()
+        };
         let mut checks = Checks::default();
         judge(&seen, &mut checks);
         ["cgroups", "ip_forward"].map(|name| checks.told(name).0)

@@ -1,9 +1,9 @@
 //! Judges the devices that a node may need: loop devices where the data root cannot carry overlay, fuse where it is
 //! asked for.
 
-use super::check::{Checks, Verdict};
 use super::facts::{Seen, Wanted};
 use super::probe;
+use super::report::{Checks, Verdict};
 
 pub(super) fn judge(seen: &Seen, wanted: &Wanted, checks: &mut Checks) {
     let (needed, otherwise) = if needs_loop(seen, wanted) {
@@ -60,13 +60,13 @@ fn needs_loop(seen: &Seen, wanted: &Wanted) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mounts;
+    use dind_system::proc;
 
     fn seen(refused: &[&str]) -> Seen {
         let mounts =
             "1 0 0:30 / / rw - overlay overlay rw\n2 1 8:1 /v /var/lib/docker rw - ext4 /dev/sda1 rw\n";
         Seen {
-            mounts: mounts::parse(mounts),
+            mounts: proc::parse_mounts(mounts),
             files: ["/dev/loop-control"].into(),
             refused: refused.iter().map(|name| (*name).to_owned()).collect(),
             ..Seen::default()

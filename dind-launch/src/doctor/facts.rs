@@ -3,18 +3,16 @@
 //! In a captured machine `/.dind/refused` holds what no file of a real one says: the names of the probes that the
 //! kernel refused, one to a line.
 
+use super::capabilities::MKNOD;
 use super::{links, probe};
-use crate::facts::{capabilities, has};
-use crate::mounts::{self, Mount};
-use dind_contract::{Fault, Root};
+use crate::fault;
+use dind_contract::Fault;
+use dind_system::Root;
+use dind_system::proc::{self, Cgroup, Mount, Status};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 /// The refused probes of a captured machine.
 const CAPTURED: &str = "/.dind/refused";
-
-/// The inode of the machine's first process namespace (`PROC_PID_INIT_INO`, linux/proc_ns.h).
-const FIRST_PID_NAMESPACE: &str = "pid:[4026531836]";
 
 /// What the node was asked to be; the variables are `dind-storage`'s.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -50,9 +48,7 @@ impl Wanted {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
     /// `/proc/self/status`.
-    pub status: String,
-    /// The effective capabilities.
-    pub effective: u64,
+    pub status: Status,
     /// `/proc/self/limits`.
     pub limits: String,
     /// `/proc/self/uid_map`.
@@ -62,7 +58,7 @@ pub struct Seen {
     /// `/proc/self/mountinfo`.
     pub mounts: Vec<Mount>,
     /// `/proc/self/cgroup`.
-    pub cgroup: String,
+    pub cgroups: Vec<Cgroup>,
     /// The controllers of the unified hierarchy, where it is mounted at `/sys/fs/cgroup`.
     pub controllers: Option<String>,
     /// `/proc/filesystems`.
@@ -100,27 +96,27 @@ impl Seen {
     pub fn of_container(root: &Root) -> Result<Self, Fault> {
         let text = |path: &str| root.read(path).unwrap_or_default();
         let mut seen = Self {
-            status: text("/proc/self/status"),
-            effective: capabilities(root)?,
+            status: proc::status(root).map_err(|error| {
+                fault::INIT_FAILED.cannot("read", "/proc/self/status", error).hint("mount /proc")
+            })?,
             limits: text("/proc/self/limits"),
             uid_map: text("/proc/self/uid_map"),
             // Without a security module that uses it, the kernel refuses to read it: EINVAL.
             confinement: text("/proc/self/attr/current").trim_matches(['\0', '\n']).to_owned(),
-            mounts: mounts::parse(&text("/proc/self/mountinfo")),
-            cgroup: text("/proc/self/cgroup"),
+            mounts: proc::mounts(root).unwrap_or_default(),
+            cgroups: proc::cgroups(root).unwrap_or_default(),
             controllers: root.read("/sys/fs/cgroup/cgroup.controllers").ok(),
             namespaces: root.list("/proc/self/ns").unwrap_or_default(),
+            on_the_machine: proc::on_the_machine(root),
             files: FILES.iter().copied().filter(|path| root.exists(path)).collect(),
             ..Self::default()
         };
         let value = |path: &&'static str| Some((*path, root.read(path).ok()?.trim().to_owned()));
         seen.values = VALUES.iter().filter_map(value).collect();
-        let pids = std::fs::read_link(root.path("/proc/self/ns/pid"));
-        seen.on_the_machine = pids.is_ok_and(|link| link == Path::new(FIRST_PID_NAMESPACE));
         seen.refused = if root.is_host() {
-            let own_dev = mounts::at(&seen.mounts, "/dev").is_some_and(|mount| mount.kind == "tmpfs");
+            let own_dev = proc::mount_at(&seen.mounts, "/dev").is_some_and(|mount| mount.kind == "tmpfs");
             // Making a node needs CAP_MKNOD, whatever the device cgroup says.
-            probe::refused(seen.is_filtered(), own_dev && has(seen.effective, 27))
+            probe::refused(seen.status.seccomp_filter, own_dev && seen.status.can(MKNOD))
         } else {
             text(CAPTURED).lines().map(str::to_owned).collect()
         };
@@ -148,26 +144,20 @@ impl Seen {
     /// Whether the caller is root.
     #[must_use]
     pub fn is_root(&self) -> bool {
-        self.status.lines().any(|line| line.starts_with("Uid:\t0\t"))
+        self.status.euid == Some(0)
     }
 
     /// What no process here can have more of (capabilities(7)).
     #[must_use]
     pub fn bounding(&self) -> u64 {
-        let mask = self.status.lines().find_map(|line| line.strip_prefix("CapBnd:"));
-        mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(self.effective)
+        self.status.bounding
     }
 
     /// Whether root here holds a capability, even where the caller is somebody else: then that alone is what is wrong.
     #[must_use]
-    pub fn may_hold(&self, capability: u8) -> bool {
-        has(if self.is_root() { self.effective } else { self.bounding() }, capability)
-    }
-
-    /// Whether a seccomp filter is in force (proc_pid_status(5)).
-    #[must_use]
-    pub fn is_filtered(&self) -> bool {
-        self.status.lines().any(|line| line == "Seccomp:\t2")
+    pub fn may_hold(&self, capability: u32) -> bool {
+        let held = if self.is_root() { self.status.effective } else { self.status.bounding };
+        held >> capability & 1 == 1
     }
 
     /// Whether the kernel refused a probe.
@@ -185,8 +175,6 @@ impl Seen {
     /// The mount that a path lies on.
     #[must_use]
     pub fn mount_of(&self, path: &str) -> Option<&Mount> {
-        let above = |mount: &&Mount| Path::new(path).starts_with(&mount.point);
-        // Of two at the same place the later one hides the other, and `max_by_key` gives the last.
-        self.mounts.iter().filter(above).max_by_key(|mount| mount.point.len())
+        proc::mount_of(&self.mounts, path)
     }
 }

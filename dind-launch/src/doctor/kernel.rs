@@ -1,8 +1,8 @@
 //! Judges what the machine's kernel can do. No docker flag cures any of it.
 
-use super::check::Checks;
 use super::facts::Seen;
 use super::links;
+use super::report::Checks;
 
 /// Namespaces that every container is made of (namespaces(7)).
 const NAMESPACES: [&str; 5] = ["ipc", "mnt", "net", "pid", "uts"];
@@ -53,8 +53,7 @@ pub(super) fn judge(seen: &Seen, checks: &mut Checks) {
 }
 
 fn controllers(seen: &Seen, checks: &mut Checks) {
-    let old =
-        seen.cgroup.lines().filter_map(|line| line.split(':').nth(1)).flat_map(|names| names.split(','));
+    let old = seen.cgroups.iter().flat_map(|cgroup| cgroup.controllers.split(','));
     let unified = seen.controllers.as_deref().unwrap_or_default().split_whitespace();
     let present: Vec<_> = old.chain(unified).collect();
     let lacking = CONTROLLERS.into_iter().filter(|name| !present.contains(name));
@@ -79,6 +78,7 @@ fn controllers(seen: &Seen, checks: &mut Checks) {
 mod tests {
     use super::super::Verdict;
     use super::*;
+    use dind_system::proc;
 
     fn judged(seen: &Seen) -> Checks {
         let mut checks = Checks::default();
@@ -106,14 +106,14 @@ mod tests {
 
     #[test]
     fn controllers_of_both_versions() {
-        let old = |text: &str| Seen { cgroup: text.to_owned(), ..Seen::default() };
+        let old = |text: &str| Seen { cgroups: proc::parse_cgroups(text), ..Seen::default() };
         let all = "4:memory:/\n3:cpu,cpuacct:/\n2:pids:/\n1:devices:/\n";
         assert_eq!(judged(&old(all)).told("cgroup controllers").0, Verdict::Ok);
         let told = judged(&old("3:cpu,cpuacct:/\n2:pids:/\n1:devices:/\n"));
         let cure = "mount them on the host, or boot it with cgroup_enable=memory";
         assert_eq!(told.told("cgroup controllers"), (Verdict::Poor, cure));
         let unified = |text: &str| Seen {
-            cgroup: "0::/\n".to_owned(),
+            cgroups: proc::parse_cgroups("0::/\n"),
             controllers: Some(text.to_owned()),
             ..Seen::default()
         };

@@ -1,7 +1,7 @@
 //! Judges limits that are low: a node runs, until its inner containers hit them.
 
-use super::check::Checks;
 use super::facts::Seen;
+use super::report::Checks;
 
 /// Of all nodes on the machine together: root's instances are counted by user. kind's documentation asks for these
 /// ("Known issues: pod errors due to too many open files").

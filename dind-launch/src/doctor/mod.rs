@@ -2,8 +2,8 @@
 //!
 //! What is seen (`facts`, `probe`, `links`) is one thing, what it means another: the judges are pure functions.
 
+mod capabilities;
 mod cgroups;
-mod check;
 mod devices;
 pub mod facts;
 mod kernel;
@@ -12,26 +12,29 @@ mod links;
 mod privileges;
 mod probe;
 mod programs;
+mod report;
 pub mod run_flags;
 mod socket;
 
-pub use check::{Check, Examination, Verdict};
 pub use facts::{Seen, Wanted};
+pub use report::{Alternative, Check, Examination, Verdict};
 
 use crate::cli::Doctor;
 use crate::{TOOL, fault};
-use check::Checks;
 use dind_contract::cli::{Common, given};
-use dind_contract::{Draft, Fault, Outcome, Root, Warning, finish_with, value};
+use dind_contract::finish::plain_flags;
+use dind_contract::{Draft, Fault, Outcome, Warning, value};
+use dind_system::Root;
+use report::Checks;
 use std::process::ExitCode;
 
 /// Examines, or gives the flags of `docker run`; with `--output flags` the latter as words for a shell.
 #[must_use]
 pub fn finish(wanted: &Doctor, common: &Common) -> ExitCode {
-    let outcome = tell(wanted, &common.facts());
-    finish_with(TOOL, "doctor", common.output, outcome, |report| match &report.result.run_flags {
+    let outcome = tell(wanted, &Root::at(&common.root));
+    dind_contract::finish(TOOL, "doctor", common.output, outcome, |report| match &report.result.run_flags {
         Some(alternatives) => Ok(run_flags::words(alternatives)),
-        None => report.engine.flags(),
+        None => plain_flags(&report.engine),
     })
 }
 
@@ -40,7 +43,7 @@ fn tell(text: &Doctor, root: &Root) -> Outcome<Examination> {
     let asked = given(text.run_flags.as_ref()).map(value::boolean).transpose();
     let asked = asked.map_err(|cause| {
         let text = text.run_flags.clone().unwrap_or_default();
-        fault::RUN_FLAGS_INVALID.cannot("read DIND_RUN_FLAGS", text, cause).hint("write true or false")
+        fault::RUN_FLAGS_INVALID.invalid("DIND_RUN_FLAGS", text, cause).hint("write true or false")
     })?;
     if asked != Some(true) {
         return examine(root, &wanted);

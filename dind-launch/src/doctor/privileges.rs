@@ -1,32 +1,9 @@
 //! Judges user, capabilities, and the filters that stand between them and the kernel.
 
-use super::check::Checks;
+use super::capabilities::{ADDED, DEFAULT, SYS_ADMIN};
 use super::facts::Seen;
+use super::report::Checks;
 use super::{probe, run_flags};
-use crate::facts::has;
-
-/// What a node adds to the capabilities that Docker gives (capabilities(7); the numbers are linux/capability.h's).
-pub(super) const ADDED: &[(u8, &str, &str)] =
-    &[(21, "SYS_ADMIN", "mounts and cgroups"), (12, "NET_ADMIN", "bridges, addresses and iptables")];
-
-/// What Docker gives every container, so that an inner one gets it too: runc refuses to start a process with a
-/// capability that it does not have itself (moby, oci/caps/defaults.go).
-pub(super) const DEFAULT: &[(u8, &str)] = &[
-    (0, "CHOWN"),
-    (1, "DAC_OVERRIDE"),
-    (3, "FOWNER"),
-    (4, "FSETID"),
-    (5, "KILL"),
-    (6, "SETGID"),
-    (7, "SETUID"),
-    (8, "SETPCAP"),
-    (10, "NET_BIND_SERVICE"),
-    (13, "NET_RAW"),
-    (18, "SYS_CHROOT"),
-    (27, "MKNOD"),
-    (29, "AUDIT_WRITE"),
-    (31, "SETFCAP"),
-];
 
 /// Calls without which no inner container starts. Without `CAP_SYS_ADMIN` Docker's profile, and the kernel, refuse
 /// those at the end for that reason alone.
@@ -53,8 +30,7 @@ pub(super) fn judge(seen: &Seen, checks: &mut Checks) {
             "--userns host",
         ),
     }
-    let fixed = seen.status.lines().any(|line| line == "NoNewPrivs:\t1");
-    match fixed {
+    match seen.status.no_new_privs {
         false => checks.ok("no_new_privs", "not set"),
         true => checks.poor(
             "no_new_privs",
@@ -84,7 +60,7 @@ fn seccomp(seen: &Seen, checks: &mut Checks) {
         run_flags::PROFILE_FILE
     );
     // Where the capability is missing, it is named, and the calls that depend on it tell nothing new.
-    let told = if has(seen.effective, 21) { NEEDED_CALLS.len() } else { 1 };
+    let told = if seen.status.can(SYS_ADMIN) { NEEDED_CALLS.len() } else { 1 };
     let refused = |calls: &[&'static str]| -> Vec<_> {
         calls.iter().copied().filter(|call| seen.refuses(call)).collect()
     };
@@ -104,7 +80,10 @@ fn seccomp(seen: &Seen, checks: &mut Checks) {
             &cure,
         );
     } else {
-        checks.ok("seccomp", if seen.is_filtered() { "a filter that lets a node work" } else { "no filter" });
+        checks.ok(
+            "seccomp",
+            if seen.status.seccomp_filter { "a filter that lets a node work" } else { "no filter" },
+        );
     }
 }
 
@@ -126,11 +105,15 @@ fn policy(seen: &Seen, checks: &mut Checks) {
 mod tests {
     use super::super::Verdict;
     use super::*;
+    use dind_system::proc::Status;
+
+    fn root_with(effective: u64) -> Status {
+        Status { euid: Some(0), effective, seccomp_filter: true, ..Status::default() }
+    }
 
     fn reduced() -> Seen {
         Seen {
-            status: "Uid:\t0\t0\t0\t0\nSeccomp:\t2\nNoNewPrivs:\t0\n".to_owned(),
-            effective: 0xa824_35fb,
+            status: root_with(0xa824_35fb),
             uid_map: "         0          0 4294967295\n".to_owned(),
             ..Seen::default()
         }
@@ -158,7 +141,7 @@ mod tests {
         for (number, name) in
             ADDED.iter().map(|(number, name, _)| (number, name)).chain(DEFAULT.iter().map(|(a, b)| (a, b)))
         {
-            let seen = Seen { effective: 0xa824_35fb & !(1 << number), ..reduced() };
+            let seen = Seen { status: root_with(0xa824_35fb & !(1 << number)), ..reduced() };
             let checks = judged(&seen);
             let cure = format!("--privileged, or --cap-add {name}");
             assert_eq!(checks.told(&format!("CAP_{name}")), (Verdict::Missing, cure.as_str()));
@@ -169,7 +152,7 @@ mod tests {
     fn calls_of_the_engine_are_needed_and_calls_of_programs_are_not() {
         assert_eq!(judged(&refusing(&["pivot_root", "add_key"])).told("seccomp").0, Verdict::Missing);
         assert_eq!(judged(&refusing(&["add_key", "request_key"])).told("seccomp").0, Verdict::Poor);
-        let seen = Seen { effective: 0xa804_25fb, ..refusing(&["mount", "pivot_root"]) };
+        let seen = Seen { status: root_with(0xa804_25fb), ..refusing(&["mount", "pivot_root"]) };
         assert_eq!(judged(&seen).told("seccomp").0, Verdict::Ok, "the capability is what is missing");
     }
 
@@ -187,7 +170,8 @@ mod tests {
 
     #[test]
     fn others_are_told_from_root() {
-        let user = Seen { status: "Uid:\t1000\t1000\t1000\t1000\nNoNewPrivs:\t1\n".to_owned(), ..reduced() };
+        let status = Status { euid: Some(1000), no_new_privs: true, ..root_with(0xa824_35fb) };
+        let user = Seen { status, ..reduced() };
         assert_eq!(judged(&user).told("user"), (Verdict::Missing, "--user 0"));
         assert_eq!(judged(&user).told("no_new_privs").0, Verdict::Poor);
         let mapped = Seen { uid_map: "0 100000 65536\n".to_owned(), ..reduced() };

@@ -1,9 +1,10 @@
 //! Judges whether the programs that a node runs are in the image.
 
-use super::check::{Checks, Verdict};
+use super::report::{Checks, Verdict};
+use crate::engine::version;
+use crate::mesos;
 use crate::process::sibling::Tools;
-use crate::{mesos, support};
-use dind_contract::Root;
+use dind_system::Root;
 
 const PROGRAMS: [(&str, Verdict, &str); 5] = [
     ("dockerd", Verdict::Missing, "docker.io"),
@@ -37,10 +38,10 @@ pub(super) fn judge(root: &Root, checks: &mut Checks) {
                 "put the four tools into one folder",
             ),
         }
-        if let Some(version) = support::installed() {
-            match support::objection(&version) {
+        if let Some(version) = version::installed() {
+            match version::objection(&version) {
                 None => checks.ok("engine", format!("version {version}")),
-                Some(objection) => checks.missing("engine", objection, support::CURE),
+                Some(objection) => checks.missing("engine", objection, version::CURE),
             }
         }
         if let Some(pair) = mesos::Pair::installed() {

@@ -1,6 +1,5 @@
 //! What a check is, and the list that the judges fill.
 
-use super::run_flags::Alternative;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
@@ -41,6 +40,21 @@ pub struct Examination {
     /// With `--run-flags`: the seccomp profile of the reduced set, to be written to the file that its flags name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seccomp_profile: Option<Value>,
+}
+
+/// One way to start a node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Alternative {
+    /// `privileged` or `reduced`.
+    pub name: String,
+    /// Words for `docker run`, one flag or value each.
+    pub flags: Vec<String>,
+    /// Whether it works on this machine; null where that cannot be told, from inside a container.
+    pub works: Option<bool>,
+    /// The reason of `works`.
+    pub why: String,
+    /// What has to be there, in words.
+    pub needs: Vec<String>,
 }
 
 /// The list while it grows.

@@ -1,11 +1,9 @@
 //! `doctor --run-flags`: what `docker run` has to be told so that a node can work, the smallest set and `--privileged`.
 
+use super::capabilities::{ADDED, AUDIT_READ, DEFAULT, name};
 use super::facts::{Seen, Wanted};
-use super::privileges::{ADDED, DEFAULT};
-use crate::facts::has;
-use dind_contract::engine::is_plain;
-use schemars::JsonSchema;
-use serde::Serialize;
+use super::report::Alternative;
+use dind_contract::finish::unquoted;
 use serde_json::Value;
 
 /// What the file with the seccomp profile is called unless `--seccomp` says otherwise, from where `docker run` is called.
@@ -19,30 +17,6 @@ pub(super) const NO_APPARMOR: &str = "apparmor=unconfined";
 /// So do the types that container engines give.
 pub(super) const NO_LABEL: &str = "label=disable";
 
-/// The last capability that Docker 20.10 knows, and asks for on every machine. Newer engines ask for what there is.
-const AUDIT_READ: u8 = 37;
-
-/// One way to start a node.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Alternative {
-    /// `privileged` or `reduced`.
-    pub name: String,
-    /// Words for `docker run`, one flag or value each.
-    pub flags: Vec<String>,
-    /// Whether it works on this machine; null where that cannot be told, from inside a container.
-    pub works: Option<bool>,
-    /// The reason of `works`.
-    pub why: String,
-    /// What has to be there, in words.
-    pub needs: Vec<String>,
-}
-
-/// By number (linux/capability.h).
-const CAPABILITIES: &str = "CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE \
-    NET_BIND_SERVICE NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO SYS_CHROOT SYS_PTRACE \
-    SYS_PACCT SYS_ADMIN SYS_BOOT SYS_NICE SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG MKNOD LEASE AUDIT_WRITE AUDIT_CONTROL \
-    SETFCAP MAC_OVERRIDE MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ PERFMON BPF CHECKPOINT_RESTORE";
-
 /// `--privileged`, and then the smallest set.
 #[must_use]
 pub fn alternatives(seen: &Seen, wanted: &Wanted, profile_file: &str) -> Vec<Alternative> {
@@ -55,9 +29,8 @@ pub fn words(alternatives: &[Alternative]) -> Vec<String> {
     let best =
         [Some(true), None].into_iter().find_map(|works| alternatives.iter().find(|one| one.works == works));
     let flags = best.iter().flat_map(|alternative| &alternative.flags);
-    let quoted = |flag: &String| {
-        if is_plain(flag) { flag.clone() } else { shell_words::quote(flag).into_owned() }
-    };
+    let quoted =
+        |flag: &String| unquoted(flag.clone()).unwrap_or_else(|_| shell_words::quote(flag).into_owned());
     flags.map(quoted).collect()
 }
 
@@ -112,8 +85,8 @@ fn reduced(seen: &Seen, wanted: &Wanted, profile_file: &str) -> Alternative {
 }
 
 /// Whether an engine here may give these capabilities. Only outside of containers is that what we have ourselves.
-fn judge(seen: &Seen, needed: impl Iterator<Item = u8>, reason: &str) -> (Option<bool>, String) {
-    let lacking: Vec<_> = needed.filter(|number| !has(seen.bounding(), *number)).map(name).collect();
+fn judge(seen: &Seen, needed: impl Iterator<Item = u32>, reason: &str) -> (Option<bool>, String) {
+    let lacking: Vec<_> = needed.filter(|number| seen.bounding() >> *number & 1 == 0).map(name).collect();
     if lacking.is_empty() {
         let who = if seen.on_the_machine { "this machine's root" } else { "this container" };
         return (Some(true), format!("{who} has the capabilities that it takes"));
@@ -128,18 +101,15 @@ fn judge(seen: &Seen, needed: impl Iterator<Item = u8>, reason: &str) -> (Option
     )
 }
 
-fn name(capability: u8) -> String {
-    let name = CAPABILITIES.split_whitespace().nth(capability.into());
-    name.map_or_else(|| format!("capability {capability}"), |name| format!("CAP_{name}"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use dind_system::proc;
 
     fn machine(bounding: &str) -> Seen {
         let values = [("/proc/sys/kernel/cap_last_cap", "40".to_owned())].into();
-        Seen { status: format!("CapBnd:\t{bounding}\n"), on_the_machine: true, values, ..Seen::default() }
+        let status = proc::parse_status(&format!("CapBnd:\t{bounding}\n"));
+        Seen { status, on_the_machine: true, values, ..Seen::default() }
     }
 
     fn works(seen: &Seen) -> [Option<bool>; 2] {
@@ -173,19 +143,6 @@ mod tests {
             told(&machine("000001fffeffffff")),
             "--cap-add SYS_ADMIN --cap-add NET_ADMIN --device /dev/loop-control \
              --device-cgroup-rule 'b 7:* rwm' --security-opt 'seccomp=/tmp/my profile'"
-        );
-    }
-
-    #[test]
-    fn what_is_named_by_number_is_named_right() {
-        assert_eq!(CAPABILITIES.split_whitespace().count(), 41);
-        for (number, known) in ADDED.iter().map(|(a, b, _)| (a, b)).chain(DEFAULT.iter().map(|(a, b)| (a, b)))
-        {
-            assert_eq!(name(*number), format!("CAP_{known}"));
-        }
-        assert_eq!(
-            (name(24), name(40), name(41)),
-            ("CAP_SYS_RESOURCE".into(), "CAP_CHECKPOINT_RESTORE".into(), "capability 41".into())
         );
     }
 }

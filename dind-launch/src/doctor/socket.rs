@@ -1,7 +1,7 @@
 //! Judges who may use the engine: whoever may write to its socket is root by it (docs.docker.com/engine/security).
 
-use super::check::Checks;
-use dind_contract::Root;
+use super::report::Checks;
+use dind_system::Root;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 
 /// The engine's. Not by /var/run, whose absolute link leads out of a captured machine.

@@ -1,8 +1,8 @@
 //! `DOCKER_DAEMON_ARGS`: which words users may hand to dockerd, and what they override.
 
+use super::flags::key_of_flag;
 use crate::fault;
 use dind_contract::Fault;
-use dind_contract::engine::key_of_flag;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 

@@ -1,13 +1,15 @@
 //! The engine's `daemon.json`: what the tools found, under what the user wrote, without what the user's flags say.
 //! dockerd refuses a setting that is in both places.
 
-use crate::engine::args::{DaemonArgs, refuse_open_sockets, refuse_owned};
+use super::args::{DaemonArgs, refuse_open_sockets, refuse_owned};
 use crate::fault;
 use dind_contract::{Engine, Fault, Warning};
 use serde_json::{Map, Value, json};
+use std::path::Path;
+use std::{fs, io};
 
 /// Where Docker looks for it; a user's file there is merged.
-pub const DEFAULT_FILE: &str = "/etc/docker/daemon.json";
+const DEFAULT_FILE: &str = "/etc/docker/daemon.json";
 
 /// The key of the storage driver.
 const DRIVER: &str = "storage-driver";
@@ -21,6 +23,23 @@ pub struct Merged {
     pub hosts: Vec<String>,
     /// Where a user's setting wins over a tool's.
     pub warnings: Vec<Warning>,
+}
+
+/// The user's own `daemon.json`, if there is one.
+///
+/// # Errors
+/// It cannot be read, and those of [`parse`].
+pub fn of_user(args: &DaemonArgs) -> Result<Map<String, Value>, Fault> {
+    let named = args.config_file.as_deref();
+    let file = named.unwrap_or(Path::new(DEFAULT_FILE));
+    match fs::read_to_string(file) {
+        Ok(text) => parse(&file.display().to_string(), &text),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && named.is_none() => Ok(Map::new()),
+        Err(error) => {
+            let fault = fault::DAEMON_JSON_INVALID.cannot("read", file.display(), error);
+            Err(fault.hint("mount the file, or leave --config-file out"))
+        }
+    }
 }
 
 /// Reads the user's file. `text` is its content, `name` its path.
@@ -108,7 +127,7 @@ mod tests {
         net.set("bip", "172.18.0.1/16");
         let text = r#"{"mtu": 1300, "debug": true, "log-level": "warn", "hosts": ["unix:///run/b.sock"]}"#;
         let user = parse("/etc/docker/daemon.json", text).unwrap();
-        let args = daemon_args::parse("--storage-driver=vfs -l debug").unwrap();
+        let args = args::parse("--storage-driver=vfs -l debug").unwrap();
         let merged = merge(&[&storage, &net], &user, &args);
         let expected =
             json!({"bip": "172.18.0.1/16", "data-root": "/var/lib/docker", "debug": true, "mtu": 1300});
@@ -141,7 +160,7 @@ mod tests {
             ("{}", "--ip-forward-no-drop", false),
             ("{}", "--firewall-backend nftables", false),
         ] {
-            let args = daemon_args::parse(args).unwrap();
+            let args = args::parse(args).unwrap();
             assert_eq!(forwards(&parse("x", text).unwrap(), &args), ours, "{text} {args:?}");
         }
     }

@@ -3,13 +3,23 @@
 //! containerd is the launcher's own child and not dockerd's. dockerd waits for a containerd that it manages in steps of
 //! a second when it stops, and after a crash takes any process with the number in a stale pid file for it.
 
+pub mod args;
+pub mod boltdb;
+pub mod config;
+pub mod flags;
+pub mod networks;
+pub mod preload;
+pub mod readiness;
+pub mod stale;
+pub mod version;
+
 use crate::fault;
+use crate::paths::{RUN_DIR, SOCKET, containerd_socket, pid_file, state_dir};
 use crate::process::{Halt, Node, Woken, broken};
-use crate::engine::readiness::{Notify, listens, ping};
-use crate::paths::RUN_DIR;
 use dind_contract::Fault;
-use dind_contract::supervisor::Place;
+use dind_system::supervisor::SpawnMode;
 use nix::unistd::Pid;
+use readiness::{Notify, listens, ping};
 use serde_json::{Map, Value, json};
 use std::fs;
 use std::io;
@@ -17,9 +27,6 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
-
-/// The engine's API, where every Docker client looks.
-pub const SOCKET: &str = "/var/run/docker.sock";
 
 /// How often a daemon is asked, in case it does not tell its readiness by sd_notify.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -121,25 +128,6 @@ impl Programs {
     }
 }
 
-/// The version in what `dockerd --version` prints: `Docker version 20.10.24+dfsg1, build 297e128`.
-#[must_use]
-pub fn version(text: &str) -> Option<String> {
-    let word = text.strip_prefix("Docker version ")?.split([',', ' ', '\n']).next()?;
-    Some(word.to_owned()).filter(|word| !word.is_empty())
-}
-
-pub(crate) fn pid_file() -> PathBuf {
-    Path::new(RUN_DIR).join("docker.pid")
-}
-
-pub(crate) fn state_folder() -> PathBuf {
-    Path::new(RUN_DIR).join("containerd")
-}
-
-pub(crate) fn containerd_socket() -> PathBuf {
-    Path::new(RUN_DIR).join("containerd.sock")
-}
-
 /// A daemon that has been started, and the socket on which it tells that it is ready.
 #[derive(Debug)]
 pub struct Daemon {
@@ -161,7 +149,7 @@ pub fn start_containerd(node: &mut Node, programs: &Programs, data_root: &Path) 
     let settings = format!(
         "version = 2\nroot = {root}\nstate = {state}\ndisabled_plugins = {disabled}\n[grpc]\naddress = {address}\n[debug]\nlevel = \"warn\"\n",
         root = toml(&data_root.join("containerd/daemon")),
-        state = toml(&state_folder()),
+        state = toml(&state_dir()),
         disabled = json!(NOT_DOCKERS),
         address = toml(&containerd_socket()),
     );
@@ -232,7 +220,7 @@ fn start(
     let stdout = write_end.try_clone().map_err(|error| broken("make", "a pipe", &error))?;
     command.stdin(Stdio::null()).stdout(stdout).stderr(write_end).current_dir("/");
     let program = command.get_program().to_string_lossy().into_owned();
-    let (pid, _) = node.spawn(&mut command, Place::Session).map_err(|error| {
+    let (pid, _) = node.spawn(&mut command, SpawnMode::Session).map_err(|error| {
         let fault = fault::ENGINE_MISSING.cannot("execute", program, error);
         fault.hint("install the Docker Engine in the image again: apt-get install --reinstall docker.io")
     })?;

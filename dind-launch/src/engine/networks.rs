@@ -13,8 +13,8 @@
 
 mod first;
 
-use crate::engine::boltdb::{self, Database, Pair};
-use dind_contract::Root;
+use super::boltdb::{self, Database, Pair};
+use dind_system::Root;
 use nix::fcntl::{Flock, FlockArg};
 use serde_json::Value;
 use std::fs::{self, File, Permissions};
@@ -57,11 +57,11 @@ pub fn settle(data_root: &Path, links: &Links, started: u64) -> io::Result<bool>
     };
     // As dockerd does: nobody else has the record now.
     let file = Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| errno)?;
-    let Some(fresh) = bolt::read(&fs::read(&path)?).and_then(|record| renewed(record, links)) else {
+    let Some(fresh) = boltdb::read(&fs::read(&path)?).and_then(|record| renewed(record, links)) else {
         return Ok(false);
     };
     // User networks are at stake: what would be read otherwise than it was meant is not written.
-    let written = bolt::write(&fresh).filter(|bytes| bolt::read(bytes).as_ref() == Some(&fresh));
+    let written = boltdb::write(&fresh).filter(|bytes| boltdb::read(bytes).as_ref() == Some(&fresh));
     let Some(bytes) = written else { return Ok(false) };
     replace(&path, &bytes, file.metadata()?.permissions()).map(|()| true)
 }
@@ -188,9 +188,9 @@ mod tests {
         fs::write(&path, "something else").unwrap();
         assert!(!settle(folder.path(), &links(&["lo"]), 0).unwrap());
         assert_eq!(fs::read(&path).unwrap(), b"something else");
-        fs::write(&path, bolt::write(&record()).unwrap()).unwrap();
+        fs::write(&path, boltdb::write(&record()).unwrap()).unwrap();
         assert!(settle(folder.path(), &links(&["lo"]), 0).unwrap());
-        assert_eq!(bolt::read(&fs::read(&path).unwrap()), renewed(record(), &links(&["lo"])));
+        assert_eq!(boltdb::read(&fs::read(&path).unwrap()), renewed(record(), &links(&["lo"])));
         assert!(!settle(folder.path(), &links(&["lo"]), 0).unwrap(), "it is done");
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
     }

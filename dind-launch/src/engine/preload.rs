@@ -2,10 +2,10 @@
 
 use crate::fault;
 use crate::process::log::EngineLog;
-use crate::process::{Halt, Node, broken};
 use crate::process::sibling::{Call, Patience, finish};
-use dind_contract::supervisor::Supervisor;
-use dind_contract::{Draft, Failed, Fault, Outcome, State, Steps};
+use crate::process::{Halt, Node, broken};
+use dind_contract::{Draft, Failed, Fault, Outcome, StepState, Steps};
+use dind_system::supervisor::Supervisor;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -36,8 +36,11 @@ pub fn preload(folder: &Path) -> Outcome<Preloaded> {
             Ok(loaded) => loaded,
             Err(halt) => return Err(Failed { fault: Box::new(halt.into_fault()), steps }),
         };
-        let (state, list) =
-            if loaded { (State::Done, &mut result.loaded) } else { (State::Skipped, &mut result.present) };
+        let (state, list) = if loaded {
+            (StepState::Done, &mut result.loaded)
+        } else {
+            (StepState::Skipped, &mut result.present)
+        };
         steps.push("load-images", archive.display(), state);
         list.push(archive);
     }

@@ -1,10 +1,11 @@
 //! What daemons that were killed have left in /run, and what may be removed of it.
 
-use crate::engine::{Part, SOCKET, containerd_socket, pid_file, state_folder};
-use crate::engine::readiness::listens;
-use crate::paths::RUN_DIR;
-use crate::{fault, mounts};
-use dind_contract::{Fault, Root};
+use super::Part;
+use super::readiness::listens;
+use crate::fault;
+use crate::paths::{RUN_DIR, SOCKET, containerd_socket, pid_file, state_dir};
+use dind_contract::Fault;
+use dind_system::{Root, proc};
 use std::fs;
 use std::path::Path;
 
@@ -20,11 +21,11 @@ pub fn clear(root: &Root) -> Result<(), Fault> {
         );
     }
     let _ = fs::remove_file("/var/run/docker.pid");
-    let mounted = mounts::parse(&root.read("/proc/self/mountinfo").unwrap_or_default());
+    let mounts = proc::mounts(root).unwrap_or_default();
     // containerd's state, and dockerd's: runc keeps a folder there for each container, and makes none whose folder it finds.
-    for state in [state_folder(), "/var/run/docker".into()] {
+    for state in [state_dir(), "/var/run/docker".into()] {
         let state = fs::canonicalize(&state).unwrap_or(state);
-        if !mounted.iter().any(|mount| Path::new(&mount.point).starts_with(&state)) {
+        if !mounts.iter().any(|mount| mount.point.starts_with(&state)) {
             let _ = fs::remove_dir_all(&state);
         }
     }

@@ -1,8 +1,8 @@
 //! Which engines a node can be made of.
 
-use crate::{engine, fault};
+use crate::fault;
 use dind_contract::Fault;
-use dind_contract::helper::Helper;
+use dind_system::Helper;
 use std::time::Duration;
 
 /// The first engine that knows cgroup v2 (moby 20.10 release notes), and the oldest that the suites run on.
@@ -10,6 +10,13 @@ const OLDEST: (u32, u32) = (20, 10);
 
 /// dockerd tells its version in some thirty milliseconds.
 const LIMIT: Duration = Duration::from_secs(2);
+
+/// The version in what `dockerd --version` prints: `Docker version 20.10.24+dfsg1, build 297e128`.
+#[must_use]
+pub fn parse(text: &str) -> Option<String> {
+    let word = text.strip_prefix("Docker version ")?.split([',', ' ', '\n']).next()?;
+    Some(word.to_owned()).filter(|word| !word.is_empty())
+}
 
 /// Why no node can be made of this engine. What does not look like a version, as with a build of one's own, is believed.
 #[must_use]
@@ -23,7 +30,7 @@ pub fn objection(version: &str) -> Option<String> {
 /// The version that the installed dockerd tells of itself.
 #[must_use]
 pub fn installed() -> Option<String> {
-    engine::version(&Helper::find("dockerd")?.arg("--version").run(LIMIT).ok()?.stdout)
+    parse(&Helper::find("dockerd")?.arg("--version").run(LIMIT).ok()?.stdout)
 }
 
 /// Refuses an engine that is too old.

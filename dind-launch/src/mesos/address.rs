@@ -4,7 +4,7 @@
 //! What the old id was good for, recovering tasks, is over: they ended with the container. So the agent becomes a new
 //! one, in the way that Mesos' own message tells operators: `rm -f WORK_DIR/meta/slaves/latest`.
 
-use dind_contract::Root;
+use dind_system::Root;
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::Path;

@@ -7,10 +7,10 @@ mod limits;
 mod pair;
 
 use crate::paths::SOCKET;
-use crate::mounts;
-use crate::options::Options;
 use crate::process::sibling::Document;
-use dind_contract::{Root, Warning};
+use dind_contract::Warning;
+use dind_system::Root;
+use dind_system::proc::{self, Mount};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -55,13 +55,13 @@ pub struct Facts {
 impl Facts {
     /// Reads the container, where the main process is an agent and its defaults are wanted.
     #[must_use]
-    pub fn of(root: &Root, command: &[String], options: &Options) -> Option<Self> {
-        (options.mesos_defaults && is_agent(command)).then(|| Self::read(root))
+    pub fn of(root: &Root, command: &[String], wanted: bool) -> Option<Self> {
+        (wanted && is_agent(command)).then(|| Self::read(root))
     }
 
     fn read(root: &Root) -> Self {
-        let groups = root.read("/proc/self/cgroup").unwrap_or_default();
-        let mounts = mounts::parse(&root.read("/proc/self/mountinfo").unwrap_or_default());
+        let groups = proc::cgroups(root).unwrap_or_default();
+        let mounts = proc::mounts(root).unwrap_or_default();
         let hostname = root.read("/proc/sys/kernel/hostname").unwrap_or_default();
         Self {
             limits: Limits::read(root, &groups, &mounts),
@@ -118,9 +118,8 @@ fn disk(storage: &Document) -> Option<u64> {
 }
 
 /// Whether a folder lies in a mount of its own, and not in the container's root filesystem.
-fn on_volume(mounts: &[mounts::Mount], folder: &str) -> bool {
-    let above = mounts.iter().filter(|mount| Path::new(folder).starts_with(&mount.point));
-    above.max_by_key(|mount| mount.point.len()).is_some_and(|mount| mount.point != "/")
+fn on_volume(mounts: &[Mount], folder: &str) -> bool {
+    proc::mount_of(mounts, folder).is_some_and(|mount| mount.point != Path::new("/"))
 }
 
 #[cfg(test)]

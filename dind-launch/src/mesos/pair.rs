@@ -2,7 +2,7 @@
 
 use super::AGENTS;
 use crate::engine::version;
-use dind_contract::helper::Helper;
+use dind_system::Helper;
 use std::time::Duration;
 
 /// From this release on, `GET /images/NAME/json` has no `ContainerConfig` any more (version 1.45 of Docker's API), whose
@@ -27,7 +27,7 @@ impl Pair {
     pub fn installed() -> Option<Self> {
         let say = |name: &str| Some(Helper::find(name)?.arg("--version").run(LIMIT).ok()?.stdout);
         let agent = AGENTS.iter().find_map(|name| agent_version(&say(name)?))?;
-        Some(Self { agent, engine: support::installed()? })
+        Some(Self { agent, engine: version::installed()? })
     }
 
     /// Whether the agent can run tasks on the engine. Clusterd, which carries Apache's code on, can; its versions have a

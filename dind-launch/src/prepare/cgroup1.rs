@@ -1,9 +1,9 @@
 //! Cgroups v1: one mount to a hierarchy, each writable, under all the names that programs look for.
 
-use super::namespace::{self, Place};
-use super::{CGROUPS, PLAIN, Prepared, Work, failed, make_folder};
-use crate::mounts::{self, Mount};
-use dind_contract::{Fault, Root, State, Warning};
+use super::{CGROUPS, PLAIN, Prepared, Work, failed, make_folder, namespace};
+use dind_contract::{Fault, StepState, Warning};
+use dind_system::Root;
+use dind_system::proc::{Cgroup, Mount, mount_at};
 use nix::mount::MsFlags;
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -48,20 +48,20 @@ impl Hierarchy {
 }
 
 /// The v1 hierarchies, each with our path in it; the unified one is not of them.
-fn hierarchies(places: Vec<Place>) -> Vec<(Hierarchy, String)> {
-    let named = places.into_iter().filter(|place| !place.controllers.is_empty());
-    named.map(|place| (Hierarchy(place.controllers), place.path)).collect()
+fn hierarchies(cgroups: Vec<Cgroup>) -> Vec<(Hierarchy, String)> {
+    let named = cgroups.into_iter().filter(|cgroup| !cgroup.controllers.is_empty());
+    named.map(|cgroup| (Hierarchy(cgroup.controllers), cgroup.path)).collect()
 }
 
 pub(super) fn prepare(root: &Root, work: &mut Work) -> Result<Prepared, Fault> {
-    let hierarchies = hierarchies(namespace::places(root)?);
+    let hierarchies = hierarchies(namespace::cgroups(root)?);
     let foreign = hierarchies.iter().any(|(_, path)| path != "/");
     let namespace = match foreign {
         false => "private",
         true if namespace::enter(root, work)? => "own",
         true => "host",
     };
-    match mounts::at(&work.mounts, CGROUPS) {
+    match mount_at(&work.mounts, CGROUPS) {
         None => {
             make_folder(Path::new(CGROUPS))?;
             work.mount("tmpfs", CGROUPS, PLAIN, "mode=0755")?;
@@ -95,15 +95,15 @@ fn one(hierarchy: &Hierarchy, work: &mut Work) -> Result<String, Fault> {
     let folder = Path::new(CGROUPS).join(hierarchy.folder());
     let point = folder.display().to_string();
     // Its usual place first: a script that called us before has aliases of it further down.
-    let usual = mounts::at(&work.mounts, &point).filter(|mount| hierarchy.is(mount));
+    let usual = mount_at(&work.mounts, &point).filter(|mount| hierarchy.is(mount));
     let mounted = usual.or_else(|| work.mounts.iter().rev().find(|mount| hierarchy.is(mount))).cloned();
     let point = match mounted {
         // Above it, inner containers would be put beside the node.
         Some(mount) if !namespace::is_above(&mount.root) => {
             if mount.read_only {
-                work.remount_writable(&mount.point)?;
+                work.remount_writable(&mount.point.display().to_string())?;
             }
-            mount.point
+            mount.point.display().to_string()
         }
         _ => {
             make_folder(&folder)?;
@@ -122,7 +122,7 @@ fn link(hierarchy: &Hierarchy, work: &mut Work) -> Result<(), Fault> {
         if link.symlink_metadata().is_err() {
             symlink(hierarchy.folder(), &link)
                 .map_err(|error| failed("link", &link.display().to_string(), &error))?;
-            work.steps.push("link-cgroup", link.display(), State::Done);
+            work.steps.push("link-cgroup", link.display(), StepState::Done);
         }
     }
     Ok(())
@@ -131,12 +131,12 @@ fn link(hierarchy: &Hierarchy, work: &mut Work) -> Result<(), Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use dind_system::proc::{parse_cgroups, parse_mounts};
 
     #[test]
     fn names_of_hierarchies() {
-        let places =
-            namespace::parse("12:cpu,cpuacct:/docker/abc\n3:name=systemd:/\n2:memory:/x\n0::/init\n");
-        let found: Vec<_> = hierarchies(places).into_iter().map(|(hierarchy, _)| hierarchy).collect();
+        let cgroups = parse_cgroups("12:cpu,cpuacct:/docker/abc\n3:name=systemd:/\n2:memory:/x\n0::/init\n");
+        let found: Vec<_> = hierarchies(cgroups).into_iter().map(|(hierarchy, _)| hierarchy).collect();
         let folders: Vec<_> = found.iter().map(Hierarchy::folder).collect();
         assert_eq!(folders, ["cpu,cpuacct", "systemd", "memory"]);
         assert_eq!(found[0].aliases(), ["cpuacct,cpu", "cpu", "cpuacct"]);
@@ -147,7 +147,7 @@ mod tests {
 
     #[test]
     fn a_mount_is_known_by_all_its_controllers() {
-        let mounts = mounts::parse(
+        let mounts = parse_mounts(
             "1 0 0:1 / /x rw - cgroup cgroup rw,cpuacct,cpu\n2 0 0:2 / /y rw - cgroup cgroup rw,cpu\n",
         );
         let pair = Hierarchy("cpu,cpuacct".to_owned());

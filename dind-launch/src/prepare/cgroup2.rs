@@ -6,10 +6,11 @@
 //! Unfixed, an engine starts and plain containers run, but the first one with a memory limit fails: "cannot enter
 //! cgroupv2 … with domain controllers -- it is in threaded mode".
 
-use super::{CGROUPS, PLAIN, Prepared, Work, failed, make_folder, namespace, threaded};
+use super::{CGROUPS, PLAIN, Prepared, Work, failed, make_folder, mounts, namespace, threaded};
 use crate::fault;
-use crate::mounts;
-use dind_contract::{Fault, Root, State};
+use dind_contract::{Fault, StepState};
+use dind_system::Root;
+use dind_system::proc::mount_at;
 use nix::errno::Errno;
 use nix::mount::MsFlags;
 use std::fs;
@@ -23,31 +24,31 @@ const LEAF: &str = "init";
 const ROUNDS: usize = 100;
 
 pub(super) fn prepare(root: &Root, work: &mut Work) -> Result<Prepared, Fault> {
-    let places = namespace::places(root)?;
-    let own =
-        places.iter().find(|place| place.controllers.is_empty()).map_or("/", |place| place.path.as_str());
-    let mounted = mounts::at(&work.mounts, CGROUPS).map_or("/", |mount| mount.root.as_str());
+    let cgroups = namespace::cgroups(root)?;
+    let unified = cgroups.iter().find(|cgroup| cgroup.controllers.is_empty());
+    let own = unified.map_or("/", |cgroup| cgroup.path.as_str());
+    let mounted = mount_at(&work.mounts, CGROUPS).map_or(Path::new("/"), |mount| &mount.root);
     let base = Path::new(CGROUPS);
     let mut prepared = Prepared { cgroup_version: "v2".to_owned(), ..Prepared::default() };
-    prepared.cgroup_namespace = if !is_ours(base, mounted, own) {
+    prepared.cgroup_namespace = if !is_ours(base, mounted, Path::new(own)) {
         if !namespace::enter(root, work)? {
             return Ok(Prepared { cgroup_namespace: "host".to_owned(), ..prepared });
         }
         // Over the host's tree, which stays the host's: to evacuate that one would move the host's own processes.
         work.mount_over("cgroup2", CGROUPS, PLAIN | MsFlags::MS_RELATIME, "")?;
         "own"
-    } else if mounted == "/" {
+    } else if mounted == Path::new("/") {
         "private"
     } else {
         "own"
     }
     .to_owned();
-    if mounts::at(&mounts::read(root)?, CGROUPS).is_some_and(|mount| mount.read_only) {
+    if mount_at(&mounts(root)?, CGROUPS).is_some_and(|mount| mount.read_only) {
         work.remount_writable(CGROUPS)?;
     }
     let repaired = threaded::undo(base)?;
     let (moved, controllers) = nest(base)?;
-    let state = if repaired || moved { State::Done } else { State::Skipped };
+    let state = if repaired || moved { StepState::Done } else { StepState::Skipped };
     work.steps.push("nest-cgroups", base.join(LEAF).display(), state);
     namespace::alias(CGROUPS, own.strip_suffix(&format!("/{LEAF}")).unwrap_or(own), work)?;
     Ok(Prepared { controllers, ..prepared })
@@ -55,10 +56,8 @@ pub(super) fn prepare(root: &Root, work: &mut Work) -> Result<Prepared, Fault> {
 
 /// Whether the mounted tree begins at our own cgroup, or at the one above the leaf where an earlier run has put us. The
 /// kernel's true root cgroup has no `cgroup.type`.
-fn is_ours(base: &Path, mounted: &str, own: &str) -> bool {
-    let trimmed = mounted.trim_end_matches('/');
-    let leaf = format!("{trimmed}/{LEAF}");
-    base.join("cgroup.type").exists() && (own == mounted || own == leaf)
+fn is_ours(base: &Path, mounted: &Path, own: &Path) -> bool {
+    base.join("cgroup.type").exists() && (own == mounted || own == mounted.join(LEAF))
 }
 
 /// Moves all processes of `base` to its leaf and delegates every controller. Returns whether anything was changed,
@@ -115,7 +114,7 @@ mod tests {
     fn our_own_tree_is_told_from_the_hosts() {
         let folder = tempfile::tempdir().unwrap();
         let base = folder.path();
-        assert!(!is_ours(base, "/", "/"), "the true root has no cgroup.type");
+        assert!(!is_ours(base, Path::new("/"), Path::new("/")), "the true root has no cgroup.type");
         fs::write(base.join("cgroup.type"), "domain").unwrap();
         for (mounted, own, ours) in [
             ("/", "/", true),
@@ -125,7 +124,7 @@ mod tests {
             ("/docker/abc", "/docker/abc/init", true),
             ("/../..", "/", false),
         ] {
-            assert_eq!(is_ours(base, mounted, own), ours, "{mounted} {own}");
+            assert_eq!(is_ours(base, Path::new(mounted), Path::new(own)), ours, "{mounted} {own}");
         }
     }
 

@@ -7,11 +7,11 @@ mod namespace;
 mod threaded;
 mod tree;
 
-use crate::facts;
 use crate::fault;
-use crate::mounts::{self, Mount};
 use crate::paths::RUN_DIR;
-use dind_contract::{Draft, Failed, Fault, Outcome, Root, State, Steps, Warning};
+use dind_contract::{Draft, Failed, Fault, Outcome, StepState, Steps, Warning};
+use dind_system::Root;
+use dind_system::proc::{self, Mount, mount_at};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -56,17 +56,48 @@ pub fn prepare(root: &Root, caller: Caller) -> Outcome<Prepared> {
         let fault = fault::ROOT_IS_FAKE.cannot("prepare", root.path("/").display(), "it is not this machine");
         return Err(fault.hint("leave --root out; `dind-launch plan` takes it").into());
     }
-    facts::privileged(root)?;
+    privileged(root)?;
     let (steps, warnings) = (Steps::default(), Vec::new());
-    let mut work = Work { caller, mounts: mounts::read(root)?, steps, warnings };
+    let mut work = Work { caller, mounts: mounts(root)?, steps, warnings };
     match all(root, &mut work) {
         Ok(result) => Ok(Draft { result, steps: work.steps, warnings: work.warnings, ..Draft::default() }),
         Err(fault) => Err(Failed { fault: Box::new(fault), steps: work.steps }),
     }
 }
 
+/// `CAP_SYS_ADMIN`, by its number in linux/capability.h.
+const SYS_ADMIN: u32 = 21;
+
+/// Refuses early what would fail late, and half-done.
+///
+/// # Errors
+/// Not root, or no `CAP_SYS_ADMIN`.
+fn privileged(root: &Root) -> Result<(), Fault> {
+    if !nix::unistd::geteuid().is_root() {
+        let fault = fault::NOT_ROOT.cannot("prepare", "the container", "the caller is not root");
+        return Err(fault.hint("run the container with --user 0"));
+    }
+    let status = proc::status(root)
+        .map_err(|error| fault::INIT_FAILED.cannot("read", "/proc/self/status", error).hint("mount /proc"))?;
+    if !status.can(SYS_ADMIN) {
+        let fault =
+            fault::CAP_SYS_ADMIN_MISSING.cannot("prepare", "the container", "CAP_SYS_ADMIN is missing");
+        return Err(
+            fault.hint("run the container with --privileged; `dind-launch doctor` names all that is missing")
+        );
+    }
+    Ok(())
+}
+
+/// The mounts that this process sees.
+fn mounts(root: &Root) -> Result<Vec<Mount>, Fault> {
+    proc::mounts(root).map_err(|error| {
+        fault::PREPARE_FAILED.cannot("read", "/proc/self/mountinfo", error).hint("mount /proc")
+    })
+}
+
 fn all(root: &Root, work: &mut Work) -> Result<Prepared, Fault> {
-    let unified = mounts::at(&work.mounts, CGROUPS).is_some_and(|mount| mount.kind == "cgroup2");
+    let unified = mount_at(&work.mounts, CGROUPS).is_some_and(|mount| mount.kind == "cgroup2");
     let prepared = if unified { cgroup2::prepare(root, work)? } else { cgroup1::prepare(root, work)? };
     tree::security(work);
     tree::network_settings(work);
@@ -87,13 +118,13 @@ impl Work {
         mount(Some(kind), point, Some(kind), flags, Some(data)).map_err(|error| {
             failed("mount", point, &error.into()).cause(format!("mount -t {kind} -o '{data}' {kind} {point}"))
         })?;
-        self.steps.push(&format!("mount-{kind}"), point, State::Done);
+        self.steps.push(&format!("mount-{kind}"), point, StepState::Done);
         Ok(())
     }
 
     /// Mounts a pseudo filesystem over one that may be the same: the kernel refuses that (EBUSY), but for a bind mount.
     fn mount_over(&mut self, kind: &str, point: &str, flags: MsFlags, data: &str) -> Result<(), Fault> {
-        if mounts::at(&self.mounts, point).is_none() {
+        if mount_at(&self.mounts, point).is_none() {
             return self.mount(kind, point, flags, data);
         }
         let aside = Path::new(RUN_DIR).join("mount");
@@ -104,7 +135,7 @@ impl Work {
         });
         let _ = fs::remove_dir(&aside);
         over.map_err(|error| failed("mount over", point, &error.into()))?;
-        self.steps.push(&format!("mount-{kind}"), point, State::Done);
+        self.steps.push(&format!("mount-{kind}"), point, StepState::Done);
         Ok(())
     }
 
@@ -114,7 +145,7 @@ impl Work {
         let flags = MsFlags::MS_REMOUNT | MsFlags::MS_BIND | PLAIN;
         mount(None::<&str>, point, None::<&str>, flags, None::<&str>)
             .map_err(|error| failed("make writable", point, &error.into()))?;
-        self.steps.push("remount-writable", point, State::Done);
+        self.steps.push("remount-writable", point, StepState::Done);
         Ok(())
     }
 

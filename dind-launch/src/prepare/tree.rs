@@ -1,8 +1,8 @@
 //! The mount tree: securityfs, the network's settings, /tmp, shared propagation. Each is worth having and none is worth failing for.
 
 use super::{PLAIN, Work, failed};
-use crate::mounts;
-use dind_contract::{State, Warning};
+use dind_contract::{StepState, Warning};
+use dind_system::proc::mount_at;
 use nix::mount::{MsFlags, mount};
 use std::fs;
 use std::path::Path;
@@ -12,7 +12,7 @@ const NETWORK: &str = "/proc/sys/net";
 
 /// securityfs, by which an engine learns of AppArmor and the other security modules.
 pub(super) fn security(work: &mut Work) {
-    if !Path::new(SECURITY).is_dir() || mounts::at(&work.mounts, SECURITY).is_some() {
+    if !Path::new(SECURITY).is_dir() || mount_at(&work.mounts, SECURITY).is_some() {
         return;
     }
     if let Err(fault) = work.mount("securityfs", SECURITY, PLAIN, "") {
@@ -23,7 +23,7 @@ pub(super) fn security(work: &mut Work) {
 /// The network's settings, which engines switch forwarding on with. Without `--privileged` all of `/proc/sys` is
 /// read-only; what is below `net` is the container's own (network_namespaces(7)), and only that is made writable.
 pub(super) fn network_settings(work: &mut Work) {
-    let read_only = |point: &str| mounts::at(&work.mounts, point).map(|mount| mount.read_only);
+    let read_only = |point: &str| mount_at(&work.mounts, point).map(|mount| mount.read_only);
     if read_only("/proc/sys") != Some(true) || read_only(NETWORK) == Some(false) {
         return;
     }
@@ -38,12 +38,12 @@ pub(super) fn network_settings(work: &mut Work) {
 /// A /tmp that is no overlay: builds that make device nodes or many hard links need it. Not over files that an image
 /// has put there: they would be gone from sight.
 pub(super) fn temporary(work: &mut Work) {
-    if mounts::at(&work.mounts, "/tmp").is_some() {
+    if mount_at(&work.mounts, "/tmp").is_some() {
         return;
     }
     let empty = fs::read_dir("/tmp").map(|mut entries| entries.next().is_none());
     if !empty.unwrap_or(false) {
-        work.steps.push("mount-tmpfs", "/tmp", State::Skipped);
+        work.steps.push("mount-tmpfs", "/tmp", StepState::Skipped);
         return;
     }
     let flags = MsFlags::MS_NOSUID;
@@ -55,12 +55,12 @@ pub(super) fn temporary(work: &mut Work) {
 /// Inner containers with `-v a:b:rshared` need a shared parent, and Docker makes the outer's tree private.
 /// The new peer group holds this mount namespace's mounts only; nothing spreads to the host.
 pub(super) fn share(work: &mut Work) {
-    if mounts::at(&work.mounts, "/").is_some_and(|mount| mount.shared) {
+    if mount_at(&work.mounts, "/").is_some_and(|mount| mount.shared) {
         return;
     }
     let flags = MsFlags::MS_SHARED | MsFlags::MS_REC;
     match mount(None::<&str>, "/", None::<&str>, flags, None::<&str>) {
-        Ok(()) => work.steps.push("share-mounts", "/", State::Done),
+        Ok(()) => work.steps.push("share-mounts", "/", StepState::Done),
         Err(error) => {
             let fault = failed("share the mounts below", "/", &error.into());
             let hint = "inner containers cannot use shared or slave volumes";

@@ -1,9 +1,12 @@
 //! The node while it lives: its children, its log, and whether it has been asked to stop.
 
+pub mod log;
+pub mod sibling;
+
 use crate::fault;
-use crate::process::log::EngineLog;
 use dind_contract::Fault;
-use dind_contract::supervisor::{Ending, Event, Place, Supervisor, send};
+use dind_system::supervisor::{Event, ExitStatus, SpawnMode, Supervisor, send};
+use log::EngineLog;
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use std::collections::BTreeMap;
@@ -61,7 +64,7 @@ pub struct Node {
     pub log: EngineLog,
     /// The main process, once it is started: signals go to it.
     pub main: Option<Pid>,
-    endings: BTreeMap<Pid, Ending>,
+    endings: BTreeMap<Pid, ExitStatus>,
 }
 
 impl Node {
@@ -75,13 +78,13 @@ impl Node {
     ///
     /// # Errors
     /// Those of fork and exec.
-    pub fn spawn(&mut self, command: &mut Command, place: Place) -> io::Result<(Pid, Child)> {
-        self.supervisor.spawn(command, place)
+    pub fn spawn(&mut self, command: &mut Command, mode: SpawnMode) -> io::Result<(Pid, Child)> {
+        self.supervisor.spawn(command, mode)
     }
 
     /// How a child ended, if it has.
     #[must_use]
-    pub fn ending(&self, pid: Pid) -> Option<Ending> {
+    pub fn ending(&self, pid: Pid) -> Option<ExitStatus> {
         self.endings.get(&pid).copied()
     }
 
@@ -100,7 +103,7 @@ impl Node {
             match event.map_err(|error| broken("wait for", "signals and children", &error))? {
                 Event::Ready(index) if index >= watched.len() => self.log.relay(index - watched.len()),
                 Event::Ready(index) => return Ok(Woken::Ready(index)),
-                Event::Ended(pid, ending) => {
+                Event::Exited(pid, ending) => {
                     self.endings.insert(pid, ending);
                     return Ok(Woken::Ended(pid));
                 }

@@ -3,8 +3,8 @@
 
 use crate::fault;
 use crate::process::{Halt, Node, Woken};
-use dind_contract::supervisor::Place;
-use dind_contract::{Code, Exit, Failure, Fault, Report};
+use dind_contract::{Code, ExitCode, Failure, Fault, Report};
+use dind_system::supervisor::SpawnMode;
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use serde_json::Value;
@@ -110,7 +110,7 @@ impl Call {
         let program = Path::new(command.get_program());
         let name = program.file_name().unwrap_or(program.as_os_str()).to_string_lossy().into_owned();
         command.stdin(Stdio::null()).stdout(Stdio::piped());
-        let (pid, mut child) = node.spawn(&mut command, Place::Session)?;
+        let (pid, mut child) = node.spawn(&mut command, SpawnMode::Session)?;
         Ok(Self { name, quiet: false, pid, stdout: child.stdout.take(), text: Vec::new() })
     }
 
@@ -191,7 +191,7 @@ fn of_tool(call: &Call, failure: Failure, status: u8) -> Fault {
     } else {
         (fault::STAGE_FAILED, format!("it ended with {}", error.code))
     };
-    let code = Code { exit: Exit::from_status(status).unwrap_or(code.exit), ..code };
+    let code = Code { exit: ExitCode::from_status(status).unwrap_or(code.exit), ..code };
     let mut fault =
         code.cannot("go on without", format!("{} {}", call.name, failure.mode), cause).hint(error.hint);
     fault.causes = std::iter::once(error.code).chain(error.causes).collect();

@@ -4,7 +4,7 @@ use crate::fault;
 use crate::mesos;
 use crate::process::Node;
 use dind_contract::Fault;
-use dind_contract::supervisor::{Place, exec_status};
+use dind_system::supervisor::{SpawnMode, exec_status};
 use nix::sys::signal::Signal;
 use nix::unistd::{AccessFlags, Pid, access};
 use std::collections::BTreeMap;
@@ -61,7 +61,7 @@ pub fn start(
     variables: &BTreeMap<String, String>,
 ) -> Result<Pid, Fault> {
     let Some((program, args)) = command.split_first() else { return Err(not_found("")) };
-    let started = node.spawn(Command::new(program).args(args).envs(variables), Place::Foreground);
+    let started = node.spawn(Command::new(program).args(args).envs(variables), SpawnMode::Foreground);
     let (pid, _) = started.map_err(|error| {
         let fault = if exec_status(&error) == 127 { not_found(program) } else { not_executable(program) };
         fault.cause(error)

@@ -3,32 +3,36 @@
 //! Signals first. Then everything that can be wrong is looked for, before anything changes. Then the container is
 //! prepared, the data root and the network are made ready by the sibling tools, containerd and dockerd are started, image
 //! archives are loaded, and the main process begins. When it ends, or a signal asks for it, or the engine dies, all of
-//! this is stopped in order ([`crate::run::shutdown`]).
+//! this is stopped in order ([`shutdown`]).
+
+pub mod main_process;
+pub mod preflight;
+pub mod restart_policy;
+pub mod shutdown;
+pub mod state;
+pub mod supervise;
 
 use crate::cli::RunOptions;
-use crate::engine::config::{self, DEFAULT_FILE};
-use crate::engine::{self, Part, Programs, Settings};
-use crate::run::state::Life;
-use crate::process::log::EngineLog;
-use crate::run::main_process;
-use crate::mesos;
-use crate::engine::networks::{self, Links};
-use crate::process::{Halt, Node, Woken, broken};
-use crate::options::{LOG_FILE, Options};
+use crate::engine::{self, Part, Settings, config, networks, readiness, stale, version};
+use crate::paths::SOCKET;
 use crate::prepare::{self, Caller};
-use crate::status::record::{Keeper, NodeState};
-use crate::restart::{Attempts, revive};
-use crate::run::shutdown::stop;
-use crate::process::sibling::{Call, Patience, Tools, documents, finish};
-use crate::{TOOL, doctor, fault, ready, stale, support};
-use dind_contract::finish::{tell, tell_warning};
-use dind_contract::supervisor::{Ending, Supervisor};
-use dind_contract::{Engine, Failed, Fault, Report, Root};
-use serde_json::{Map, Value};
+use crate::process::sibling::{Call, Patience, documents, finish};
+use crate::process::{Halt, Node, Woken, broken};
+use crate::status::record::NodeState;
+use crate::{TOOL, fault};
+use dind_contract::finish::{log, log_warning};
+use dind_contract::{Engine, Failed, Fault, Report};
+use dind_system::Root;
+use dind_system::supervisor::{ExitStatus, Supervisor};
+use preflight::{forwarding, is_set, look};
+use serde_json::Value;
+use shutdown::stop;
+use state::Life;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
+use supervise::revive;
 
 /// What everybody assumes who is told nothing.
 const ETHERNET_MTU: u64 = 1500;
@@ -56,52 +60,6 @@ pub fn run(text: &RunOptions, command: &[String]) -> u8 {
     }
 }
 
-/// Reads and finds everything that the node needs; changes nothing but the record.
-fn look(begun: Instant, text: &RunOptions, command: &[String]) -> Result<(Life, EngineLog), Fault> {
-    let options = Options::read(text)?;
-    let tools = Tools::find(options.tools.as_deref())?;
-    let programs = Programs::find()?;
-    let user_config = user_config(&options)?;
-    let command = main_process::choose(command)?;
-    options.preload.as_deref().map(crate::engine::preload::archives).transpose()?;
-    doctor::refuse(&Root::default(), &doctor::Wanted::of_environment())?;
-    let keeper = Keeper::claim(begun, &command, Path::new(engine::SOCKET))?;
-    let log = EngineLog::open(options.log_to_file).map_err(|error| broken("open", LOG_FILE, &error))?;
-    let life = Life {
-        agent: mesos::Facts::of(&Root::default(), &command, &options),
-        options,
-        tools,
-        programs,
-        user_config,
-        keeper,
-        data_root: PathBuf::new(),
-        links: Links::now(&Root::default()),
-        settings: Settings::default(),
-        containerd: None,
-        dockerd: None,
-        engine_ready: false,
-        attempts: Attempts::default(),
-        preload: None,
-        storage_applied: false,
-        net_applied: false,
-    };
-    Ok((life, log))
-}
-
-/// The user's own `daemon.json`, if there is one.
-pub(crate) fn user_config(options: &Options) -> Result<Map<String, Value>, Fault> {
-    let named = options.daemon_args.config_file.as_deref();
-    let file = named.unwrap_or(Path::new(DEFAULT_FILE));
-    match std::fs::read_to_string(file) {
-        Ok(text) => daemon_json::parse(&file.display().to_string(), &text),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound && named.is_none() => Ok(Map::new()),
-        Err(error) => {
-            let fault = fault::DAEMON_JSON_INVALID.cannot("read", file.display(), error);
-            Err(fault.hint("mount the file, or leave --config-file out"))
-        }
-    }
-}
-
 fn live(mut node: Node, mut life: Life) -> u8 {
     let halt = start(&mut node, &mut life).and_then(|()| attend(&mut node, &mut life)).err();
     let signal = match &halt {
@@ -121,7 +79,7 @@ fn live(mut node: Node, mut life: Life) -> u8 {
         (Some(Halt::Fault(fault)), _) => status_of(&fault),
         (_, Some(ending)) => ending.status(),
         (Some(Halt::Asked(_)), None) if served => 0,
-        (Some(Halt::Asked(number)), None) => Ending::Signaled(number).status(),
+        (Some(Halt::Asked(number)), None) => ExitStatus::Signaled(number).status(),
         (None, None) => LAUNCHER_FAILED,
     };
     for fault in &faults {
@@ -164,26 +122,12 @@ fn check(node: &mut Node, life: &mut Life) -> Result<Option<Call>, Halt> {
     Ok(Call::start(node, command).ok())
 }
 
-fn is_set(variable: &str) -> bool {
-    std::env::var_os(variable).is_some_and(|text| !text.is_empty())
-}
-
-/// What dind-net is told of forwarding: to switch it on, where dockerd would. Beside the storage it takes no time; dockerd
-/// would wait for it.
-pub(crate) fn forwarding(
-    user: &Map<String, Value>,
-    options: &Options,
-) -> &'static [(&'static str, &'static str)] {
-    let asked = !is_set("DIND_NET_FORWARD") && daemon_json::forwards(user, &options.daemon_args);
-    if asked { &[("DIND_NET_FORWARD", "true")] } else { &[] }
-}
-
 fn prepare_container(life: &mut Life) -> Result<(), Fault> {
     life.keeper.begin("prepare");
     let draft =
         prepare::prepare(&Root::default(), Caller::Launcher).map_err(|Failed { fault, .. }| *fault)?;
     for warning in &draft.warnings {
-        tell_warning(TOOL, warning);
+        log_warning(TOOL, warning);
     }
     let result = serde_json::to_value(&draft.result).unwrap_or_default();
     let document = Report {
@@ -206,7 +150,7 @@ fn apply(node: &mut Node, life: &mut Life, version: Option<Call>) -> Result<[Eng
     life.keeper.begin("storage");
     let mut version = version.into_iter().collect::<Vec<_>>();
     finish(node, &mut version, Patience::UntilAsked, Some(VERSION_LIMIT))?;
-    let version = version.first().and_then(|call| engine::version(&call.text()));
+    let version = version.first().and_then(|call| version::parse(&call.text()));
     let told = version.as_ref().map(|version| ("DIND_ENGINE_VERSION", version.as_str()));
     let told: Vec<_> =
         told.into_iter().chain(forwarding(&life.user_config, &life.options).iter().copied()).collect();
@@ -227,7 +171,7 @@ fn apply(node: &mut Node, life: &mut Life, version: Option<Call>) -> Result<[Eng
     life.data_root = data_root.unwrap_or("/var/lib/docker").into();
     life.start(node, Part::Containerd)?;
     // What we cannot settle dockerd does itself; it only takes longer.
-    let _ = network_db::settle(&life.data_root, &life.links, life.keeper.record.started_unix_ms);
+    let _ = networks::settle(&life.data_root, &life.links, life.keeper.record.started_unix_ms);
     let [net] = documents(node, [net], Patience::UntilAsked)?;
     let engines = [storage.engine.clone(), net.engine.clone()];
     life.keeper.keep("storage", storage);
@@ -239,9 +183,9 @@ fn apply(node: &mut Node, life: &mut Life, version: Option<Call>) -> Result<[Eng
 fn start_engine(node: &mut Node, life: &mut Life, [storage, net]: &[Engine; 2]) -> Result<(), Halt> {
     life.keeper.begin("engine");
     let fragments = [storage, net];
-    let merged = daemon_json::merge(&fragments, &life.user_config, &life.options.daemon_args);
+    let merged = config::merge(&fragments, &life.user_config, &life.options.daemon_args);
     for warning in &merged.warnings {
-        tell_warning(TOOL, warning);
+        log_warning(TOOL, warning);
     }
     life.keeper.record.warnings.extend(merged.warnings);
     life.keeper.record.daemon_json = merged.config.clone();
@@ -256,9 +200,9 @@ fn start_engine(node: &mut Node, life: &mut Life, [storage, net]: &[Engine; 2]) 
         engine::wait_ready(node, dockerd, life.containerd.as_ref(), life.options.ready_timeout)?;
     }
     life.engine_ready = true;
-    life.keeper.record.engine_version = ready::version(Path::new(engine::SOCKET), VERSION_LIMIT);
+    life.keeper.record.engine_version = readiness::version(Path::new(SOCKET), VERSION_LIMIT);
     // To ask the program itself would take a sixth of the start; `doctor` does.
-    Ok(life.keeper.record.engine_version.as_deref().map_or(Ok(()), support::judge)?)
+    Ok(life.keeper.record.engine_version.as_deref().map_or(Ok(()), version::judge)?)
 }
 
 /// By our own verb, as a shell script would: it runs beside the main process as well as before it.
@@ -266,7 +210,7 @@ fn preload(node: &mut Node, life: &mut Life) -> Result<(), Halt> {
     let Some(folder) = &life.options.preload else { return Ok(()) };
     life.keeper.begin("preload");
     let own = std::env::current_exe().map_err(|error| broken("find", "/proc/self/exe", &error))?;
-    let (folder, host) = (folder.display().to_string(), format!("unix://{}", engine::SOCKET));
+    let (folder, host) = (folder.display().to_string(), format!("unix://{SOCKET}"));
     let call = Call::tool(node, &own, &["preload", &folder], &[("DOCKER_HOST", &host)])?;
     if !life.options.preload_wait {
         life.preload = Some(call);
@@ -299,7 +243,7 @@ fn agent_defaults(life: &mut Life) -> BTreeMap<String, String> {
     let (agent, mut warnings) = facts.agent(storage, user);
     // Of a work folder that cannot be written the agent tells itself.
     warnings.extend(facts.settle(&agent, user).unwrap_or_default());
-    warnings.iter().for_each(|warning| tell_warning(TOOL, warning));
+    warnings.iter().for_each(|warning| log_warning(TOOL, warning));
     record.warnings.extend(warnings);
     record.mesos.insert(agent).defaults.clone()
 }
@@ -324,13 +268,13 @@ fn attend(node: &mut Node, life: &mut Life) -> Result<(), Halt> {
 
 /// Tells people, and gives the status to exit with.
 fn report(fault: &Fault) -> u8 {
-    tell(TOOL, "error", fault);
+    log(TOOL, "error", fault);
     // A tool that failed to apply has told its causes and its cure itself.
     if fault.code.name != fault::STAGE_FAILED.name {
         for cause in &fault.causes {
-            tell(TOOL, "cause", cause);
+            log(TOOL, "cause", cause);
         }
-        tell(TOOL, "hint", &fault.hint);
+        log(TOOL, "hint", &fault.hint);
     }
     status_of(fault)
 }

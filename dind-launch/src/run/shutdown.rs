@@ -4,13 +4,13 @@
 //! Each step gets what the steps before it have left, less a reserve for those after it. A second signal takes the
 //! grace of the step under way, never the step itself.
 
+use super::main_process::stop_signals;
+use super::state::Life;
 use crate::engine::Part;
-use crate::run::state::Life;
-use crate::run::main_process::stop_signals;
-use crate::process::{Halt, Node, Woken};
 use crate::process::sibling::{Call, Patience, documents};
+use crate::process::{Halt, Node, Woken};
 use dind_contract::Fault;
-use dind_contract::supervisor::{Ending, send};
+use dind_system::supervisor::{ExitStatus, send};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use std::fs;
@@ -50,7 +50,7 @@ impl Budget {
 /// has become of the one before.
 ///
 /// Returns how the main process ended, and what could not be stopped or released.
-pub fn stop(node: &mut Node, life: &mut Life, signal: Option<i32>) -> (Option<Ending>, Vec<Fault>) {
+pub fn stop(node: &mut Node, life: &mut Life, signal: Option<i32>) -> (Option<ExitStatus>, Vec<Fault>) {
     let budget = Budget { begun: Instant::now(), whole: life.options.stop_budget };
     let mut faults = Vec::new();
     let mut note = |result: Result<(), Fault>| faults.extend(result.err());

@@ -1,14 +1,13 @@
 //! What a node's life is about: what was wanted, and what has been done and must be undone.
 
-use crate::engine::{self, Daemon, Part, Programs, Settings};
-use crate::mesos;
+use super::restart_policy::Attempts;
 use crate::engine::networks::Links;
-use crate::process::Node;
+use crate::engine::{self, Daemon, Part, Programs, Settings, stale};
+use crate::mesos;
 use crate::options::Options;
-use crate::status::record::{Keeper, NodeState};
-use crate::run::restart_policy::Attempts;
-use crate::engine::stale;
+use crate::process::Node;
 use crate::process::sibling::{Call, Tools};
+use crate::status::record::{Keeper, NodeState};
 use dind_contract::{Fault, Warning};
 use serde_json::{Map, Value};
 use std::path::PathBuf;

@@ -1,16 +1,20 @@
 //! `status`: the record of the running launcher, and a judgement of the node's health.
 
+pub mod record;
+pub mod timeline;
+
+use crate::TOOL;
 use crate::cli::Status;
-use crate::engine;
+use crate::engine::readiness;
 use crate::fault;
-use crate::status::record::{self, NodeState, Record};
+use crate::paths::SOCKET;
 use crate::process::sibling::{Document, Tools};
-use crate::{TOOL, ready, timeline};
 use dind_contract::cli::Output;
-use dind_contract::finish::show;
-use dind_contract::helper::Helper;
-use dind_contract::supervisor::send;
+use dind_contract::finish::{plain_flags, print};
 use dind_contract::{Draft, Fault, Outcome};
+use dind_system::Helper;
+use dind_system::supervisor::send;
+use record::{NodeState, Record};
 use serde_json::Value;
 use std::fmt::Display;
 use std::fs;
@@ -29,9 +33,9 @@ const STORAGE_LIMIT: Duration = Duration::from_secs(2);
 pub fn finish(wanted: &Status, output: Output) -> ExitCode {
     let outcome = tell(wanted.healthy);
     if let (true, Ok(draft)) = (wanted.timeline, &outcome) {
-        show(&timeline::draw(&draft.result.stages));
+        print(&timeline::draw(&draft.result.stages));
     }
-    dind_contract::finish(TOOL, "status", output, outcome)
+    dind_contract::finish(TOOL, "status", output, outcome, |report| plain_flags(&report.engine))
 }
 
 fn tell(healthy: bool) -> Outcome<Record> {
@@ -67,8 +71,8 @@ fn judge(record: &Record, storage: Option<&Result<Document, Fault>>) -> Result<(
     {
         causes.push("the main process has ended".to_owned());
     }
-    if !ready::ping(Path::new(engine::SOCKET), PING_LIMIT) {
-        causes.push(format!("the engine does not answer on {}", engine::SOCKET));
+    if !readiness::ping(Path::new(SOCKET), PING_LIMIT) {
+        causes.push(format!("the engine does not answer on {SOCKET}"));
     }
     if let Some(data_root) = record.daemon_json.get("data-root").and_then(serde_json::Value::as_str)
         && let Err(error) = write_and_remove(Path::new(data_root))

@@ -3,6 +3,7 @@
 use crate::engine::Part;
 use crate::fault;
 use crate::mesos::Agent;
+use crate::paths::RUN_DIR;
 use crate::process::sibling::Document;
 use dind_contract::{Fault, Warning, fault::ErrorObject};
 use nix::fcntl::{Flock, FlockArg};
@@ -16,9 +17,6 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
-
-/// Everything of ours that is gone with the container.
-pub const RUN_DIR: &str = "/run/dind";
 
 /// Where a node is in its life.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -129,7 +127,7 @@ impl Keeper {
         self.end_stage(now);
         self.record.state = state;
         if let Err(fault) = self.save() {
-            dind_contract::finish::tell(crate::TOOL, "warning", fault);
+            dind_contract::finish::log(crate::TOOL, "warning", fault);
         }
     }
 

@@ -1,6 +1,6 @@
 //! `status --timeline`: the start as a bar chart, for a terminal.
 
-use crate::status::record::Stage;
+use super::record::Stage;
 
 /// Columns of the chart itself.
 const WIDTH: u64 = 48;

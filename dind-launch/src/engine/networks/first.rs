@@ -51,7 +51,7 @@ pub(super) fn begin(data_root: &Path, created: u64) -> io::Result<bool> {
     pairs.push(pair("endpoint_count/", ""));
     pairs.sort();
     let record = Database { page_size: PAGE_SIZE, bucket: b"libnetwork".to_vec(), pairs };
-    let Some(bytes) = bolt::write(&record) else { return Ok(false) };
+    let Some(bytes) = boltdb::write(&record) else { return Ok(false) };
     let path = data_root.join(FILE);
     if let Some(folder) = path.parent() {
         DirBuilder::new().recursive(true).mode(MODES.0).create(folder)?;
@@ -113,7 +113,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         assert!(begin(folder.path(), 0).unwrap());
         let path = folder.path().join(FILE);
-        let record = bolt::read(&fs::read(&path).unwrap()).unwrap();
+        let record = boltdb::read(&fs::read(&path).unwrap()).unwrap();
         let networks: Vec<Value> = record
             .pairs
             .iter()
