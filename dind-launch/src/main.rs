@@ -15,15 +15,15 @@ fn main() -> ExitCode {
     let output = cli.common.output;
     match &cli.verb {
         // stdout belongs to the main process, so there is no document; the record is read by `status`.
-        Verb::Run(wanted) => ExitCode::from(run::run(&wanted.options, &wanted.command)),
-        Verb::Plan(wanted) => {
-            let outcome = plan::plan(&wanted.options, &wanted.command, &cli.common);
+        Verb::Run(args) => ExitCode::from(run::run(&args.options, &args.command)),
+        Verb::Plan(args) => {
+            let outcome = plan::plan(&args.options, &args.command, &cli.common);
             finish(TOOL, "plan", output, outcome, |report| flags::words(&report.engine))
         }
-        Verb::Status(wanted) => status::finish(wanted, output),
-        Verb::Doctor(wanted) => doctor::finish(wanted, &cli.common),
-        Verb::Preload(wanted) => {
-            let outcome = preload::preload(&wanted.folder);
+        Verb::Status(args) => status::finish(args, output),
+        Verb::Doctor(args) => doctor::finish(args, &cli.common),
+        Verb::Preload(args) => {
+            let outcome = preload::preload(&args.folder);
             finish(TOOL, "preload", output, outcome, |report| plain_flags(&report.engine))
         }
         Verb::Prepare => {

@@ -7,8 +7,8 @@ use crate::mesos::{self, Agent};
 use crate::options::Options;
 use crate::paths::LOG_FILE;
 use crate::process::log::EngineLog;
-use crate::process::sibling::{Call, Document, Patience, Tools, documents};
-use crate::process::{Halt, Node, broken};
+use crate::process::sibling::{Document, OnStopSignal, ToolProcess, Tools, documents};
+use crate::process::{Node, StopReason, broken};
 use crate::run::main_process;
 use crate::run::preflight::forwarding;
 use dind_contract::cli::Common;
@@ -60,7 +60,7 @@ pub fn plan(text: &RunOptions, command: &[String], common: &Common) -> Outcome<O
     let user = config::of_user(&options.daemon_args)?;
     let command = main_process::choose(command)?;
     let preload = options.preload.as_deref().map(preload::archives).transpose()?.unwrap_or_default();
-    let [storage, net] = ask(&tools, common, forwarding(&user, &options)).map_err(Halt::into_fault)?;
+    let [storage, net] = ask(&tools, common, forwarding(&user, &options)).map_err(StopReason::into_fault)?;
 
     let merged = config::merge(&[&storage.engine, &net.engine], &user, &options.daemon_args);
     let path_prepend =
@@ -115,7 +115,7 @@ fn stages(options: &Options, command: &[String]) -> Vec<&'static str> {
 }
 
 /// Lets both tools plan; `told` are variables of dind-net.
-fn ask(tools: &Tools, common: &Common, told: &[(&str, &str)]) -> Result<[Document; 2], Halt> {
+fn ask(tools: &Tools, common: &Common, told: &[(&str, &str)]) -> Result<[Document; 2], StopReason> {
     let root = common.root.to_str().ok_or_else(|| -> Fault {
         fault::ROOT_IS_FAKE
             .cannot("read facts below", common.root.display(), "its name is no UTF-8")
@@ -124,7 +124,7 @@ fn ask(tools: &Tools, common: &Common, told: &[(&str, &str)]) -> Result<[Documen
     let supervisor = Supervisor::new().map_err(|error| broken("take over", "signals", &error))?;
     let log = EngineLog::open(false).map_err(|error| broken("open", "stderr", &error))?;
     let mut node = Node::new(supervisor, log);
-    let storage = Call::plan(&mut node, &tools.storage, root, &[])?;
-    let net = Call::plan(&mut node, &tools.net, root, told)?;
-    documents(&mut node, [storage, net], Patience::UntilAsked)
+    let storage = ToolProcess::plan(&mut node, &tools.storage, root, &[])?;
+    let net = ToolProcess::plan(&mut node, &tools.net, root, told)?;
+    documents(&mut node, [storage, net], OnStopSignal::Terminate)
 }

@@ -1,13 +1,13 @@
-//! Judges the cgroup mounts and the other parts of the mount tree that a start makes writable.
+//! Checks the cgroup mounts and the other parts of the mount tree that a start makes writable.
 
 use super::capabilities::SYS_ADMIN;
-use super::facts::Seen;
+use super::facts::Observed;
 use super::report::Checks;
 
-pub(super) fn judge(seen: &Seen, checks: &mut Checks) {
+pub(super) fn evaluate(observed: &Observed, checks: &mut Checks) {
     // `prepare` mounts and remounts; what is missing then is the capability, and these say what for.
-    let can_mount = seen.may_hold(SYS_ADMIN);
-    let groups: Vec<_> = seen.mounts.iter().filter(|mount| mount.kind.starts_with("cgroup")).collect();
+    let can_mount = observed.may_hold(SYS_ADMIN);
+    let groups: Vec<_> = observed.mounts.iter().filter(|mount| mount.kind.starts_with("cgroup")).collect();
     let read_only = groups.iter().any(|mount| mount.read_only);
     if can_mount || !(read_only || groups.is_empty()) {
         let found =
@@ -20,8 +20,8 @@ pub(super) fn judge(seen: &Seen, checks: &mut Checks) {
         checks.missing("cgroups", found, cure);
     }
     let forward = "/proc/sys/net/ipv4/ip_forward";
-    let on = seen.value(forward) == Some("1");
-    let writable = seen.mount_of(forward).is_some_and(|mount| !mount.read_only);
+    let on = observed.value(forward) == Some("1");
+    let writable = observed.mount_of(forward).is_some_and(|mount| !mount.read_only);
     if on || writable || can_mount {
         checks.ok("ip_forward", if on { "on" } else { "off, and can be switched on" });
     } else {
@@ -49,14 +49,14 @@ mod tests {
              4 1 0:3 / /sys/fs/cgroup/pids {mode} - cgroup cgroup rw,pids\n"
         );
         let values = [("/proc/sys/net/ipv4/ip_forward", forward.to_owned())].into();
-        let seen = Seen {
+        let observed = Observed {
             status: Status { euid: Some(0), effective, ..Status::default() },
             mounts: proc::parse_mounts(&text),
             values,
-            ..Seen::default()
+            ..Observed::default()
         };
         let mut checks = Checks::default();
-        judge(&seen, &mut checks);
+        evaluate(&observed, &mut checks);
         ["cgroups", "ip_forward"].map(|name| checks.told(name).0)
     }
 

@@ -16,7 +16,7 @@ const CAPTURED: &str = "/.dind/refused";
 
 /// What the node was asked to be; the variables are `dind-storage`'s.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Wanted {
+pub struct StorageArgs {
     /// `DIND_DATA_ROOT`; empty for the usual place.
     pub data_root: String,
     /// `DIND_STORAGE_DRIVER`; empty for `auto`.
@@ -25,7 +25,7 @@ pub struct Wanted {
     pub backing: String,
 }
 
-impl Wanted {
+impl StorageArgs {
     /// Reads the variables. What is wrong with them is told by `dind-storage`.
     #[must_use]
     pub fn of_environment() -> Self {
@@ -46,7 +46,7 @@ impl Wanted {
 
 /// What was seen. Text is as the kernel writes it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Seen {
+pub struct Observed {
     /// `/proc/self/status`.
     pub status: Status,
     /// `/proc/self/limits`.
@@ -88,14 +88,14 @@ const VALUES: &[&str] = &[
     "/sys/fs/selinux/enforce",
 ];
 
-impl Seen {
+impl Observed {
     /// Looks at what the container was given: a few files, and a few calls that fail in any case.
     ///
     /// # Errors
     /// There is no `/proc`.
     pub fn of_container(root: &Root) -> Result<Self, Fault> {
         let text = |path: &str| root.read(path).unwrap_or_default();
-        let mut seen = Self {
+        let mut observed = Self {
             status: proc::status(root).map_err(|error| {
                 fault::INIT_FAILED.cannot("read", "/proc/self/status", error).hint("mount /proc")
             })?,
@@ -112,15 +112,15 @@ impl Seen {
             ..Self::default()
         };
         let value = |path: &&'static str| Some((*path, root.read(path).ok()?.trim().to_owned()));
-        seen.values = VALUES.iter().filter_map(value).collect();
-        seen.refused = if root.is_host() {
-            let own_dev = proc::mount_at(&seen.mounts, "/dev").is_some_and(|mount| mount.kind == "tmpfs");
+        observed.values = VALUES.iter().filter_map(value).collect();
+        observed.refused = if root.is_host() {
+            let own_dev = proc::mount_at(&observed.mounts, "/dev").is_some_and(|mount| mount.kind == "tmpfs");
             // Making a node needs CAP_MKNOD, whatever the device cgroup says.
-            probe::refused(seen.status.seccomp_filter, own_dev && seen.status.can(MKNOD))
+            probe::refused(observed.status.seccomp_filter, own_dev && observed.status.can(MKNOD))
         } else {
             text(CAPTURED).lines().map(str::to_owned).collect()
         };
-        Ok(seen)
+        Ok(observed)
     }
 
     /// Looks at what the kernel can do, too: makes links in a network namespace that is gone at once.
@@ -136,7 +136,7 @@ impl Seen {
     /// Both.
     ///
     /// # Errors
-    /// As [`Seen::of_container`].
+    /// As [`Observed::of_container`].
     pub fn of_kernel(root: &Root) -> Result<Self, Fault> {
         Ok(Self::of_container(root)?.and_kernel(root))
     }

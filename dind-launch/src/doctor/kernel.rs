@@ -1,6 +1,6 @@
-//! Judges what the machine's kernel can do. No docker flag cures any of it.
+//! Checks what the machine's kernel can do. No docker flag cures any of it.
 
-use super::facts::Seen;
+use super::facts::Observed;
 use super::links;
 use super::report::Checks;
 
@@ -10,8 +10,9 @@ const NAMESPACES: [&str; 5] = ["ipc", "mnt", "net", "pid", "uts"];
 /// What limits inner containers; `devices` is a hierarchy of version 1 only, programs of bpf(2) have its place.
 const CONTROLLERS: [&str; 4] = ["cpu", "memory", "pids", "devices"];
 
-pub(super) fn judge(seen: &Seen, checks: &mut Checks) {
-    let has = |name: &str| seen.filesystems.lines().any(|line| line.split_whitespace().last() == Some(name));
+pub(super) fn evaluate(observed: &Observed, checks: &mut Checks) {
+    let has =
+        |name: &str| observed.filesystems.lines().any(|line| line.split_whitespace().last() == Some(name));
     match has("overlay") || has("aufs") {
         true => checks.ok("union filesystem", "overlay or aufs"),
         false => checks.poor(
@@ -21,7 +22,7 @@ pub(super) fn judge(seen: &Seen, checks: &mut Checks) {
         ),
     }
     let lacking: Vec<_> =
-        NAMESPACES.into_iter().filter(|kind| !seen.namespaces.iter().any(|have| have == kind)).collect();
+        NAMESPACES.into_iter().filter(|kind| !observed.namespaces.iter().any(|have| have == kind)).collect();
     match lacking.is_empty() {
         true => checks.ok("namespaces", NAMESPACES.join(", ")),
         false => checks.missing(
@@ -31,7 +32,7 @@ pub(super) fn judge(seen: &Seen, checks: &mut Checks) {
         ),
     }
     for kind in links::KINDS {
-        match seen.refuses(kind) {
+        match observed.refuses(kind) {
             false => checks.ok(kind, "not refused"),
             true => checks.missing(
                 kind,
@@ -40,8 +41,8 @@ pub(super) fn judge(seen: &Seen, checks: &mut Checks) {
             ),
         }
     }
-    let legacy = seen.files.contains("/proc/net/ip_tables_names");
-    match seen.refuses(links::NF_TABLES) && !legacy {
+    let legacy = observed.files.contains("/proc/net/ip_tables_names");
+    match observed.refuses(links::NF_TABLES) && !legacy {
         false => checks.ok("packet filter", if legacy { "ip_tables" } else { "nf_tables" }),
         true => checks.missing(
             "packet filter",
@@ -49,15 +50,16 @@ pub(super) fn judge(seen: &Seen, checks: &mut Checks) {
             "load a module on the host: modprobe nf_tables, or modprobe ip_tables",
         ),
     }
-    controllers(seen, checks);
+    controllers(observed, checks);
 }
 
-fn controllers(seen: &Seen, checks: &mut Checks) {
-    let old = seen.cgroups.iter().flat_map(|cgroup| cgroup.controllers.split(','));
-    let unified = seen.controllers.as_deref().unwrap_or_default().split_whitespace();
+fn controllers(observed: &Observed, checks: &mut Checks) {
+    let old = observed.cgroups.iter().flat_map(|cgroup| cgroup.controllers.split(','));
+    let unified = observed.controllers.as_deref().unwrap_or_default().split_whitespace();
     let present: Vec<_> = old.chain(unified).collect();
     let lacking = CONTROLLERS.into_iter().filter(|name| !present.contains(name));
-    let lacking: Vec<_> = lacking.filter(|name| seen.controllers.is_none() || *name != "devices").collect();
+    let lacking: Vec<_> =
+        lacking.filter(|name| observed.controllers.is_none() || *name != "devices").collect();
     match lacking.is_empty() {
         true => checks.ok("cgroup controllers", "all that limits need"),
         false => {
@@ -80,44 +82,47 @@ mod tests {
     use super::*;
     use dind_system::proc;
 
-    fn judged(seen: &Seen) -> Checks {
+    fn evaluated(observed: &Observed) -> Checks {
         let mut checks = Checks::default();
-        judge(seen, &mut checks);
+        evaluate(observed, &mut checks);
         checks
     }
 
-    fn refusing(names: &[&str]) -> Seen {
-        Seen { refused: names.iter().map(|name| (*name).to_owned()).collect(), ..Seen::default() }
+    fn refusing(names: &[&str]) -> Observed {
+        Observed { refused: names.iter().map(|name| (*name).to_owned()).collect(), ..Observed::default() }
     }
 
     #[test]
     fn one_packet_filter_is_enough() {
-        assert_eq!(judged(&refusing(&[])).told("packet filter").0, Verdict::Ok);
-        assert_eq!(judged(&refusing(&["nf_tables"])).told("packet filter").0, Verdict::Missing);
-        let legacy = Seen { files: ["/proc/net/ip_tables_names"].into(), ..refusing(&["nf_tables"]) };
-        assert_eq!(judged(&legacy).told("packet filter").0, Verdict::Ok);
+        assert_eq!(evaluated(&refusing(&[])).told("packet filter").0, Verdict::Ok);
+        assert_eq!(evaluated(&refusing(&["nf_tables"])).told("packet filter").0, Verdict::Missing);
+        let legacy = Observed { files: ["/proc/net/ip_tables_names"].into(), ..refusing(&["nf_tables"]) };
+        assert_eq!(evaluated(&legacy).told("packet filter").0, Verdict::Ok);
     }
 
     #[test]
     fn links_are_named_with_their_module() {
         let cure = "load the module on the host: modprobe veth";
-        assert_eq!(judged(&refusing(&["veth"])).told("veth"), (Verdict::Missing, cure));
+        assert_eq!(evaluated(&refusing(&["veth"])).told("veth"), (Verdict::Missing, cure));
     }
 
     #[test]
     fn controllers_of_both_versions() {
-        let old = |text: &str| Seen { cgroups: proc::parse_cgroups(text), ..Seen::default() };
+        let old = |text: &str| Observed { cgroups: proc::parse_cgroups(text), ..Observed::default() };
         let all = "4:memory:/\n3:cpu,cpuacct:/\n2:pids:/\n1:devices:/\n";
-        assert_eq!(judged(&old(all)).told("cgroup controllers").0, Verdict::Ok);
-        let told = judged(&old("3:cpu,cpuacct:/\n2:pids:/\n1:devices:/\n"));
+        assert_eq!(evaluated(&old(all)).told("cgroup controllers").0, Verdict::Ok);
+        let told = evaluated(&old("3:cpu,cpuacct:/\n2:pids:/\n1:devices:/\n"));
         let cure = "mount them on the host, or boot it with cgroup_enable=memory";
         assert_eq!(told.told("cgroup controllers"), (Verdict::Poor, cure));
-        let unified = |text: &str| Seen {
+        let unified = |text: &str| Observed {
             cgroups: proc::parse_cgroups("0::/\n"),
             controllers: Some(text.to_owned()),
-            ..Seen::default()
+            ..Observed::default()
         };
-        assert_eq!(judged(&unified("cpuset cpu io memory pids\n")).told("cgroup controllers").0, Verdict::Ok);
-        assert_eq!(judged(&unified("cpu io pids\n")).told("cgroup controllers").0, Verdict::Poor);
+        assert_eq!(
+            evaluated(&unified("cpuset cpu io memory pids\n")).told("cgroup controllers").0,
+            Verdict::Ok
+        );
+        assert_eq!(evaluated(&unified("cpu io pids\n")).told("cgroup controllers").0, Verdict::Poor);
     }
 }

@@ -1,6 +1,6 @@
-//! Judges limits that are low: a node runs, until its inner containers hit them.
+//! Checks limits that are low: a node runs, until its inner containers hit them.
 
-use super::facts::Seen;
+use super::facts::Observed;
 use super::report::Checks;
 
 /// Of all nodes on the machine together: root's instances are counted by user. kind's documentation asks for these
@@ -11,8 +11,8 @@ const INOTIFY: [(&str, &str, u64); 2] =
 /// Inner containers inherit the hard limit. moby's own unit asks for 524288; databases ask for this.
 const OPEN_FILES: u64 = 65_536;
 
-pub(super) fn judge_container(seen: &Seen, checks: &mut Checks) {
-    let hard = hard_open_files(&seen.limits);
+pub(super) fn evaluate_container(observed: &Observed, checks: &mut Checks) {
+    let hard = hard_open_files(&observed.limits);
     match hard.filter(|hard| *hard < OPEN_FILES) {
         None => checks.ok("open files", "enough, or no limit"),
         Some(hard) => checks.poor(
@@ -23,10 +23,10 @@ pub(super) fn judge_container(seen: &Seen, checks: &mut Checks) {
     }
 }
 
-pub(super) fn judge_kernel(seen: &Seen, checks: &mut Checks) {
+pub(super) fn evaluate_kernel(observed: &Observed, checks: &mut Checks) {
     for (name, key, least) in INOTIFY {
         let limit =
-            seen.value(&format!("/proc/sys/fs/inotify/{key}")).and_then(|text| text.parse::<u64>().ok());
+            observed.value(&format!("/proc/sys/fs/inotify/{key}")).and_then(|text| text.parse::<u64>().ok());
         match limit.filter(|limit| *limit < least) {
             None => checks.ok(name, "enough"),
             Some(limit) => checks.poor(
@@ -58,7 +58,7 @@ mod tests {
                 "Limit  Soft Limit  Hard Limit  Units\nMax open files            1024   {hard}   files\n"
             );
             let mut checks = Checks::default();
-            judge_container(&Seen { limits, ..Seen::default() }, &mut checks);
+            evaluate_container(&Observed { limits, ..Observed::default() }, &mut checks);
             checks.told("open files").0
         };
         assert_eq!(told("4096"), Verdict::Poor);
@@ -73,7 +73,7 @@ mod tests {
             ("/proc/sys/fs/inotify/max_user_watches", "524288".to_owned()),
         ];
         let mut checks = Checks::default();
-        judge_kernel(&Seen { values: values.into(), ..Seen::default() }, &mut checks);
+        evaluate_kernel(&Observed { values: values.into(), ..Observed::default() }, &mut checks);
         let cure = "sysctl --write fs.inotify.max_user_instances=512 on the host";
         assert_eq!(checks.told("inotify instances"), (Verdict::Poor, cure));
         assert_eq!(checks.told("inotify watches").0, Verdict::Ok);

@@ -1,6 +1,6 @@
 //! `doctor`: everything that a node lacks here, at once, each with the docker flag or the host's command that gives it.
 //!
-//! What is seen (`facts`, `probe`, `links`) is one thing, what it means another: the judges are pure functions.
+//! What is seen (`facts`, `probe`, `links`) is one thing, what it means another: the checks are pure functions.
 
 mod capabilities;
 mod cgroups;
@@ -16,7 +16,7 @@ mod report;
 pub mod run_flags;
 mod socket;
 
-pub use facts::{Seen, Wanted};
+pub use facts::{Observed, StorageArgs};
 pub use report::{Alternative, Check, Examination, Verdict};
 
 use crate::cli::Doctor;
@@ -30,8 +30,8 @@ use std::process::ExitCode;
 
 /// Examines, or gives the flags of `docker run`; with `--output flags` the latter as words for a shell.
 #[must_use]
-pub fn finish(wanted: &Doctor, common: &Common) -> ExitCode {
-    let outcome = tell(wanted, &Root::at(&common.root));
+pub fn finish(args: &Doctor, common: &Common) -> ExitCode {
+    let outcome = tell(args, &Root::at(&common.root));
     dind_contract::finish(TOOL, "doctor", common.output, outcome, |report| match &report.result.run_flags {
         Some(alternatives) => Ok(run_flags::words(alternatives)),
         None => plain_flags(&report.engine),
@@ -39,21 +39,21 @@ pub fn finish(wanted: &Doctor, common: &Common) -> ExitCode {
 }
 
 fn tell(text: &Doctor, root: &Root) -> Outcome<Examination> {
-    let wanted = Wanted::of_environment();
+    let args = StorageArgs::of_environment();
     let asked = given(text.run_flags.as_ref()).map(value::boolean).transpose();
     let asked = asked.map_err(|cause| {
         let text = text.run_flags.clone().unwrap_or_default();
         fault::RUN_FLAGS_INVALID.invalid("DIND_RUN_FLAGS", text, cause).hint("write true or false")
     })?;
     if asked != Some(true) {
-        return examine(root, &wanted);
+        return examine(root, &args);
     }
     let file = given(text.seccomp.as_ref()).unwrap_or(run_flags::PROFILE_FILE);
-    let seen = Seen::of_kernel(root)?;
+    let observed = Observed::of_kernel(root)?;
     let mut checks = Checks::default();
-    kernel::judge(&seen, &mut checks);
-    limits::judge_kernel(&seen, &mut checks);
-    let alternatives = run_flags::alternatives(&seen, &wanted, file);
+    kernel::evaluate(&observed, &mut checks);
+    limits::evaluate_kernel(&observed, &mut checks);
+    let alternatives = run_flags::alternatives(&observed, &args, file);
     if alternatives.iter().all(|alternative| alternative.works == Some(false)) {
         let found = alternatives.iter().map(|alternative| alternative.why.as_str()).collect::<Vec<_>>();
         checks.missing("docker run", found.join("; "), "run the engine with more capabilities");
@@ -68,13 +68,13 @@ fn tell(text: &Doctor, root: &Root) -> Outcome<Examination> {
 ///
 /// # Errors
 /// [`fault::NODE_CANNOT_WORK`], with all that is missing as its causes.
-pub fn examine(root: &Root, wanted: &Wanted) -> Outcome<Examination> {
-    let seen = Seen::of_container(root)?.and_kernel(root);
-    let mut checks = container(&seen, wanted);
-    kernel::judge(&seen, &mut checks);
-    limits::judge_kernel(&seen, &mut checks);
-    programs::judge(root, &mut checks);
-    socket::judge(root, &mut checks);
+pub fn examine(root: &Root, args: &StorageArgs) -> Outcome<Examination> {
+    let observed = Observed::of_container(root)?.and_kernel(root);
+    let mut checks = container(&observed, args);
+    kernel::evaluate(&observed, &mut checks);
+    limits::evaluate_kernel(&observed, &mut checks);
+    programs::evaluate(root, &mut checks);
+    socket::evaluate(root, &mut checks);
     Ok(conclude(checks)?)
 }
 
@@ -83,16 +83,16 @@ pub fn examine(root: &Root, wanted: &Wanted) -> Outcome<Examination> {
 ///
 /// # Errors
 /// As [`examine`].
-pub fn refuse(root: &Root, wanted: &Wanted) -> Result<(), Fault> {
-    conclude(container(&Seen::of_container(root)?, wanted)).map(drop)
+pub fn refuse(root: &Root, args: &StorageArgs) -> Result<(), Fault> {
+    conclude(container(&Observed::of_container(root)?, args)).map(drop)
 }
 
-fn container(seen: &Seen, wanted: &Wanted) -> Checks {
+fn container(observed: &Observed, args: &StorageArgs) -> Checks {
     let mut checks = Checks::default();
-    privileges::judge(seen, &mut checks);
-    devices::judge(seen, wanted, &mut checks);
-    cgroups::judge(seen, &mut checks);
-    limits::judge_container(seen, &mut checks);
+    privileges::evaluate(observed, &mut checks);
+    devices::evaluate(observed, args, &mut checks);
+    cgroups::evaluate(observed, &mut checks);
+    limits::evaluate_container(observed, &mut checks);
     checks
 }
 

@@ -1,7 +1,7 @@
-//! Judges user, capabilities, and the filters that stand between them and the kernel.
+//! Checks user, capabilities, and the filters that stand between them and the kernel.
 
 use super::capabilities::{ADDED, DEFAULT, SYS_ADMIN};
-use super::facts::Seen;
+use super::facts::Observed;
 use super::report::Checks;
 use super::{probe, run_flags};
 
@@ -12,16 +12,16 @@ const NEEDED_CALLS: &[&str] = &["keyctl", "mount", "umount2", "unshare", "setns"
 /// Calls that programs in inner containers may want, and that Docker's profile refuses.
 const OTHER_CALLS: &[&str] = &["add_key", "request_key"];
 
-pub(super) fn judge(seen: &Seen, checks: &mut Checks) {
-    match seen.is_root() {
+pub(super) fn evaluate(observed: &Observed, checks: &mut Checks) {
+    match observed.is_root() {
         true => checks.ok("user", "root"),
         false => checks.missing("user", "the caller is not root", "--user 0"),
     }
-    capabilities(seen, checks);
-    seccomp(seen, checks);
-    policy(seen, checks);
+    capabilities(observed, checks);
+    seccomp(observed, checks);
+    policy(observed, checks);
     let namespaced =
-        !seen.uid_map.is_empty() && !seen.uid_map.split_whitespace().eq(["0", "0", "4294967295"]);
+        !observed.uid_map.is_empty() && !observed.uid_map.split_whitespace().eq(["0", "0", "4294967295"]);
     match namespaced {
         false => checks.ok("user namespace", "the machine's own"),
         true => checks.poor(
@@ -30,7 +30,7 @@ pub(super) fn judge(seen: &Seen, checks: &mut Checks) {
             "--userns host",
         ),
     }
-    match seen.status.no_new_privs {
+    match observed.status.no_new_privs {
         false => checks.ok("no_new_privs", "not set"),
         true => checks.poor(
             "no_new_privs",
@@ -40,12 +40,12 @@ pub(super) fn judge(seen: &Seen, checks: &mut Checks) {
     }
 }
 
-fn capabilities(seen: &Seen, checks: &mut Checks) {
+fn capabilities(observed: &Observed, checks: &mut Checks) {
     let inner = "inner containers, which get it unless they drop it";
     let all = ADDED.iter().copied().chain(DEFAULT.iter().map(|(number, name)| (*number, *name, inner)));
     for (number, name, purpose) in all {
         let check = format!("CAP_{name}");
-        if seen.may_hold(number) {
+        if observed.may_hold(number) {
             checks.ok(&check, format!("held, for {purpose}"));
         } else {
             let found = format!("CAP_{name} is missing; it is for {purpose}");
@@ -54,15 +54,15 @@ fn capabilities(seen: &Seen, checks: &mut Checks) {
     }
 }
 
-fn seccomp(seen: &Seen, checks: &mut Checks) {
+fn seccomp(observed: &Observed, checks: &mut Checks) {
     let cure = format!(
         "--security-opt seccomp={} from `dind-launch doctor --run-flags`, or --privileged",
         run_flags::PROFILE_FILE
     );
     // Where the capability is missing, it is named, and the calls that depend on it tell nothing new.
-    let told = if seen.status.can(SYS_ADMIN) { NEEDED_CALLS.len() } else { 1 };
+    let told = if observed.status.can(SYS_ADMIN) { NEEDED_CALLS.len() } else { 1 };
     let refused = |calls: &[&'static str]| -> Vec<_> {
-        calls.iter().copied().filter(|call| seen.refuses(call)).collect()
+        calls.iter().copied().filter(|call| observed.refuses(call)).collect()
     };
     let (needed, other) = (refused(&NEEDED_CALLS[..told]), refused(OTHER_CALLS));
     if !needed.is_empty() {
@@ -82,16 +82,16 @@ fn seccomp(seen: &Seen, checks: &mut Checks) {
     } else {
         checks.ok(
             "seccomp",
-            if seen.status.seccomp_filter { "a filter that lets a node work" } else { "no filter" },
+            if observed.status.seccomp_filter { "a filter that lets a node work" } else { "no filter" },
         );
     }
 }
 
 /// AppArmor and SELinux, which confine whatever the capabilities are. `docker-default` refuses all mounts.
-fn policy(seen: &Seen, checks: &mut Checks) {
+fn policy(observed: &Observed, checks: &mut Checks) {
     let name = "security module";
-    let confinement = if seen.confinement.is_empty() { "none" } else { &seen.confinement };
-    if !seen.refuses(probe::MOUNT_BY_POLICY) {
+    let confinement = if observed.confinement.is_empty() { "none" } else { &observed.confinement };
+    if !observed.refuses(probe::MOUNT_BY_POLICY) {
         return checks.ok(name, confinement);
     }
     // A label of SELinux has fields (`user:role:type:level`), a profile of AppArmor a mode (`name (enforce)`).
@@ -111,27 +111,27 @@ mod tests {
         Status { euid: Some(0), effective, seccomp_filter: true, ..Status::default() }
     }
 
-    fn reduced() -> Seen {
-        Seen {
+    fn reduced() -> Observed {
+        Observed {
             status: root_with(0xa824_35fb),
             uid_map: "         0          0 4294967295\n".to_owned(),
-            ..Seen::default()
+            ..Observed::default()
         }
     }
 
-    fn judged(seen: &Seen) -> Checks {
+    fn evaluated(observed: &Observed) -> Checks {
         let mut checks = Checks::default();
-        judge(seen, &mut checks);
+        evaluate(observed, &mut checks);
         checks
     }
 
-    fn refusing(calls: &[&str]) -> Seen {
-        Seen { refused: calls.iter().map(|call| (*call).to_owned()).collect(), ..reduced() }
+    fn refusing(calls: &[&str]) -> Observed {
+        Observed { refused: calls.iter().map(|call| (*call).to_owned()).collect(), ..reduced() }
     }
 
     #[test]
     fn the_reduced_set_lacks_nothing() {
-        let checks = judged(&reduced()).examination().checks;
+        let checks = evaluated(&reduced()).examination().checks;
         assert_eq!(checks.iter().filter(|check| check.name.starts_with("CAP_")).count(), 16);
         assert!(checks.iter().all(|check| check.verdict == Verdict::Ok), "{checks:?}");
     }
@@ -141,8 +141,8 @@ mod tests {
         for (number, name) in
             ADDED.iter().map(|(number, name, _)| (number, name)).chain(DEFAULT.iter().map(|(a, b)| (a, b)))
         {
-            let seen = Seen { status: root_with(0xa824_35fb & !(1 << number)), ..reduced() };
-            let checks = judged(&seen);
+            let observed = Observed { status: root_with(0xa824_35fb & !(1 << number)), ..reduced() };
+            let checks = evaluated(&observed);
             let cure = format!("--privileged, or --cap-add {name}");
             assert_eq!(checks.told(&format!("CAP_{name}")), (Verdict::Missing, cure.as_str()));
         }
@@ -150,10 +150,10 @@ mod tests {
 
     #[test]
     fn calls_of_the_engine_are_needed_and_calls_of_programs_are_not() {
-        assert_eq!(judged(&refusing(&["pivot_root", "add_key"])).told("seccomp").0, Verdict::Missing);
-        assert_eq!(judged(&refusing(&["add_key", "request_key"])).told("seccomp").0, Verdict::Poor);
-        let seen = Seen { status: root_with(0xa804_25fb), ..refusing(&["mount", "pivot_root"]) };
-        assert_eq!(judged(&seen).told("seccomp").0, Verdict::Ok, "the capability is what is missing");
+        assert_eq!(evaluated(&refusing(&["pivot_root", "add_key"])).told("seccomp").0, Verdict::Missing);
+        assert_eq!(evaluated(&refusing(&["add_key", "request_key"])).told("seccomp").0, Verdict::Poor);
+        let observed = Observed { status: root_with(0xa804_25fb), ..refusing(&["mount", "pivot_root"]) };
+        assert_eq!(evaluated(&observed).told("seccomp").0, Verdict::Ok, "the capability is what is missing");
     }
 
     #[test]
@@ -162,19 +162,19 @@ mod tests {
             ("docker-default (enforce)", "apparmor=unconfined"),
             ("system_u:system_r:container_t:s0:c1,c2", "label=disable"),
         ] {
-            let seen = Seen { confinement: confinement.to_owned(), ..refusing(&["mount-by-policy"]) };
+            let observed = Observed { confinement: confinement.to_owned(), ..refusing(&["mount-by-policy"]) };
             let cure = format!("--privileged, or --security-opt {option}");
-            assert_eq!(judged(&seen).told("security module"), (Verdict::Missing, cure.as_str()));
+            assert_eq!(evaluated(&observed).told("security module"), (Verdict::Missing, cure.as_str()));
         }
     }
 
     #[test]
     fn others_are_told_from_root() {
         let status = Status { euid: Some(1000), no_new_privs: true, ..root_with(0xa824_35fb) };
-        let user = Seen { status, ..reduced() };
-        assert_eq!(judged(&user).told("user"), (Verdict::Missing, "--user 0"));
-        assert_eq!(judged(&user).told("no_new_privs").0, Verdict::Poor);
-        let mapped = Seen { uid_map: "0 100000 65536\n".to_owned(), ..reduced() };
-        assert_eq!(judged(&mapped).told("user namespace").0, Verdict::Poor);
+        let user = Observed { status, ..reduced() };
+        assert_eq!(evaluated(&user).told("user"), (Verdict::Missing, "--user 0"));
+        assert_eq!(evaluated(&user).told("no_new_privs").0, Verdict::Poor);
+        let mapped = Observed { uid_map: "0 100000 65536\n".to_owned(), ..reduced() };
+        assert_eq!(evaluated(&mapped).told("user namespace").0, Verdict::Poor);
     }
 }

@@ -1,4 +1,4 @@
-//! Judges whether the programs that a node runs are in the image.
+//! Checks whether the programs that a node runs are in the image.
 
 use super::report::{Checks, Verdict};
 use crate::engine::version;
@@ -14,7 +14,7 @@ const PROGRAMS: [(&str, Verdict, &str); 5] = [
     ("mkfs.ext4", Verdict::Poor, "e2fsprogs"),
 ];
 
-pub(super) fn judge(root: &Root, checks: &mut Checks) {
+pub(super) fn evaluate(root: &Root, checks: &mut Checks) {
     for (name, verdict, package) in PROGRAMS {
         match is_on_path(root, name) {
             true => checks.ok(name, "installed"),

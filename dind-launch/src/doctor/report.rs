@@ -1,4 +1,4 @@
-//! What a check is, and the list that the judges fill.
+//! What a check is, and the list that they fill.
 
 use schemars::JsonSchema;
 use serde::Serialize;

@@ -1,7 +1,7 @@
 //! `doctor --run-flags`: what `docker run` has to be told so that a node can work, the smallest set and `--privileged`.
 
 use super::capabilities::{ADDED, AUDIT_READ, DEFAULT, name};
-use super::facts::{Seen, Wanted};
+use super::facts::{Observed, StorageArgs};
 use super::report::Alternative;
 use dind_contract::finish::unquoted;
 use serde_json::Value;
@@ -19,8 +19,8 @@ pub(super) const NO_LABEL: &str = "label=disable";
 
 /// `--privileged`, and then the smallest set.
 #[must_use]
-pub fn alternatives(seen: &Seen, wanted: &Wanted, profile_file: &str) -> Vec<Alternative> {
-    vec![privileged(seen), reduced(seen, wanted, profile_file)]
+pub fn alternatives(observed: &Observed, args: &StorageArgs, profile_file: &str) -> Vec<Alternative> {
+    vec![privileged(observed), reduced(observed, args, profile_file)]
 }
 
 /// The flags of the first that works, or may: each quoted for a shell that reads them again with `eval`.
@@ -41,10 +41,10 @@ pub fn profile() -> Value {
     serde_json::from_str(PROFILE).unwrap_or_default()
 }
 
-fn privileged(seen: &Seen) -> Alternative {
-    let last = seen.value("/proc/sys/kernel/cap_last_cap").and_then(|text| text.parse().ok());
+fn privileged(observed: &Observed) -> Alternative {
+    let last = observed.value("/proc/sys/kernel/cap_last_cap").and_then(|text| text.parse().ok());
     let asked = 0..=last.unwrap_or(AUDIT_READ).min(AUDIT_READ);
-    let (works, why) = judge(seen, asked, "Docker 20.10 asks for it whether root has it or not");
+    let (works, why) = evaluate(observed, asked, "Docker 20.10 asks for it whether root has it or not");
     Alternative {
         name: "privileged".to_owned(),
         flags: vec!["--privileged".to_owned()],
@@ -54,7 +54,7 @@ fn privileged(seen: &Seen) -> Alternative {
     }
 }
 
-fn reduced(seen: &Seen, wanted: &Wanted, profile_file: &str) -> Alternative {
+fn reduced(observed: &Observed, args: &StorageArgs, profile_file: &str) -> Alternative {
     let mut flags: Vec<String> = Vec::new();
     let mut add = |flag: &str, value: &str| flags.extend([flag.to_owned(), value.to_owned()]);
     for (_, name, _) in ADDED {
@@ -62,18 +62,18 @@ fn reduced(seen: &Seen, wanted: &Wanted, profile_file: &str) -> Alternative {
     }
     add("--device", "/dev/loop-control");
     add("--device-cgroup-rule", "b 7:* rwm");
-    if wanted.driver == "fuse-overlayfs" {
+    if args.driver == "fuse-overlayfs" {
         add("--device", "/dev/fuse");
     }
     add("--security-opt", &format!("seccomp={profile_file}"));
-    if seen.value("/sys/module/apparmor/parameters/enabled") == Some("Y") {
+    if observed.value("/sys/module/apparmor/parameters/enabled") == Some("Y") {
         add("--security-opt", NO_APPARMOR);
     }
-    if seen.value("/sys/fs/selinux/enforce").is_some() {
+    if observed.value("/sys/fs/selinux/enforce").is_some() {
         add("--security-opt", NO_LABEL);
     }
     let all = ADDED.iter().map(|(number, ..)| *number).chain(DEFAULT.iter().map(|(number, _)| *number));
-    let (works, why) = judge(seen, all, "a node needs it");
+    let (works, why) = evaluate(observed, all, "a node needs it");
     let needs = vec![
         format!(
             "the seccomp profile in the file `{profile_file}`, where `docker run` is called: \
@@ -85,14 +85,14 @@ fn reduced(seen: &Seen, wanted: &Wanted, profile_file: &str) -> Alternative {
 }
 
 /// Whether an engine here may give these capabilities. Only outside of containers is that what we have ourselves.
-fn judge(seen: &Seen, needed: impl Iterator<Item = u32>, reason: &str) -> (Option<bool>, String) {
-    let lacking: Vec<_> = needed.filter(|number| seen.bounding() >> *number & 1 == 0).map(name).collect();
+fn evaluate(observed: &Observed, needed: impl Iterator<Item = u32>, reason: &str) -> (Option<bool>, String) {
+    let lacking: Vec<_> = needed.filter(|number| observed.bounding() >> *number & 1 == 0).map(name).collect();
     if lacking.is_empty() {
-        let who = if seen.on_the_machine { "this machine's root" } else { "this container" };
+        let who = if observed.on_the_machine { "this machine's root" } else { "this container" };
         return (Some(true), format!("{who} has the capabilities that it takes"));
     }
     let lacking = lacking.join(", ");
-    if seen.on_the_machine {
+    if observed.on_the_machine {
         return (Some(false), format!("this machine's root cannot have {lacking}; {reason}"));
     }
     (
@@ -106,14 +106,14 @@ mod tests {
     use super::*;
     use dind_system::proc;
 
-    fn machine(bounding: &str) -> Seen {
+    fn machine(bounding: &str) -> Observed {
         let values = [("/proc/sys/kernel/cap_last_cap", "40".to_owned())].into();
         let status = proc::parse_status(&format!("CapBnd:\t{bounding}\n"));
-        Seen { status, on_the_machine: true, values, ..Seen::default() }
+        Observed { status, on_the_machine: true, values, ..Observed::default() }
     }
 
-    fn works(seen: &Seen) -> [Option<bool>; 2] {
-        let told = alternatives(seen, &Wanted::default(), PROFILE_FILE);
+    fn works(observed: &Observed) -> [Option<bool>; 2] {
+        let told = alternatives(observed, &StorageArgs::default(), PROFILE_FILE);
         assert_eq!([told[0].name.as_str(), told[1].name.as_str()], ["privileged", "reduced"]);
         [told[0].works, told[1].works]
     }
@@ -123,21 +123,23 @@ mod tests {
         assert_eq!(works(&machine("000001ffffffffff")), [Some(true); 2]);
         let lacking = machine("000001fffeffffff");
         assert_eq!(works(&lacking), [Some(false), Some(true)]);
-        let why = &alternatives(&lacking, &Wanted::default(), PROFILE_FILE)[0].why;
+        let why = &alternatives(&lacking, &StorageArgs::default(), PROFILE_FILE)[0].why;
         assert!(why.contains("cannot have CAP_SYS_RESOURCE;"), "{why}");
         assert_eq!(works(&machine("00000000a80425fb")), [Some(false); 2]);
     }
 
     #[test]
     fn inside_of_a_container_only_what_it_has_is_known() {
-        let inside = |bounding| Seen { on_the_machine: false, ..machine(bounding) };
+        let inside = |bounding| Observed { on_the_machine: false, ..machine(bounding) };
         assert_eq!(works(&inside("00000000a82435fb")), [None, Some(true)]);
         assert_eq!(works(&inside("00000000a80425fb")), [None; 2]);
     }
 
     #[test]
     fn the_first_that_works_is_printed_for_shells() {
-        let told = |seen: &Seen| words(&alternatives(seen, &Wanted::default(), "/tmp/my profile")).join(" ");
+        let told = |observed: &Observed| {
+            words(&alternatives(observed, &StorageArgs::default(), "/tmp/my profile")).join(" ")
+        };
         assert_eq!(told(&machine("000001ffffffffff")), "--privileged");
         assert_eq!(
             told(&machine("000001fffeffffff")),

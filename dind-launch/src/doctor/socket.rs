@@ -1,4 +1,4 @@
-//! Judges who may use the engine: whoever may write to its socket is root by it (docs.docker.com/engine/security).
+//! Checks who may use the engine: whoever may write to its socket is root by it (docs.docker.com/engine/security).
 
 use super::report::Checks;
 use dind_system::Root;
@@ -11,7 +11,7 @@ const SOCKET: &str = "/run/docker.sock";
 const ALL_MAY_WRITE: u32 = 0o002;
 
 /// Before the engine's start there is none, and nothing to say.
-pub(super) fn judge(root: &Root, checks: &mut Checks) {
+pub(super) fn evaluate(root: &Root, checks: &mut Checks) {
     let found = root.path(SOCKET).symlink_metadata();
     let Some(socket) = found.ok().filter(|found| found.file_type().is_socket()) else { return };
     match socket.mode() & ALL_MAY_WRITE {
@@ -40,7 +40,7 @@ mod tests {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         let examined = || {
             let mut checks = Checks::default();
-            judge(&root, &mut checks);
+            evaluate(&root, &mut checks);
             checks
         };
         assert!(examined().examination().checks.is_empty(), "there is none");

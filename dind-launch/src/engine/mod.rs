@@ -15,7 +15,7 @@ pub mod version;
 
 use crate::fault;
 use crate::paths::{RUN_DIR, SOCKET, containerd_socket, pid_file, state_dir};
-use crate::process::{Halt, Node, Woken, broken};
+use crate::process::{Node, StopReason, WaitOutcome, broken};
 use dind_contract::Fault;
 use dind_system::supervisor::SpawnMode;
 use nix::unistd::Pid;
@@ -78,14 +78,14 @@ const ENVIRONMENT: &[&str] = &[
 
 /// The engine's daemons.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
+pub enum DaemonKind {
     /// Runs the containers' shims.
     Containerd,
     /// Everything else.
     Dockerd,
 }
 
-impl Part {
+impl DaemonKind {
     /// The program's name.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -135,7 +135,7 @@ pub struct Daemon {
     pub pid: Pid,
     /// When it was started.
     pub started: Instant,
-    part: Part,
+    kind: DaemonKind,
     notify: Notify,
 }
 
@@ -156,7 +156,7 @@ pub fn start_containerd(node: &mut Node, programs: &Programs, data_root: &Path) 
     fs::write(&file, settings).map_err(|error| broken("write", &file.display().to_string(), &error))?;
     let mut command = Command::new(&programs.containerd);
     command.arg("--config").arg(&file);
-    start(node, Part::Containerd, command, &[])
+    start(node, DaemonKind::Containerd, command, &[])
 }
 
 /// A TOML basic string takes JSON's escapes.
@@ -194,16 +194,16 @@ pub fn start_dockerd(node: &mut Node, programs: &Programs, settings: &Settings) 
         command.arg("--host").arg(host);
     }
     command.args(&settings.words);
-    start(node, Part::Dockerd, command, &settings.path_prepend)
+    start(node, DaemonKind::Dockerd, command, &settings.path_prepend)
 }
 
 fn start(
     node: &mut Node,
-    part: Part,
+    kind: DaemonKind,
     mut command: Command,
     path_prepend: &[PathBuf],
 ) -> Result<Daemon, Fault> {
-    let socket = Path::new(RUN_DIR).join(format!("{}.notify", part.name()));
+    let socket = Path::new(RUN_DIR).join(format!("{}.notify", kind.name()));
     let notify =
         Notify::bind(&socket).map_err(|error| broken("bind", &socket.display().to_string(), &error))?;
     let kept: Vec<_> = ENVIRONMENT.iter().filter_map(|name| Some((*name, std::env::var_os(name)?))).collect();
@@ -225,7 +225,7 @@ fn start(
         fault.hint("install the Docker Engine in the image again: apt-get install --reinstall docker.io")
     })?;
     node.log.add(log);
-    Ok(Daemon { pid, started: Instant::now(), part, notify })
+    Ok(Daemon { pid, started: Instant::now(), kind, notify })
 }
 
 /// Waits until a daemon says that it is ready, or answers. Its death, or that of a daemon which it needs, ends the waiting
@@ -238,20 +238,23 @@ pub fn wait_ready(
     daemon: &Daemon,
     needed: Option<&Daemon>,
     limit: Duration,
-) -> Result<(), Halt> {
+) -> Result<(), StopReason> {
     let deadline = Instant::now() + limit;
     loop {
-        if let Some(dead) = needed.into_iter().chain([daemon]).find(|one| node.ending(one.pid).is_some()) {
+        if let Some(dead) = needed.into_iter().chain([daemon]).find(|one| node.exit_status(one.pid).is_some())
+        {
             return Err(died(node, dead).into());
         }
         let next_look = (Instant::now() + LOOK_EVERY).min(deadline);
         match node.wait(&[daemon.notify.as_fd()], Some(next_look))? {
-            Woken::Ready(_) if daemon.notify.is_ready() => return Ok(()),
-            Woken::Ready(_) | Woken::Ended(_) => {}
-            Woken::Stop(number) => return Err(Halt::Asked(number)),
-            Woken::Deadline if daemon.part.answers() => return Ok(()),
-            Woken::Deadline if Instant::now() >= deadline => return Err(slow(node, daemon, limit).into()),
-            Woken::Deadline => {}
+            WaitOutcome::Ready(_) if daemon.notify.is_ready() => return Ok(()),
+            WaitOutcome::Ready(_) | WaitOutcome::Exited(_) => {}
+            WaitOutcome::StopSignal(number) => return Err(StopReason::Signal(number)),
+            WaitOutcome::Deadline if daemon.kind.answers() => return Ok(()),
+            WaitOutcome::Deadline if Instant::now() >= deadline => {
+                return Err(slow(node, daemon, limit).into());
+            }
+            WaitOutcome::Deadline => {}
         }
     }
 }
@@ -259,16 +262,16 @@ pub fn wait_ready(
 /// The error of a daemon that has ended unasked.
 pub fn died(node: &mut Node, daemon: &Daemon) -> Fault {
     node.log.drain();
-    let status = node.ending(daemon.pid).map_or(0, |ending| ending.status());
+    let status = node.exit_status(daemon.pid).map_or(0, |exit_status| exit_status.status());
     let mut fault =
-        fault::ENGINE_DIED.cannot("run", daemon.part.name(), format!("it ended with status {status}"));
+        fault::ENGINE_DIED.cannot("run", daemon.kind.name(), format!("it ended with status {status}"));
     fault.causes = node.log.tail();
     fault.hint("the last lines of its log say why; run the node with DOCKER_DAEMON_ARGS=--debug for more")
 }
 
 fn slow(node: &Node, daemon: &Daemon, limit: Duration) -> Fault {
     let cause = format!("it did not answer within {} s", limit.as_secs_f32());
-    let mut fault = fault::ENGINE_SLOW.cannot("wait for", daemon.part.name(), cause);
+    let mut fault = fault::ENGINE_SLOW.cannot("wait for", daemon.kind.name(), cause);
     fault.causes = node.log.tail();
     fault.hint("set DIND_READY_TIMEOUT to more, such as 5m, if the machine is slow")
 }

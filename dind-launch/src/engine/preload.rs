@@ -2,8 +2,8 @@
 
 use crate::fault;
 use crate::process::log::EngineLog;
-use crate::process::sibling::{Call, Patience, finish};
-use crate::process::{Halt, Node, broken};
+use crate::process::sibling::{OnStopSignal, ToolProcess, wait_all};
+use crate::process::{Node, StopReason, broken};
 use dind_contract::{Draft, Failed, Fault, Outcome, StepState, Steps};
 use dind_system::supervisor::Supervisor;
 use schemars::JsonSchema;
@@ -34,7 +34,7 @@ pub fn preload(folder: &Path) -> Outcome<Preloaded> {
     for archive in archives(folder)? {
         let loaded = match load(&mut node, &archive) {
             Ok(loaded) => loaded,
-            Err(halt) => return Err(Failed { fault: Box::new(halt.into_fault()), steps }),
+            Err(reason) => return Err(Failed { fault: Box::new(reason.into_fault()), steps }),
         };
         let (state, list) = if loaded {
             (StepState::Done, &mut result.loaded)
@@ -48,7 +48,7 @@ pub fn preload(folder: &Path) -> Outcome<Preloaded> {
 }
 
 /// Returns whether the archive had to be loaded.
-fn load(node: &mut Node, archive: &Path) -> Result<bool, Halt> {
+fn load(node: &mut Node, archive: &Path) -> Result<bool, StopReason> {
     let images = images(node, archive)?;
     if has(node, &images)? {
         return Ok(false);
@@ -88,20 +88,20 @@ fn parse(manifest: &str) -> Option<Vec<Image>> {
 }
 
 /// The images in an archive; none where that cannot be told without loading it.
-fn images(node: &mut Node, archive: &Path) -> Result<Vec<Image>, Halt> {
+fn images(node: &mut Node, archive: &Path) -> Result<Vec<Image>, StopReason> {
     let mut command = Command::new("tar");
     command.args(["--extract", "--to-stdout", "--occurrence=1", "--file"]).arg(archive).arg("manifest.json");
     // Whatever it is, `docker load` will tell.
     command.stderr(Stdio::null());
     match read(node, command) {
         Ok((0, text)) => Ok(parse(&text).unwrap_or_default()),
-        Ok(_) | Err(Halt::Fault(_)) => Ok(Vec::new()),
+        Ok(_) | Err(StopReason::Fault(_)) => Ok(Vec::new()),
         Err(asked) => Err(asked),
     }
 }
 
 /// Whether the engine has all of these images, under all of their names.
-fn has(node: &mut Node, images: &[Image]) -> Result<bool, Halt> {
+fn has(node: &mut Node, images: &[Image]) -> Result<bool, StopReason> {
     let wanted: Vec<(&str, &str)> = images
         .iter()
         .flat_map(|image| image.names.iter().map(|name| (name.as_str(), image.id.as_str())))
@@ -117,14 +117,14 @@ fn has(node: &mut Node, images: &[Image]) -> Result<bool, Halt> {
 }
 
 /// Runs a program to its end: its status, and what it printed.
-fn read(node: &mut Node, command: Command) -> Result<(u8, String), Halt> {
+fn read(node: &mut Node, command: Command) -> Result<(u8, String), StopReason> {
     let name = command.get_program().to_string_lossy().into_owned();
-    let call = Call::start(node, command).map_err(|error| {
+    let tool = ToolProcess::start(node, command).map_err(|error| {
         fault::PRELOAD_FAILED.cannot("execute", &name, error).hint("install the Docker client in the image")
     })?;
-    let mut calls = [call];
-    finish(node, &mut calls, Patience::UntilAsked, None)?;
-    Ok((calls[0].status(node), calls[0].text()))
+    let mut tools = [tool];
+    wait_all(node, &mut tools, OnStopSignal::Terminate, None)?;
+    Ok((tools[0].status(node), tools[0].text()))
 }
 
 /// The archives in a folder: what `docker save` and its compressors write.

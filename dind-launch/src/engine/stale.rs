@@ -1,6 +1,6 @@
 //! What daemons that were killed have left in /run, and what may be removed of it.
 
-use super::Part;
+use super::DaemonKind;
 use super::readiness::listens;
 use crate::fault;
 use crate::paths::{RUN_DIR, SOCKET, containerd_socket, pid_file, state_dir};
@@ -13,7 +13,7 @@ use std::path::Path;
 ///
 /// # Errors
 /// An engine answers: it is not ours, and it is alive.
-pub fn clear(root: &Root) -> Result<(), Fault> {
+pub fn remove_stale_state(root: &Root) -> Result<(), Fault> {
     if listens(Path::new(SOCKET)) {
         let fault = fault::ALREADY_RUNNING.cannot("start an engine on", SOCKET, "somebody answers there");
         return Err(
@@ -34,10 +34,10 @@ pub fn clear(root: &Root) -> Result<(), Fault> {
 
 /// Removes what a killed daemon has left: a socket is waited for in steps of a second, and a pid file may name a process
 /// that has nothing to do with it (reproduced in 4 of 5 kills of the outer container).
-pub fn clean(part: Part) {
-    let stale = match part {
-        Part::Containerd => vec![containerd_socket(), Path::new(RUN_DIR).join("containerd.sock.ttrpc")],
-        Part::Dockerd => vec![SOCKET.into(), pid_file()],
+pub fn remove_stale_sockets(kind: DaemonKind) {
+    let stale = match kind {
+        DaemonKind::Containerd => vec![containerd_socket(), Path::new(RUN_DIR).join("containerd.sock.ttrpc")],
+        DaemonKind::Dockerd => vec![SOCKET.into(), pid_file()],
     };
     for file in stale {
         let _ = fs::remove_file(file);

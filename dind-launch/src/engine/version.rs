@@ -37,7 +37,7 @@ pub fn installed() -> Option<String> {
 ///
 /// # Errors
 /// [`fault::ENGINE_UNSUPPORTED`].
-pub fn judge(version: &str) -> Result<(), Fault> {
+pub fn check(version: &str) -> Result<(), Fault> {
     let Some(cause) = objection(version) else { return Ok(()) };
     Err(fault::ENGINE_UNSUPPORTED.cannot("run a node with", "dockerd", cause).hint(CURE))
 }
@@ -59,6 +59,6 @@ mod tests {
         {
             assert_eq!(objection(version), None, "{version}");
         }
-        assert_eq!(judge("19.03.15").unwrap_err().code, fault::ENGINE_UNSUPPORTED);
+        assert_eq!(check("19.03.15").unwrap_err().code, fault::ENGINE_UNSUPPORTED);
     }
 }

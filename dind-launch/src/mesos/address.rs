@@ -32,7 +32,7 @@ fn of_host(hosts: &str, name: &str) -> Option<String> {
 ///
 /// # Errors
 /// The work folder cannot be written.
-pub fn settle(work_dir: &Path, address: &str) -> io::Result<Option<String>> {
+pub fn reconcile(work_dir: &Path, address: &str) -> io::Result<Option<String>> {
     fs::create_dir_all(work_dir)?;
     let note = work_dir.join(NOTE);
     let before = match fs::read_to_string(&note) {
@@ -74,9 +74,9 @@ mod tests {
         for (address, before, there) in
             [("10.9.0.2", None, true), ("10.9.0.2", None, true), ("10.9.0.3", Some("10.9.0.2"), false)]
         {
-            assert_eq!(settle(folder.path(), address).unwrap().as_deref(), before);
+            assert_eq!(reconcile(folder.path(), address).unwrap().as_deref(), before);
             assert_eq!(latest.is_symlink(), there, "{address}");
         }
-        assert_eq!(settle(folder.path(), "10.9.0.3").unwrap(), None);
+        assert_eq!(reconcile(folder.path(), "10.9.0.3").unwrap(), None);
     }
 }

@@ -75,7 +75,7 @@ impl Facts {
     ///
     /// # Errors
     /// The work folder cannot be written.
-    pub fn settle(
+    pub fn reconcile(
         &self,
         agent: &Agent,
         user: impl Fn(&str) -> Option<String>,
@@ -83,7 +83,7 @@ impl Facts {
         const WORK_DIR: &str = "MESOS_WORK_DIR";
         let folder = agent.defaults.get(WORK_DIR).cloned().or_else(|| user(WORK_DIR));
         let (Some(folder), Some(address)) = (folder, &self.address) else { return Ok(None) };
-        let before = address::settle(Path::new(&folder), address)?;
+        let before = address::reconcile(Path::new(&folder), address)?;
         Ok(before.map(|before| {
             let message = format!("cannot keep `the agent's id`: its address was {before} and is {address}");
             Warning::new("mesos-agent-renewed", message, "give the container a fixed address: --ip")

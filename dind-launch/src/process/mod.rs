@@ -15,28 +15,28 @@ use std::os::fd::BorrowedFd;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
-/// Why a node's life goes no further.
+/// Why a run goes no further.
 #[derive(Debug)]
-pub enum Halt {
+pub enum StopReason {
     /// This signal asked us to stop.
-    Asked(i32),
+    Signal(i32),
     /// Something is wrong.
     Fault(Box<Fault>),
 }
 
-impl From<Fault> for Halt {
+impl From<Fault> for StopReason {
     fn from(fault: Fault) -> Self {
         Self::Fault(Box::new(fault))
     }
 }
 
-impl Halt {
+impl StopReason {
     /// The fault, where being asked to stop is none that can happen.
     #[must_use]
     pub fn into_fault(self) -> Fault {
         match self {
             Self::Fault(fault) => *fault,
-            Self::Asked(number) => fault::INIT_FAILED
+            Self::Signal(number) => fault::INIT_FAILED
                 .cannot("finish", "a stage", format!("signal {number} cut it off"))
                 .hint("try again"),
         }
@@ -45,11 +45,11 @@ impl Halt {
 
 /// What a wait ended with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Woken {
+pub enum WaitOutcome {
     /// A child ended.
-    Ended(Pid),
+    Exited(Pid),
     /// A signal asks us to stop.
-    Stop(i32),
+    StopSignal(i32),
     /// The watched descriptor with this index is ready.
     Ready(usize),
     /// The deadline passed.
@@ -64,14 +64,14 @@ pub struct Node {
     pub log: EngineLog,
     /// The main process, once it is started: signals go to it.
     pub main: Option<Pid>,
-    endings: BTreeMap<Pid, ExitStatus>,
+    exit_statuses: BTreeMap<Pid, ExitStatus>,
 }
 
 impl Node {
     /// Wraps the supervisor, which has taken over the signals long before.
     #[must_use]
     pub fn new(supervisor: Supervisor, log: EngineLog) -> Self {
-        Self { supervisor, log, main: None, endings: BTreeMap::new() }
+        Self { supervisor, log, main: None, exit_statuses: BTreeMap::new() }
     }
 
     /// Starts a child; see [`Supervisor::spawn`].
@@ -84,8 +84,8 @@ impl Node {
 
     /// How a child ended, if it has.
     #[must_use]
-    pub fn ending(&self, pid: Pid) -> Option<ExitStatus> {
-        self.endings.get(&pid).copied()
+    pub fn exit_status(&self, pid: Pid) -> Option<ExitStatus> {
+        self.exit_statuses.get(&pid).copied()
     }
 
     /// Waits for something that a stage of the node's life has to know. The log is passed on meanwhile, orphans are
@@ -93,7 +93,11 @@ impl Node {
     ///
     /// # Errors
     /// The kernel refuses to wait: nothing can be supervised any more.
-    pub fn wait(&mut self, watched: &[BorrowedFd<'_>], deadline: Option<Instant>) -> Result<Woken, Fault> {
+    pub fn wait(
+        &mut self,
+        watched: &[BorrowedFd<'_>],
+        deadline: Option<Instant>,
+    ) -> Result<WaitOutcome, Fault> {
         loop {
             let event = {
                 let mut all = watched.to_vec();
@@ -102,14 +106,16 @@ impl Node {
             };
             match event.map_err(|error| broken("wait for", "signals and children", &error))? {
                 Event::Ready(index) if index >= watched.len() => self.log.relay(index - watched.len()),
-                Event::Ready(index) => return Ok(Woken::Ready(index)),
-                Event::Exited(pid, ending) => {
-                    self.endings.insert(pid, ending);
-                    return Ok(Woken::Ended(pid));
+                Event::Ready(index) => return Ok(WaitOutcome::Ready(index)),
+                Event::Exited(pid, exit_status) => {
+                    self.exit_statuses.insert(pid, exit_status);
+                    return Ok(WaitOutcome::Exited(pid));
                 }
-                Event::Signal(number) if self.asks_to_stop(number) => return Ok(Woken::Stop(number)),
+                Event::Signal(number) if self.asks_to_stop(number) => {
+                    return Ok(WaitOutcome::StopSignal(number));
+                }
                 Event::Signal(number) => self.forward(number),
-                Event::Deadline => return Ok(Woken::Deadline),
+                Event::Deadline => return Ok(WaitOutcome::Deadline),
             }
         }
     }
@@ -123,8 +129,8 @@ impl Node {
 
     /// Whether there was a main process, and it has ended.
     #[must_use]
-    pub fn main_has_ended(&self) -> bool {
-        self.main.is_some_and(|main| self.ending(main).is_some())
+    pub fn main_has_exited(&self) -> bool {
+        self.main.is_some_and(|main| self.exit_status(main).is_some())
     }
 
     /// Sends a signal to the main process, while it runs.
@@ -148,10 +154,12 @@ impl Node {
     /// As [`Node::wait`].
     pub fn wait_for(&mut self, pid: Pid, limit: Duration) -> Result<bool, Fault> {
         let deadline = Instant::now() + limit;
-        while self.ending(pid).is_none() {
+        while self.exit_status(pid).is_none() {
             match self.wait(&[], Some(deadline))? {
-                Woken::Deadline | Woken::Stop(_) => return Ok(self.ending(pid).is_some()),
-                Woken::Ended(_) | Woken::Ready(_) => {}
+                WaitOutcome::Deadline | WaitOutcome::StopSignal(_) => {
+                    return Ok(self.exit_status(pid).is_some());
+                }
+                WaitOutcome::Exited(_) | WaitOutcome::Ready(_) => {}
             }
         }
         Ok(true)

@@ -2,7 +2,7 @@
 //! that the launcher does.
 
 use crate::fault;
-use crate::process::{Halt, Node, Woken};
+use crate::process::{Node, StopReason, WaitOutcome};
 use dind_contract::{Code, ExitCode, Failure, Fault, Report};
 use dind_system::supervisor::SpawnMode;
 use nix::sys::signal::Signal;
@@ -57,7 +57,7 @@ fn find(name: &str, folder: Option<&Path>) -> Result<PathBuf, Fault> {
 
 /// A program that was started for what it prints.
 #[derive(Debug)]
-pub struct Call {
+pub struct ToolProcess {
     name: String,
     quiet: bool,
     pid: Pid,
@@ -65,16 +65,16 @@ pub struct Call {
     text: Vec<u8>,
 }
 
-/// What a signal that asks us to stop does to calls under way.
+/// What a signal that asks us to stop does to programs under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Patience {
+pub enum OnStopSignal {
     /// They are ended: TERM, and KILL a second later.
-    UntilAsked,
+    Terminate,
     /// They run to their end.
-    ToTheEnd,
+    RunToEnd,
 }
 
-impl Call {
+impl ToolProcess {
     /// Starts a sibling tool that changes something. Its stderr is ours, for people.
     ///
     /// # Errors
@@ -96,10 +96,10 @@ impl Call {
         let mut command = Command::new(tool);
         command.args(["plan", "--root", root]).envs(env.iter().copied());
         command.env("DIND_OUTPUT", "json").stderr(Stdio::null());
-        let call = Self::start(node, command).map_err(|error| {
+        let tool = Self::start(node, command).map_err(|error| {
             fault::TOOL_BROKEN.cannot("execute", tool.display(), error).hint("install the dind tools again")
         })?;
-        Ok(Self { quiet: true, ..call })
+        Ok(Self { quiet: true, ..tool })
     }
 
     /// Starts any program for what it prints.
@@ -120,7 +120,7 @@ impl Call {
         self.pid
     }
 
-    /// What it prints into, until it is closed: to be watched, and then [`Call::read`].
+    /// What it prints into, until it is closed: to be watched, and then [`ToolProcess::read`].
     #[must_use]
     pub fn output(&self) -> Option<BorrowedFd<'_>> {
         self.stdout.as_ref().map(AsFd::as_fd)
@@ -139,7 +139,7 @@ impl Call {
     /// Whether it has ended, and all that it printed is read.
     #[must_use]
     pub fn is_over(&self, node: &Node) -> bool {
-        self.stdout.is_none() && node.ending(self.pid).is_some()
+        self.stdout.is_none() && node.exit_status(self.pid).is_some()
     }
 
     /// What it has printed.
@@ -151,7 +151,7 @@ impl Call {
     /// The status it ended with.
     #[must_use]
     pub fn status(&self, node: &Node) -> u8 {
-        node.ending(self.pid).map_or(0, |ending| ending.status())
+        node.exit_status(self.pid).map_or(0, |exit_status| exit_status.status())
     }
 
     /// The document of a tool that has ended.
@@ -184,16 +184,16 @@ impl Call {
 }
 
 /// A tool's own error: its code, causes and hint, under its own exit status. An apply has told people on stderr already.
-fn of_tool(call: &Call, failure: Failure, status: u8) -> Fault {
+fn of_tool(tool: &ToolProcess, failure: Failure, status: u8) -> Fault {
     let error = failure.error;
-    let (code, cause) = if call.quiet {
+    let (code, cause) = if tool.quiet {
         (fault::SETTINGS_REFUSED, error.message.clone())
     } else {
         (fault::STAGE_FAILED, format!("it ended with {}", error.code))
     };
     let code = Code { exit: ExitCode::from_status(status).unwrap_or(code.exit), ..code };
     let mut fault =
-        code.cannot("go on without", format!("{} {}", call.name, failure.mode), cause).hint(error.hint);
+        code.cannot("go on without", format!("{} {}", tool.name, failure.mode), cause).hint(error.hint);
     fault.causes = std::iter::once(error.code).chain(error.causes).collect();
     fault.causes.dedup();
     fault
@@ -205,13 +205,13 @@ fn of_tool(call: &Call, failure: Failure, status: u8) -> Fault {
 /// The first fault of one of them, or the signal that asks us to stop.
 pub fn documents<const N: usize>(
     node: &mut Node,
-    mut calls: [Call; N],
-    patience: Patience,
-) -> Result<[Document; N], Halt> {
-    finish(node, &mut calls, patience, None)?;
+    mut tools: [ToolProcess; N],
+    on_stop: OnStopSignal,
+) -> Result<[Document; N], StopReason> {
+    wait_all(node, &mut tools, on_stop, None)?;
     let mut documents = Vec::with_capacity(N);
-    for call in &calls {
-        documents.push(call.document(node)?);
+    for tool in &tools {
+        documents.push(tool.document(node)?);
     }
     documents
         .try_into()
@@ -222,34 +222,34 @@ pub fn documents<const N: usize>(
 ///
 /// # Errors
 /// The signal that asks us to stop, after the calls have ended by it.
-pub fn finish(
+pub fn wait_all(
     node: &mut Node,
-    calls: &mut [Call],
-    patience: Patience,
+    tools: &mut [ToolProcess],
+    on_stop: OnStopSignal,
     limit: Option<Duration>,
-) -> Result<(), Halt> {
+) -> Result<(), StopReason> {
     let mut asked = None;
     let mut deadline = limit.map(|limit| Instant::now() + limit);
-    while calls.iter().any(|call| !call.is_over(node)) {
-        let open: Vec<usize> = (0..calls.len()).filter(|&i| calls[i].stdout.is_some()).collect();
-        let woken = {
-            let fds: Vec<_> = calls.iter().filter_map(Call::output).collect();
+    while tools.iter().any(|tool| !tool.is_over(node)) {
+        let open: Vec<usize> = (0..tools.len()).filter(|&i| tools[i].stdout.is_some()).collect();
+        let outcome = {
+            let fds: Vec<_> = tools.iter().filter_map(ToolProcess::output).collect();
             node.wait(&fds, deadline)?
         };
-        match woken {
-            Woken::Ready(index) => calls[open[index]].read(),
-            Woken::Ended(_) => {}
-            Woken::Stop(_) if patience == Patience::ToTheEnd => {}
-            Woken::Stop(number) if asked.is_none() => {
+        match outcome {
+            WaitOutcome::Ready(index) => tools[open[index]].read(),
+            WaitOutcome::Exited(_) => {}
+            WaitOutcome::StopSignal(_) if on_stop == OnStopSignal::RunToEnd => {}
+            WaitOutcome::StopSignal(number) if asked.is_none() => {
                 asked = Some(number);
                 deadline = Some(Instant::now() + GRACE);
-                calls.iter().for_each(|call| node.signal(call.pid, Signal::SIGTERM as i32));
+                tools.iter().for_each(|tool| node.signal(tool.pid, Signal::SIGTERM as i32));
             }
-            Woken::Stop(_) | Woken::Deadline => {
+            WaitOutcome::StopSignal(_) | WaitOutcome::Deadline => {
                 deadline = None;
-                calls.iter().for_each(|call| node.signal(call.pid, Signal::SIGKILL as i32));
+                tools.iter().for_each(|tool| node.signal(tool.pid, Signal::SIGKILL as i32));
             }
         }
     }
-    asked.map_or(Ok(()), |number| Err(Halt::Asked(number)))
+    asked.map_or(Ok(()), |number| Err(StopReason::Signal(number)))
 }

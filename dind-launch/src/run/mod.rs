@@ -13,26 +13,26 @@ pub mod state;
 pub mod supervise;
 
 use crate::cli::RunOptions;
-use crate::engine::{self, Part, Settings, config, networks, readiness, stale, version};
+use crate::engine::{self, DaemonKind, Settings, config, networks, readiness, stale, version};
 use crate::paths::SOCKET;
 use crate::prepare::{self, Caller};
-use crate::process::sibling::{Call, Patience, documents, finish};
-use crate::process::{Halt, Node, Woken, broken};
+use crate::process::sibling::{OnStopSignal, ToolProcess, documents, wait_all};
+use crate::process::{Node, StopReason, WaitOutcome, broken};
 use crate::status::record::NodeState;
 use crate::{TOOL, fault};
 use dind_contract::finish::{log, log_warning};
 use dind_contract::{Engine, Failed, Fault, Report};
 use dind_system::Root;
 use dind_system::supervisor::{ExitStatus, Supervisor};
-use preflight::{forwarding, is_set, look};
+use preflight::{forwarding, is_set, preflight};
 use serde_json::Value;
 use shutdown::stop;
-use state::Life;
+use state::RunState;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
-use supervise::revive;
+use supervise::restart_daemon;
 
 /// What everybody assumes who is told nothing.
 const ETHERNET_MTU: u64 = 1500;
@@ -54,32 +54,32 @@ pub fn run(text: &RunOptions, command: &[String]) -> u8 {
         Ok(supervisor) => supervisor,
         Err(error) => return report(&broken("take over", "signals", &error)),
     };
-    match look(begun, text, command) {
-        Ok((life, log)) => live(Node::new(supervisor, log), life),
+    match preflight(begun, text, command) {
+        Ok((state, log)) => live(Node::new(supervisor, log), state),
         Err(fault) => report(&fault),
     }
 }
 
-fn live(mut node: Node, mut life: Life) -> u8 {
-    let halt = start(&mut node, &mut life).and_then(|()| attend(&mut node, &mut life)).err();
-    let signal = match &halt {
-        Some(Halt::Asked(number)) => Some(*number),
+fn live(mut node: Node, mut state: RunState) -> u8 {
+    let reason = start(&mut node, &mut state).and_then(|()| supervise(&mut node, &mut state)).err();
+    let signal = match &reason {
+        Some(StopReason::Signal(number)) => Some(*number),
         _ => None,
     };
-    let served = life.keeper.record.state == NodeState::Running && node.main.is_none();
+    let served = state.writer.record.state == NodeState::Running && node.main.is_none();
     let mut last = NodeState::Stopped;
-    if let Some(Halt::Fault(fault)) = &halt {
+    if let Some(StopReason::Fault(fault)) = &reason {
         report(fault);
-        life.keeper.record.error = Some(fault.object());
+        state.writer.record.error = Some(fault.object());
         last = NodeState::Failed;
     }
-    life.keeper.enter(NodeState::Stopping);
-    let (main, faults) = stop(&mut node, &mut life, signal);
-    let mut status = match (halt, main) {
-        (Some(Halt::Fault(fault)), _) => status_of(&fault),
-        (_, Some(ending)) => ending.status(),
-        (Some(Halt::Asked(_)), None) if served => 0,
-        (Some(Halt::Asked(number)), None) => ExitStatus::Signaled(number).status(),
+    state.writer.enter(NodeState::Stopping);
+    let (main, faults) = stop(&mut node, &mut state, signal);
+    let mut status = match (reason, main) {
+        (Some(StopReason::Fault(fault)), _) => status_of(&fault),
+        (_, Some(exit_status)) => exit_status.status(),
+        (Some(StopReason::Signal(_)), None) if served => 0,
+        (Some(StopReason::Signal(number)), None) => ExitStatus::Signaled(number).status(),
         (None, None) => LAUNCHER_FAILED,
     };
     for fault in &faults {
@@ -87,43 +87,43 @@ fn live(mut node: Node, mut life: Life) -> u8 {
         // The main process' own failure says more than ours.
         status = if status == 0 { failed } else { status };
     }
-    life.keeper.record.exit_status = Some(status);
-    life.keeper.enter(last);
+    state.writer.record.exit_status = Some(status);
+    state.writer.enter(last);
     status
 }
 
-fn start(node: &mut Node, life: &mut Life) -> Result<(), Halt> {
-    let version = check(node, life)?;
-    prepare_container(life)?;
-    stale::clear(&Root::default())?;
-    let engines = apply(node, life, version)?;
-    start_engine(node, life, &engines)?;
-    preload(node, life)?;
-    start_main(node, life)
+fn start(node: &mut Node, state: &mut RunState) -> Result<(), StopReason> {
+    let version = check(node, state)?;
+    prepare_container(state)?;
+    stale::remove_stale_state(&Root::default())?;
+    let engines = apply(node, state, version)?;
+    start_engine(node, state, &engines)?;
+    preload(node, state)?;
+    start_main(node, state)
 }
 
 /// Lets both tools plan: what is wrong with their settings is told before anything changes.
 ///
 /// Some of the network's settings depend on the engine's version where the MTU is not Ethernet's (dind-net's README, "MTU").
 /// Only then dockerd is asked for it: its answer takes as long as a sixth of its whole start, and is waited for later.
-fn check(node: &mut Node, life: &mut Life) -> Result<Option<Call>, Halt> {
-    life.keeper.begin("check");
-    let storage = Call::plan(node, &life.tools.storage, "/", &[])?;
-    let net = Call::plan(node, &life.tools.net, "/", forwarding(&life.user_config, &life.options))?;
-    let [_, net] = documents(node, [storage, net], Patience::UntilAsked)?;
+fn check(node: &mut Node, state: &mut RunState) -> Result<Option<ToolProcess>, StopReason> {
+    state.writer.begin("check");
+    let storage = ToolProcess::plan(node, &state.tools.storage, "/", &[])?;
+    let net = ToolProcess::plan(node, &state.tools.net, "/", forwarding(&state.user_config, &state.options))?;
+    let [_, net] = documents(node, [storage, net], OnStopSignal::Terminate)?;
     if is_set("DIND_ENGINE_VERSION")
         || net.engine.config.get("mtu").and_then(Value::as_u64).is_none_or(|mtu| mtu == ETHERNET_MTU)
     {
         return Ok(None);
     }
-    let mut command = Command::new(&life.programs.dockerd);
+    let mut command = Command::new(&state.programs.dockerd);
     command.arg("--version");
     // A dockerd that cannot even say its version is found out when it is started.
-    Ok(Call::start(node, command).ok())
+    Ok(ToolProcess::start(node, command).ok())
 }
 
-fn prepare_container(life: &mut Life) -> Result<(), Fault> {
-    life.keeper.begin("prepare");
+fn prepare_container(state: &mut RunState) -> Result<(), Fault> {
+    state.writer.begin("prepare");
     let draft =
         prepare::prepare(&Root::default(), Caller::Launcher).map_err(|Failed { fault, .. }| *fault)?;
     for warning in &draft.warnings {
@@ -140,127 +140,135 @@ fn prepare_container(life: &mut Life) -> Result<(), Fault> {
         steps: draft.steps.0,
         warnings: draft.warnings,
     };
-    life.keeper.keep("prepare", document);
+    state.writer.keep("prepare", document);
     Ok(())
 }
 
 /// Neither needs the other, so both tools work at once; containerd needs the data root, and is started as soon as that is
 /// ready.
-fn apply(node: &mut Node, life: &mut Life, version: Option<Call>) -> Result<[Engine; 2], Halt> {
-    life.keeper.begin("storage");
+fn apply(
+    node: &mut Node,
+    state: &mut RunState,
+    version: Option<ToolProcess>,
+) -> Result<[Engine; 2], StopReason> {
+    state.writer.begin("storage");
     let mut version = version.into_iter().collect::<Vec<_>>();
-    finish(node, &mut version, Patience::UntilAsked, Some(VERSION_LIMIT))?;
-    let version = version.first().and_then(|call| version::parse(&call.text()));
+    wait_all(node, &mut version, OnStopSignal::Terminate, Some(VERSION_LIMIT))?;
+    let version = version.first().and_then(|tool| version::parse(&tool.text()));
     let told = version.as_ref().map(|version| ("DIND_ENGINE_VERSION", version.as_str()));
     let told: Vec<_> =
-        told.into_iter().chain(forwarding(&life.user_config, &life.options).iter().copied()).collect();
+        told.into_iter().chain(forwarding(&state.user_config, &state.options).iter().copied()).collect();
     // Before, not after: an apply that was cut off has left something to release, too.
-    (life.storage_applied, life.net_applied) = (true, true);
-    let storage = Call::tool(node, &life.tools.storage, &["apply"], &[])?;
-    let net = Call::tool(node, &life.tools.net, &["apply"], &told)?;
-    let storage = match documents(node, [storage], Patience::UntilAsked) {
+    (state.storage_applied, state.net_applied) = (true, true);
+    let storage = ToolProcess::tool(node, &state.tools.storage, &["apply"], &[])?;
+    let net = ToolProcess::tool(node, &state.tools.net, &["apply"], &told)?;
+    let storage = match documents(node, [storage], OnStopSignal::Terminate) {
         Ok([document]) => document,
-        Err(halt) => {
+        Err(reason) => {
             // Cut off it would leave more to undo; it takes less than half a second.
-            finish(node, &mut [net], Patience::ToTheEnd, Some(GRACE))?;
-            return Err(halt);
+            wait_all(node, &mut [net], OnStopSignal::RunToEnd, Some(GRACE))?;
+            return Err(reason);
         }
     };
-    life.keeper.begin("net");
+    state.writer.begin("net");
     let data_root = storage.engine.config.get("data-root").and_then(Value::as_str);
-    life.data_root = data_root.unwrap_or("/var/lib/docker").into();
-    life.start(node, Part::Containerd)?;
+    state.data_root = data_root.unwrap_or("/var/lib/docker").into();
+    state.start(node, DaemonKind::Containerd)?;
     // What we cannot settle dockerd does itself; it only takes longer.
-    let _ = networks::settle(&life.data_root, &life.links, life.keeper.record.started_unix_ms);
-    let [net] = documents(node, [net], Patience::UntilAsked)?;
+    let _ = networks::settle(&state.data_root, &state.links, state.writer.record.started_unix_ms);
+    let [net] = documents(node, [net], OnStopSignal::Terminate)?;
     let engines = [storage.engine.clone(), net.engine.clone()];
-    life.keeper.keep("storage", storage);
-    life.keeper.keep("net", net);
+    state.writer.keep("storage", storage);
+    state.writer.keep("net", net);
     Ok(engines)
 }
 
 /// dockerd finds containerd by itself: its first thirty milliseconds need none.
-fn start_engine(node: &mut Node, life: &mut Life, [storage, net]: &[Engine; 2]) -> Result<(), Halt> {
-    life.keeper.begin("engine");
+fn start_engine(
+    node: &mut Node,
+    state: &mut RunState,
+    [storage, net]: &[Engine; 2],
+) -> Result<(), StopReason> {
+    state.writer.begin("engine");
     let fragments = [storage, net];
-    let merged = config::merge(&fragments, &life.user_config, &life.options.daemon_args);
+    let merged = config::merge(&fragments, &state.user_config, &state.options.daemon_args);
     for warning in &merged.warnings {
         log_warning(TOOL, warning);
     }
-    life.keeper.record.warnings.extend(merged.warnings);
-    life.keeper.record.daemon_json = merged.config.clone();
-    life.settings = Settings {
-        hosts: merged.hosts.iter().chain(&life.options.daemon_args.hosts).cloned().collect(),
-        words: life.options.daemon_args.words.clone(),
+    state.writer.record.warnings.extend(merged.warnings);
+    state.writer.record.daemon_json = merged.config.clone();
+    state.settings = Settings {
+        hosts: merged.hosts.iter().chain(&state.options.daemon_args.hosts).cloned().collect(),
+        words: state.options.daemon_args.words.clone(),
         path_prepend: fragments.iter().flat_map(|fragment| fragment.path_prepend.clone()).collect(),
         config: merged.config,
     };
-    life.start(node, Part::Dockerd)?;
-    if let Some(dockerd) = &life.dockerd {
-        engine::wait_ready(node, dockerd, life.containerd.as_ref(), life.options.ready_timeout)?;
+    state.start(node, DaemonKind::Dockerd)?;
+    if let Some(dockerd) = &state.dockerd {
+        engine::wait_ready(node, dockerd, state.containerd.as_ref(), state.options.ready_timeout)?;
     }
-    life.engine_ready = true;
-    life.keeper.record.engine_version = readiness::version(Path::new(SOCKET), VERSION_LIMIT);
+    state.engine_ready = true;
+    state.writer.record.engine_version = readiness::version(Path::new(SOCKET), VERSION_LIMIT);
     // To ask the program itself would take a sixth of the start; `doctor` does.
-    Ok(life.keeper.record.engine_version.as_deref().map_or(Ok(()), version::judge)?)
+    Ok(state.writer.record.engine_version.as_deref().map_or(Ok(()), version::check)?)
 }
 
 /// By our own verb, as a shell script would: it runs beside the main process as well as before it.
-fn preload(node: &mut Node, life: &mut Life) -> Result<(), Halt> {
-    let Some(folder) = &life.options.preload else { return Ok(()) };
-    life.keeper.begin("preload");
+fn preload(node: &mut Node, state: &mut RunState) -> Result<(), StopReason> {
+    let Some(folder) = &state.options.preload else { return Ok(()) };
+    state.writer.begin("preload");
     let own = std::env::current_exe().map_err(|error| broken("find", "/proc/self/exe", &error))?;
     let (folder, host) = (folder.display().to_string(), format!("unix://{SOCKET}"));
-    let call = Call::tool(node, &own, &["preload", &folder], &[("DOCKER_HOST", &host)])?;
-    if !life.options.preload_wait {
-        life.preload = Some(call);
+    let tool = ToolProcess::tool(node, &own, &["preload", &folder], &[("DOCKER_HOST", &host)])?;
+    if !state.options.preload_wait {
+        state.preload = Some(tool);
         return Ok(());
     }
-    let [document] = documents(node, [call], Patience::UntilAsked)?;
-    life.keeper.keep("preload", document);
+    let [document] = documents(node, [tool], OnStopSignal::Terminate)?;
+    state.writer.keep("preload", document);
     Ok(())
 }
 
-fn start_main(node: &mut Node, life: &mut Life) -> Result<(), Halt> {
-    let command = life.keeper.record.command.clone();
+fn start_main(node: &mut Node, state: &mut RunState) -> Result<(), StopReason> {
+    let command = state.writer.record.command.clone();
     if !command.is_empty() {
-        life.keeper.begin("main");
-        let variables = agent_defaults(life);
+        state.writer.begin("main");
+        let variables = agent_defaults(state);
         let main = main_process::start(node, &command, &variables)?;
-        life.keeper.record.main_pid = Some(main.as_raw());
+        state.writer.record.main_pid = Some(main.as_raw());
     }
-    life.keeper.enter(NodeState::Running);
+    state.writer.enter(NodeState::Running);
     Ok(())
 }
 
 /// What a Mesos agent is told of its container, now that the storage is known; noted in the record.
-fn agent_defaults(life: &mut Life) -> BTreeMap<String, String> {
-    let record = &mut life.keeper.record;
-    let (Some(facts), Some(storage)) = (&life.agent, record.documents.get("storage")) else {
+fn agent_defaults(state: &mut RunState) -> BTreeMap<String, String> {
+    let record = &mut state.writer.record;
+    let (Some(facts), Some(storage)) = (&state.agent, record.documents.get("storage")) else {
         return BTreeMap::new();
     };
     let user = |name: &str| std::env::var(name).ok();
     let (agent, mut warnings) = facts.agent(storage, user);
     // Of a work folder that cannot be written the agent tells itself.
-    warnings.extend(facts.settle(&agent, user).unwrap_or_default());
+    warnings.extend(facts.reconcile(&agent, user).unwrap_or_default());
     warnings.iter().for_each(|warning| log_warning(TOOL, warning));
     record.warnings.extend(warnings);
     record.mesos.insert(agent).defaults.clone()
 }
 
 /// Waits for the end: of the main process, which is success; of the engine, which is not; or a signal.
-fn attend(node: &mut Node, life: &mut Life) -> Result<(), Halt> {
-    while !node.main_has_ended() {
-        life.settle_preload(node);
-        if let Some(dead) = life.dead_daemon(node) {
-            revive(node, life, dead)?;
+fn supervise(node: &mut Node, state: &mut RunState) -> Result<(), StopReason> {
+    while !node.main_has_exited() {
+        state.collect_preload(node);
+        if let Some(dead) = state.dead_daemon(node) {
+            restart_daemon(node, state, dead)?;
             continue;
         }
-        let watched: Vec<_> = life.preload.iter().filter_map(Call::output).collect();
+        let watched: Vec<_> = state.preload.iter().filter_map(ToolProcess::output).collect();
         match node.wait(&watched, None)? {
-            Woken::Stop(number) => return Err(Halt::Asked(number)),
-            Woken::Ready(_) => life.preload.iter_mut().for_each(Call::read),
-            Woken::Ended(_) | Woken::Deadline => {}
+            WaitOutcome::StopSignal(number) => return Err(StopReason::Signal(number)),
+            WaitOutcome::Ready(_) => state.preload.iter_mut().for_each(ToolProcess::read),
+            WaitOutcome::Exited(_) | WaitOutcome::Deadline => {}
         }
     }
     Ok(())

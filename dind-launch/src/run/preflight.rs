@@ -2,7 +2,7 @@
 
 use super::main_process;
 use super::restart_policy::Attempts;
-use super::state::Life;
+use super::state::RunState;
 use crate::cli::RunOptions;
 use crate::doctor;
 use crate::engine::networks::Links;
@@ -13,7 +13,7 @@ use crate::paths::{LOG_FILE, SOCKET};
 use crate::process::broken;
 use crate::process::log::EngineLog;
 use crate::process::sibling::Tools;
-use crate::status::record::Keeper;
+use crate::status::record::RecordWriter;
 use dind_contract::Fault;
 use dind_system::Root;
 use serde_json::{Map, Value};
@@ -21,27 +21,27 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// Reads and finds everything that the node needs; changes nothing but the record.
-pub(super) fn look(
+pub(super) fn preflight(
     begun: Instant,
     text: &RunOptions,
     command: &[String],
-) -> Result<(Life, EngineLog), Fault> {
+) -> Result<(RunState, EngineLog), Fault> {
     let options = Options::read(text)?;
     let tools = Tools::find(options.tools.as_deref())?;
     let programs = Programs::find()?;
     let user_config = config::of_user(&options.daemon_args)?;
     let command = main_process::choose(command)?;
     options.preload.as_deref().map(preload::archives).transpose()?;
-    doctor::refuse(&Root::default(), &doctor::Wanted::of_environment())?;
-    let keeper = Keeper::claim(begun, &command, Path::new(SOCKET))?;
+    doctor::refuse(&Root::default(), &doctor::StorageArgs::of_environment())?;
+    let writer = RecordWriter::claim(begun, &command, Path::new(SOCKET))?;
     let log = EngineLog::open(options.log_to_file).map_err(|error| broken("open", LOG_FILE, &error))?;
-    let life = Life {
+    let state = RunState {
         agent: mesos::Facts::of(&Root::default(), &command, options.mesos_defaults),
         options,
         tools,
         programs,
         user_config,
-        keeper,
+        writer,
         data_root: PathBuf::new(),
         links: Links::now(&Root::default()),
         settings: Settings::default(),
@@ -53,7 +53,7 @@ pub(super) fn look(
         storage_applied: false,
         net_applied: false,
     };
-    Ok((life, log))
+    Ok((state, log))
 }
 
 /// Whether the user says something of it.

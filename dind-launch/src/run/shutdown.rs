@@ -5,10 +5,10 @@
 //! grace of the step under way, never the step itself.
 
 use super::main_process::stop_signals;
-use super::state::Life;
-use crate::engine::Part;
-use crate::process::sibling::{Call, Patience, documents};
-use crate::process::{Halt, Node, Woken};
+use super::state::RunState;
+use crate::engine::DaemonKind;
+use crate::process::sibling::{OnStopSignal, ToolProcess, documents};
+use crate::process::{Node, StopReason, WaitOutcome};
 use dind_contract::Fault;
 use dind_system::supervisor::{ExitStatus, send};
 use nix::sys::signal::Signal;
@@ -50,51 +50,51 @@ impl Budget {
 /// has become of the one before.
 ///
 /// Returns how the main process ended, and what could not be stopped or released.
-pub fn stop(node: &mut Node, life: &mut Life, signal: Option<i32>) -> (Option<ExitStatus>, Vec<Fault>) {
-    let budget = Budget { begun: Instant::now(), whole: life.options.stop_budget };
+pub fn stop(node: &mut Node, state: &mut RunState, signal: Option<i32>) -> (Option<ExitStatus>, Vec<Fault>) {
+    let budget = Budget { begun: Instant::now(), whole: state.options.stop_budget };
     let mut faults = Vec::new();
     let mut note = |result: Result<(), Fault>| faults.extend(result.err());
 
-    if let Some(preload) = life.preload.take() {
+    if let Some(preload) = state.preload.take() {
         // dockerd takes over a layer whole or not at all.
         node.signal(preload.pid(), KILL);
     }
     let main = node.main;
     if let Some(main) = main {
-        life.keeper.begin("stop-main");
-        let command = &life.keeper.record.command;
-        let asks = stop_signals(command, life.options.main_stop_signal, signal);
+        state.writer.begin("stop-main");
+        let command = &state.writer.record.command;
+        let asks = stop_signals(command, state.options.main_stop_signal, signal);
         note(ask_and_end(node, main, &asks, budget.until(MAIN_UNTIL)));
         // What it has left in its group goes with it: a group lives, and keeps its number, as long as a member does.
         let _ = send(-main.as_raw(), KILL);
     }
-    if let Some(dockerd) = life.dockerd.take() {
-        life.keeper.begin("stop-containers");
-        if life.engine_ready && node.ending(dockerd.pid).is_none() {
-            note(containers(node, life, budget));
+    if let Some(dockerd) = state.dockerd.take() {
+        state.writer.begin("stop-containers");
+        if state.engine_ready && node.exit_status(dockerd.pid).is_none() {
+            note(containers(node, state, budget));
         }
-        life.keeper.begin("stop-engine");
+        state.writer.begin("stop-engine");
         // One TERM, and no more: dockerd takes a fourth for the order to leave everything as it is.
         note(end(node, dockerd.pid, TERM, budget.until(ENGINE_UNTIL)));
-        life.keeper.forget(Part::Dockerd);
+        state.writer.forget(DaemonKind::Dockerd);
     }
-    if let Some(containerd) = life.containerd.take() {
-        life.keeper.begin("stop-containerd");
+    if let Some(containerd) = state.containerd.take() {
+        state.writer.begin("stop-containerd");
         note(end(node, containerd.pid, TERM, budget.until(ENGINE_UNTIL)));
-        life.keeper.forget(Part::Containerd);
+        state.writer.forget(DaemonKind::Containerd);
     }
-    life.keeper.begin("stop-leftovers");
+    state.writer.begin("stop-leftovers");
     note(leftovers(node, budget.until(LEFTOVERS_UNTIL)));
     node.log.drain();
-    if std::mem::take(&mut life.net_applied) {
-        let tool = life.tools.net.clone();
-        note(release(node, life, "release-net", &tool));
+    if std::mem::take(&mut state.net_applied) {
+        let tool = state.tools.net.clone();
+        note(release(node, state, "release-net", &tool));
     }
-    if std::mem::take(&mut life.storage_applied) {
-        let tool = life.tools.storage.clone();
-        note(release(node, life, "release-storage", &tool));
+    if std::mem::take(&mut state.storage_applied) {
+        let tool = state.tools.storage.clone();
+        note(release(node, state, "release-storage", &tool));
     }
-    (main.and_then(|pid| node.ending(pid)), faults)
+    (main.and_then(|pid| node.exit_status(pid)), faults)
 }
 
 /// Asks with one signal after the other. The first gets three quarters of the time that is left, for it is the one that
@@ -120,28 +120,28 @@ fn end(node: &mut Node, pid: Pid, signal: i32, grace: Duration) -> Result<(), Fa
     if !node.wait_for(pid, grace)? {
         node.signal(pid, KILL);
         let deadline = Instant::now() + AFTER_KILL;
-        while node.ending(pid).is_none() && Instant::now() < deadline {
+        while node.exit_status(pid).is_none() && Instant::now() < deadline {
             node.wait_for(pid, deadline.saturating_duration_since(Instant::now()))?;
         }
     }
     Ok(())
 }
 
-fn containers(node: &mut Node, life: &mut Life, budget: Budget) -> Result<(), Fault> {
-    let stop = |node: &mut Node, life: &Life, args: &[&str], patience| {
+fn containers(node: &mut Node, state: &mut RunState, budget: Budget) -> Result<(), Fault> {
+    let stop = |node: &mut Node, state: &RunState, args: &[&str], on_stop| {
         let within = format!("{}ms", budget.until(CONTAINERS_UNTIL).as_millis());
         let args = [&["stop", "--budget", &within], args].concat();
-        let host = format!("unix://{}", life.keeper.record.socket.display());
-        let call = Call::tool(node, &life.tools.reaper, &args, &[("DOCKER_HOST", &host)])?;
-        documents(node, [call], patience)
+        let host = format!("unix://{}", state.writer.record.socket.display());
+        let tool = ToolProcess::tool(node, &state.tools.reaper, &args, &[("DOCKER_HOST", &host)])?;
+        documents(node, [tool], on_stop)
     };
-    let document = match stop(node, life, &[], Patience::UntilAsked) {
+    let document = match stop(node, state, &[], OnStopSignal::Terminate) {
         // The user is in a hurry.
-        Err(Halt::Asked(_)) => stop(node, life, &["--now"], Patience::ToTheEnd),
+        Err(StopReason::Signal(_)) => stop(node, state, &["--now"], OnStopSignal::RunToEnd),
         other => other,
     };
-    let [document] = document.map_err(Halt::into_fault)?;
-    life.keeper.keep("reaper", document);
+    let [document] = document.map_err(StopReason::into_fault)?;
+    state.writer.keep("reaper", document);
     Ok(())
 }
 
@@ -153,7 +153,9 @@ fn leftovers(node: &mut Node, grace: Duration) -> Result<(), Fault> {
         left.iter().for_each(|pid| drop(send(*pid, signal)));
         while !left.is_empty() && Instant::now() < deadline {
             // Some are not our children (`docker exec`), and nobody tells us of their end.
-            if let Woken::Stop(_) = node.wait(&[], Some((Instant::now() + LOOK_EVERY).min(deadline)))? {
+            if let WaitOutcome::StopSignal(_) =
+                node.wait(&[], Some((Instant::now() + LOOK_EVERY).min(deadline)))?
+            {
                 break;
             }
             left = remaining();
@@ -174,10 +176,10 @@ fn remaining() -> Vec<i32> {
 }
 
 /// A release is short and is never cut off.
-fn release(node: &mut Node, life: &mut Life, stage: &str, tool: &Path) -> Result<(), Fault> {
-    life.keeper.begin(stage);
-    let call = Call::tool(node, tool, &["release"], &[])?;
-    let [document] = documents(node, [call], Patience::ToTheEnd).map_err(Halt::into_fault)?;
-    life.keeper.keep(stage, document);
+fn release(node: &mut Node, state: &mut RunState, stage: &str, tool: &Path) -> Result<(), Fault> {
+    state.writer.begin(stage);
+    let tool = ToolProcess::tool(node, tool, &["release"], &[])?;
+    let [document] = documents(node, [tool], OnStopSignal::RunToEnd).map_err(StopReason::into_fault)?;
+    state.writer.keep(stage, document);
     Ok(())
 }

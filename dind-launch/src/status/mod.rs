@@ -1,4 +1,4 @@
-//! `status`: the record of the running launcher, and a judgement of the node's health.
+//! `status`: the record of the running launcher, and a check of the node's health.
 
 pub mod record;
 pub mod timeline;
@@ -28,11 +28,11 @@ const PING_LIMIT: Duration = Duration::from_secs(2);
 /// `dind-storage plan` takes a few milliseconds, unless the disk does not answer.
 const STORAGE_LIMIT: Duration = Duration::from_secs(2);
 
-/// Prints the record, or judges it.
+/// Prints the record, or checks the node's health.
 #[must_use]
-pub fn finish(wanted: &Status, output: Output) -> ExitCode {
-    let outcome = tell(wanted.healthy);
-    if let (true, Ok(draft)) = (wanted.timeline, &outcome) {
+pub fn finish(args: &Status, output: Output) -> ExitCode {
+    let outcome = tell(args.healthy);
+    if let (true, Ok(draft)) = (args.timeline, &outcome) {
         print(&timeline::draw(&draft.result.stages));
     }
     dind_contract::finish(TOOL, "status", output, outcome, |report| plain_flags(&report.engine))
@@ -48,7 +48,7 @@ fn tell(healthy: bool) -> Outcome<Record> {
     }
     let storage = if over { None } else { storage_now(&record) };
     if healthy {
-        judge(&record, storage.as_ref())?;
+        check_health(&record, storage.as_ref())?;
     }
     if let Some(Ok(storage)) = storage {
         record.documents.insert("storage-now".to_owned(), storage);
@@ -57,7 +57,7 @@ fn tell(healthy: bool) -> Outcome<Record> {
 }
 
 /// Whether the node does its work: the engine answers, its storage can be written, the main process lives.
-fn judge(record: &Record, storage: Option<&Result<Document, Fault>>) -> Result<(), Fault> {
+fn check_health(record: &Record, storage: Option<&Result<Document, Fault>>) -> Result<(), Fault> {
     let mut causes = Vec::new();
     if record.state != NodeState::Running {
         causes.push(format!(
@@ -96,16 +96,16 @@ fn judge(record: &Record, storage: Option<&Result<Document, Fault>>) -> Result<(
 fn storage_now(record: &Record) -> Option<Result<Document, Fault>> {
     let applied = &record.documents.get("storage")?.result;
     let value = |pointer| applied.pointer(pointer).and_then(Value::as_str);
-    let mut args = vec!["plan", "--data-root", value("/data_root")?, "--backing", value("/backing")?];
-    args.extend(["--driver", value("/driver")?]);
-    args.extend(value("/image/path").into_iter().flat_map(|image| ["--image", image]));
+    let mut words = vec!["plan", "--data-root", value("/data_root")?, "--backing", value("/backing")?];
+    words.extend(["--driver", value("/driver")?]);
+    words.extend(value("/image/path").into_iter().flat_map(|image| ["--image", image]));
     Some(Tools::find(None).and_then(|tools| {
         let broken = |cause: &dyn Display| {
             let fault = fault::TOOL_BROKEN.cannot("ask", tools.storage.display(), cause);
             fault.hint("run `dind-storage plan` in the node")
         };
         let helper = tools.storage.to_str().and_then(Helper::find).ok_or_else(|| broken(&"it is gone"))?;
-        let done = helper.args(args).run(STORAGE_LIMIT).map_err(|error| broken(&error))?;
+        let done = helper.args(words).run(STORAGE_LIMIT).map_err(|error| broken(&error))?;
         serde_json::from_str(&done.stdout).map_err(|_| broken(&done.stderr))
     }))
 }

@@ -1,6 +1,6 @@
 //! `/run/dind/launch.json`: what the running launcher has done, for `status`, health checks and people.
 
-use crate::engine::Part;
+use crate::engine::DaemonKind;
 use crate::fault;
 use crate::mesos::Agent;
 use crate::paths::RUN_DIR;
@@ -85,16 +85,16 @@ pub struct Record {
     pub exit_status: Option<u8>,
 }
 
-/// The record's keeper. It holds the lock that makes the launcher the only one in its container.
+/// Writes the record. It holds the lock that makes the launcher the only one in its container.
 #[derive(Debug)]
-pub struct Keeper {
+pub struct RecordWriter {
     /// What is written.
     pub record: Record,
     begun: Instant,
     _lock: Flock<File>,
 }
 
-impl Keeper {
+impl RecordWriter {
     /// Claims [`RUN_DIR`] for this launcher.
     ///
     /// # Errors
@@ -109,9 +109,9 @@ impl Keeper {
             socket: socket.to_owned(),
             ..Record::default()
         };
-        let keeper = Self { record, begun, _lock: lock };
-        keeper.save()?;
-        Ok(keeper)
+        let writer = Self { record, begun, _lock: lock };
+        writer.save()?;
+        Ok(writer)
     }
 
     /// Begins a stage; the one before it ends.
@@ -138,19 +138,19 @@ impl Keeper {
     }
 
     /// Notes a daemon's pid.
-    pub fn started(&mut self, part: Part, pid: Pid) {
-        *self.pid_of(part) = Some(pid.as_raw());
+    pub fn started(&mut self, kind: DaemonKind, pid: Pid) {
+        *self.pid_of(kind) = Some(pid.as_raw());
     }
 
     /// Forgets a daemon that has ended.
-    pub fn forget(&mut self, part: Part) {
-        *self.pid_of(part) = None;
+    pub fn forget(&mut self, kind: DaemonKind) {
+        *self.pid_of(kind) = None;
     }
 
-    fn pid_of(&mut self, part: Part) -> &mut Option<i32> {
-        match part {
-            Part::Dockerd => &mut self.record.engine_pid,
-            Part::Containerd => &mut self.record.containerd_pid,
+    fn pid_of(&mut self, kind: DaemonKind) -> &mut Option<i32> {
+        match kind {
+            DaemonKind::Dockerd => &mut self.record.engine_pid,
+            DaemonKind::Containerd => &mut self.record.containerd_pid,
         }
     }
 
