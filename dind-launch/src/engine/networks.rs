@@ -1,38 +1,37 @@
-//! dockerd's record of its networks: before the engine's first start, and after the network namespace that it speaks of has
-//! gone.
-//!
-//! A new data root gets the record of an engine that has made its first two networks (`first`).
+//! dockerd's record of its networks, which outlives the network namespace that it describes.
 //!
 //! A container that starts again has a new network namespace. dockerd does not know that: it makes the networks of its record
-//! anew, deletes the endpoints and sandboxes of an earlier life one by one, and at last deletes its default bridge, to make it a
+//! anew, deletes the endpoints and sandboxes of before one by one, and at last deletes its default bridge, to make it a
 //! second time (moby, daemon/daemon_unix.go, "Clear stale bridge network"). Deleted rules of iptables wait for an RCU grace
-//! period each, so that a start after a kill takes nearly twice as long as the first one. So what can only be stale is left out
-//! of the record before dockerd reads it. User networks stay.
+//! period each, so that a start after a kill takes nearly twice as long as the first one.
 //!
-//! A record that is not understood stays as it is, and dockerd does what it always did.
+//! So a record that can only be stale is removed, as an administrator would, and dockerd begins a new one. The record is
+//! dockerd's own database: nothing is written into it, one that holds a network of a user is left to dockerd, and so is one
+//! that is not fully understood.
 
-mod first;
-
-use super::boltdb::{self, Database, Pair};
+use super::boltdb::{self, Pair};
 use dind_system::Root;
 use nix::fcntl::{Flock, FlockArg};
 use serde_json::Value;
-use std::fs::{self, File, Permissions};
-use std::io::{self, Write};
+use std::fs::{self, File};
+use std::io;
 use std::path::Path;
 
 /// Where the record lies below the data root.
-const FILE: &str = "network/files/local-kv.db";
+pub const FILE: &str = "network/files/local-kv.db";
 
 /// What all keys of the record begin with (moby, libnetwork/datastore). They end with a slash.
 const PREFIX: &str = "docker/network/v1.0/";
 
-/// Before the JSON of a value stands the number of its last change.
+/// The JSON of a value follows the number of its last change.
 const INDEX: usize = 8;
+
+/// The networks that dockerd makes by itself, and under whose names it makes no other.
+const OWN: [&str; 3] = ["none", "host", "bridge"];
 
 /// The network interfaces of this network namespace, by name.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Links(Vec<String>);
+pub struct Links(pub Vec<String>);
 
 impl Links {
     /// Those that there are now.
@@ -43,164 +42,81 @@ impl Links {
     }
 }
 
-/// Begins the record below this data root if no engine has been there, as of the node's start (milliseconds of Unix time).
-/// Otherwise leaves out of it what is stale, if its default bridge is none of the links that there were when the node began.
-/// Returns whether anything has changed.
+/// Removes the record below this data root if it holds no network of a user, and if its default bridge is none of the links
+/// that there were when the node began. Returns whether it is gone.
 ///
 /// # Errors
-/// Those of reading and writing the record, which stays as it was.
-pub fn settle(data_root: &Path, links: &Links, started: u64) -> io::Result<bool> {
+/// Those of reading and removing it; an engine that has it open is one (`EWOULDBLOCK`).
+pub fn remove_stale(data_root: &Path, links: &Links) -> io::Result<bool> {
     let path = data_root.join(FILE);
     let file = match File::open(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return first::begin(data_root, started),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         opened => opened?,
     };
-    // As dockerd does: nobody else has the record now.
-    let file = Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| errno)?;
-    let Some(fresh) = boltdb::read(&fs::read(&path)?).and_then(|record| renewed(record, links)) else {
-        return Ok(false);
-    };
-    // User networks are at stake: what would be read otherwise than it was meant is not written.
-    let written = boltdb::write(&fresh).filter(|bytes| boltdb::read(bytes).as_ref() == Some(&fresh));
-    let Some(bytes) = written else { return Ok(false) };
-    replace(&path, &bytes, file.metadata()?.permissions()).map(|()| true)
-}
-
-/// Puts a whole file in the place of another one, or of none.
-fn replace(path: &Path, bytes: &[u8], permissions: Permissions) -> io::Result<()> {
-    let next = path.with_extension("next");
-    let replace = || {
-        let mut copy = File::create(&next)?;
-        copy.set_permissions(permissions)?;
-        copy.write_all(bytes)?;
-        // Before the name, so that there is a whole record under it whenever the power goes.
-        copy.sync_all()?;
-        fs::rename(&next, path)
-    };
-    let replaced = replace();
-    if replaced.is_err() {
-        let _ = fs::remove_file(&next);
+    // dockerd holds the same lock while it runs.
+    let _lock = Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| errno)?;
+    let stale = boltdb::read(&fs::read(&path)?).is_some_and(|record| is_stale(&record, links));
+    if stale {
+        fs::remove_file(&path)?;
     }
-    replaced
+    Ok(stale)
 }
 
-/// The record without what is stale. None: nothing is, or it cannot be told.
-fn renewed(record: Database, links: &Links) -> Option<Database> {
-    let (default, bridge) = default_network(&record.pairs)?;
-    // There is always `lo`: without it, nobody could tell us.
-    if links.0.is_empty() || links.0.contains(&bridge) {
-        return None;
-    }
-    let pairs = record.pairs.into_iter().filter_map(|pair| kept(pair, &default)).collect();
-    Some(Database { pairs, ..record })
+/// Whether a record describes the default networks of a namespace that is gone, and nothing else.
+#[must_use]
+pub fn is_stale(record: &[Pair], links: &Links) -> bool {
+    let Some(networks) = networks(record) else { return false };
+    let default = networks.iter().find(|network| network.name == "bridge");
+    let bridge = default.and_then(|network| bridge(record, network));
+    // There is always `lo`: without it, the links are not known.
+    let gone = bridge.is_some_and(|bridge| !links.0.is_empty() && !links.0.contains(&bridge));
+    let own = networks.iter().all(|network| OWN.contains(&network.name.as_str()));
+    gone && own && record.iter().all(|pair| is_of(pair, &networks))
 }
 
-/// The id of dockerd's default network, and the name of its bridge.
-fn default_network(pairs: &[Pair]) -> Option<(String, String)> {
-    let of = |kind: &'static str| {
-        let prefix = format!("{PREFIX}{kind}/");
-        pairs.iter().filter(move |(key, _)| key.starts_with(prefix.as_bytes()) && key.len() > prefix.len())
+/// A network of the record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Network {
+    id: String,
+    name: String,
+}
+
+/// The networks of the record. None: one of them cannot be understood.
+fn networks(record: &[Pair]) -> Option<Vec<Network>> {
+    let network = |pair: &Pair| {
+        let value = value(pair)?;
+        let text = |key: &str| value[key].as_str().filter(|text| !text.is_empty()).map(str::to_owned);
+        Some(Network { id: text("id")?, name: text("name")? })
     };
-    let value = |(_, value): &Pair| serde_json::from_slice::<Value>(value.get(INDEX..)?).ok();
-    let network = of("network").filter_map(value).find(|network| network["name"] == "bridge")?;
-    let id = network["id"].as_str().filter(|id| !id.is_empty())?.to_owned();
-    let key = format!("{PREFIX}bridge/{id}/").into_bytes();
-    let bridge = value(pairs.iter().find(|(other, _)| *other == key)?)?;
-    Some((id, bridge["BridgeName"].as_str()?.to_owned()))
+    let is_network = |pair: &&Pair| matches!(words(pair).as_deref(), Some(["network", _, ..]));
+    record.iter().filter(is_network).map(network).collect()
 }
 
-/// What a pair becomes in a new network namespace, in which there are no sandboxes, and no endpoints therefore.
-fn kept((key, value): Pair, default: &str) -> Option<Pair> {
-    let text = String::from_utf8_lossy(&key).into_owned();
-    let words: Vec<&str> = text.strip_prefix(PREFIX).unwrap_or_default().split_terminator('/').collect();
-    match words.as_slice() {
-        // Folders, and what we do not know.
-        [] | [_] => Some((key, value)),
-        [_, id, ..] if *id == default => None,
-        ["sandbox" | "endpoint", ..] => None,
+/// The name of a network's bridge.
+fn bridge(record: &[Pair], network: &Network) -> Option<String> {
+    let key = format!("{PREFIX}bridge/{}/", network.id).into_bytes();
+    let settings = value(record.iter().find(|(other, _)| *other == key)?)?;
+    settings["BridgeName"].as_str().map(str::to_owned)
+}
+
+/// Whether a pair belongs to one of these networks, or to something that ends with its namespace.
+fn is_of(pair: &Pair, networks: &[Network]) -> bool {
+    match words(pair).as_deref() {
+        // A directory.
+        Some([] | [_]) => pair.1.len() <= INDEX,
+        Some(["sandbox" | "endpoint", ..]) => true,
         // Of the drivers: `bridge-endpoint`, `macvlan-endpoint`, and their like.
-        [kind, ..] if kind.ends_with("-endpoint") => None,
-        ["endpoint_count", ..] => Some((key, [value.get(..INDEX)?, br#"{"Count":0}"#].concat())),
-        _ => Some((key, value)),
+        Some([kind, ..]) if kind.ends_with("-endpoint") => true,
+        Some([_, id, ..]) => networks.iter().any(|network| network.id == *id),
+        None => false,
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// The parts of a key after the prefix.
+fn words((key, _): &Pair) -> Option<Vec<&str>> {
+    Some(str::from_utf8(key).ok()?.strip_prefix(PREFIX)?.split_terminator('/').collect())
+}
 
-    fn pair(key: &str, value: &str) -> Pair {
-        (format!("{PREFIX}{key}").into_bytes(), [&1u64.to_le_bytes()[..], value.as_bytes()].concat())
-    }
-
-    fn record() -> Database {
-        let pairs = vec![
-            pair("bridge-endpoint/e1/", r#"{"nid":"d"}"#),
-            pair("bridge-endpoint/e2/", r#"{"nid":"u"}"#),
-            pair("bridge/d/", r#"{"BridgeName":"docker0"}"#),
-            pair("bridge/u/", r#"{"BridgeName":"br-u"}"#),
-            pair("endpoint/d/e1/", "{}"),
-            pair("endpoint/u/e2/", "{}"),
-            pair("endpoint_count/", ""),
-            pair("endpoint_count/d/", r#"{"Count":1}"#),
-            pair("endpoint_count/u/", r#"{"Count":1}"#),
-            pair("network/d/", r#"{"name":"bridge","id":"d"}"#),
-            pair("network/u/", r#"{"name":"mine","id":"u"}"#),
-            pair("sandbox/s/", r#"{"Eps":[]}"#),
-        ];
-        Database { page_size: 4096, bucket: b"libnetwork".to_vec(), pairs }
-    }
-
-    fn links(names: &[&str]) -> Links {
-        Links(names.iter().map(|name| (*name).to_owned()).collect())
-    }
-
-    #[test]
-    fn user_networks_stay_and_nothing_is_connected() {
-        let kept = renewed(record(), &links(&["lo", "eth0"])).unwrap().pairs;
-        let expected = [
-            pair("bridge/u/", r#"{"BridgeName":"br-u"}"#),
-            pair("endpoint_count/", ""),
-            pair("endpoint_count/u/", r#"{"Count":0}"#),
-            pair("network/u/", r#"{"name":"mine","id":"u"}"#),
-        ];
-        assert_eq!(kept, expected);
-    }
-
-    #[test]
-    fn a_bridge_that_is_there_or_may_be_is_no_stale_one() {
-        assert_eq!(renewed(record(), &links(&["lo", "docker0"])), None);
-        assert_eq!(renewed(record(), &links(&[])), None);
-    }
-
-    #[test]
-    fn without_a_default_network_nothing_can_be_told() {
-        let mut record = record();
-        record.pairs.retain(|(key, _)| !key.ends_with(b"network/d/"));
-        assert_eq!(renewed(record, &links(&["lo"])), None);
-    }
-
-    #[test]
-    fn the_file_is_replaced_whole() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join(FILE);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(&path, "something else").unwrap();
-        assert!(!settle(folder.path(), &links(&["lo"]), 0).unwrap());
-        assert_eq!(fs::read(&path).unwrap(), b"something else");
-        fs::write(&path, boltdb::write(&record()).unwrap()).unwrap();
-        assert!(settle(folder.path(), &links(&["lo"]), 0).unwrap());
-        assert_eq!(boltdb::read(&fs::read(&path).unwrap()), renewed(record(), &links(&["lo"])));
-        assert!(!settle(folder.path(), &links(&["lo"]), 0).unwrap(), "it is done");
-        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
-    }
-
-    #[test]
-    fn links_have_names() {
-        let text = "Inter-|   Receive\n face |bytes\n    lo: 1 2\n  eth0: 3\n";
-        let folder = tempfile::tempdir().unwrap();
-        fs::create_dir_all(folder.path().join("proc/net")).unwrap();
-        fs::write(folder.path().join("proc/net/dev"), text).unwrap();
-        assert_eq!(Links::now(&Root::at(folder.path())), links(&["lo", "eth0"]));
-    }
+fn value((_, value): &Pair) -> Option<Value> {
+    serde_json::from_slice(value.get(INDEX..)?).ok()
 }

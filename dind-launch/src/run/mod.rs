@@ -174,8 +174,8 @@ fn apply(
     let data_root = storage.engine.config.get("data-root").and_then(Value::as_str);
     state.data_root = data_root.unwrap_or("/var/lib/docker").into();
     state.start(node, DaemonKind::Containerd)?;
-    // What we cannot settle dockerd does itself; it only takes longer.
-    let _ = networks::settle(&state.data_root, &state.links, state.writer.record.started_unix_ms);
+    // A record that stays costs dockerd time, and nothing else.
+    let _ = networks::remove_stale(&state.data_root, &state.links);
     let [net] = documents(node, [net], OnStopSignal::Terminate)?;
     let engines = [storage.engine.clone(), net.engine.clone()];
     state.writer.keep("storage", storage);
