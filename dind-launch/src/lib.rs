@@ -10,12 +10,14 @@ pub mod paths;
 pub mod plan;
 pub mod prepare;
 pub mod process;
+pub mod restart_policy;
 pub mod run;
+pub mod stage;
 pub mod status;
 
 use dind_contract::{Report, Tool};
 
-/// Who we are in documents and on stderr.
+/// The tool's name and schema.
 pub const TOOL: Tool = Tool { name: "dind-launch", schema: "dind.launch/v1" };
 
 /// The JSON Schema of every document that the tool prints.
@@ -23,7 +25,7 @@ pub const TOOL: Tool = Tool { name: "dind-launch", schema: "dind.launch/v1" };
 pub fn schema() -> serde_json::Value {
     dind_contract::document::schema(TOOL, |generator| {
         vec![
-            generator.subschema_for::<Report<plan::Overview>>(),
+            generator.subschema_for::<Report<plan::RunPlan>>(),
             generator.subschema_for::<Report<status::record::Record>>(),
             generator.subschema_for::<Report<doctor::Examination>>(),
             generator.subschema_for::<Report<prepare::Prepared>>(),

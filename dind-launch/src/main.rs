@@ -1,4 +1,4 @@
-//! `dind-launch`: parse, call, finish.
+//! `dind-launch`: parses the command line, calls the verb, prints its document.
 
 use clap::Parser;
 use dind_contract::finish;
@@ -14,7 +14,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let output = cli.common.output;
     match &cli.verb {
-        // stdout belongs to the main process, so there is no document; the record is read by `status`.
+        // stdout belongs to the main process, so no document is printed there; `status` prints the record instead.
         Verb::Run(args) => ExitCode::from(run::run(&args.options, &args.command)),
         Verb::Plan(args) => {
             let outcome = plan::plan(&args.options, &args.command, &cli.common);
@@ -23,7 +23,7 @@ fn main() -> ExitCode {
         Verb::Status(args) => status::finish(args, output),
         Verb::Doctor(args) => doctor::finish(args, &cli.common),
         Verb::Preload(args) => {
-            let outcome = preload::preload(&args.folder);
+            let outcome = preload::preload(&args.directory);
             finish(TOOL, "preload", output, outcome, |report| plain_flags(&report.engine))
         }
         Verb::Prepare => {

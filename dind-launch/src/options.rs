@@ -1,11 +1,11 @@
-//! Flags and variables, read: everything that can be wrong about them is found here, before anything changes.
+//! Parses flags and variables. Everything that can be wrong about them is found here, before anything changes.
 
 use crate::cli::RunOptions;
 use crate::engine::args::{self, DaemonArgs};
 use crate::fault;
-use crate::run::restart_policy::Policy;
+use crate::restart_policy::Policy;
 use dind_contract::cli::given;
-use dind_contract::{Code, Fault, value};
+use dind_contract::{Fault, value};
 use nix::sys::signal::Signal;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -14,7 +14,7 @@ use std::time::Duration;
 /// How a node is run.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Folder of the sibling tools, if it was named.
+    /// Directory of the sibling tools, if it was named.
     pub tools: Option<PathBuf>,
     /// The user's flags for dockerd.
     pub daemon_args: DaemonArgs,
@@ -26,9 +26,9 @@ pub struct Options {
     pub stop_budget: Duration,
     /// What to do when dockerd or containerd dies.
     pub engine_restart: Policy,
-    /// The number of the signal that asks the main process to stop; by default the one we got.
+    /// The number of the signal that asks the main process to stop; without one, the default depends on the main process.
     pub main_stop_signal: Option<i32>,
-    /// A folder of image archives.
+    /// A directory of image archives.
     pub preload: Option<PathBuf>,
     /// Whether the main process waits for them.
     pub preload_wait: bool,
@@ -40,18 +40,18 @@ impl Options {
     /// Reads flags and variables.
     ///
     /// # Errors
-    /// Names the first that cannot be read.
+    /// The fault of the first one that is invalid.
     pub fn read(text: &RunOptions) -> Result<Self, Fault> {
         let log_to_file = match given(text.log.as_ref()) {
             None | Some("stdio") => false,
             Some("file") => true,
             Some(other) => {
                 let fault = fault::LOG_INVALID.invalid("LOG", other, "expected `stdio` or `file`");
-                return Err(fault.hint("set LOG=file for /var/log/docker.log, or leave it out for stderr"));
+                return Err(fault.hint("set LOG=file for /var/log/docker.log, or unset it for stderr"));
             }
         };
         Ok(Self {
-            tools: text.tools.clone().filter(|folder| !folder.as_os_str().is_empty()),
+            tools: text.tools.clone().filter(|directory| !directory.as_os_str().is_empty()),
             daemon_args: args::parse(given(text.daemon_args.as_ref()).unwrap_or_default())?,
             log_to_file,
             ready_timeout: duration("DIND_READY_TIMEOUT", text.ready_timeout.as_ref(), 60)?,
@@ -68,12 +68,12 @@ impl Options {
 fn duration(name: &str, text: Option<&String>, default_s: u64) -> Result<Duration, Fault> {
     let Some(text) = given(text) else { return Ok(Duration::from_secs(default_s)) };
     match value::duration(text) {
-        Ok(duration) if duration.is_zero() => Err("it leaves no time at all".to_owned()),
+        Ok(duration) if duration.is_zero() => Err("expected a duration above zero".to_owned()),
         other => other,
     }
     .map_err(|cause| {
         let fault = fault::DURATION_INVALID.invalid(name, text, cause);
-        fault.hint(format!("set {name}={default_s}s, or leave it out for that default"))
+        fault.hint(format!("set {name}={default_s}s, or unset it for that default"))
     })
 }
 
@@ -88,11 +88,11 @@ fn mesos_defaults(text: Option<&String>) -> Result<bool, Fault> {
     let Some(text) = given(text) else { return Ok(true) };
     value::boolean(text).map_err(|cause| {
         let fault = fault::MESOS_DEFAULTS_INVALID.invalid("DIND_MESOS_DEFAULTS", text, cause);
-        fault.hint("set DIND_MESOS_DEFAULTS=false to leave the agent's variables alone, or leave it out")
+        fault.hint("set DIND_MESOS_DEFAULTS=false to leave the agent's variables alone, or unset it")
     })
 }
 
-/// `TERM`, `SIGTERM`, `15`, `RTMIN+3`.
+/// Parses `TERM`, `SIGTERM`, `15`, `RTMIN+3` into the number of a signal.
 fn signal(text: &str) -> Result<i32, Fault> {
     let name = text.to_ascii_uppercase();
     let bare = name.strip_prefix("SIG").unwrap_or(&name);
@@ -100,13 +100,12 @@ fn signal(text: &str) -> Result<i32, Fault> {
     let named = || Signal::from_str(&format!("SIG{bare}")).ok().map(|signal| signal as i32);
     match bare.parse().ok().or_else(named).or_else(real_time) {
         Some(number) if (1..=nix::libc::SIGRTMAX()).contains(&number) => Ok(number),
-        _ => Err(unknown_signal(fault::SIGNAL_INVALID, text)),
+        _ => {
+            let expected = "expected the name or the number of a signal";
+            let fault = fault::SIGNAL_INVALID.invalid("DIND_MAIN_STOP_SIGNAL", text, expected);
+            Err(fault.hint("set DIND_MAIN_STOP_SIGNAL=TERM; SIGUSR1, 10 and RTMIN+3 are signals, too"))
+        }
     }
-}
-
-fn unknown_signal(code: Code, text: &str) -> Fault {
-    let fault = code.invalid("DIND_MAIN_STOP_SIGNAL", text, "there is no such signal");
-    fault.hint("use a name or a number: TERM, SIGUSR1, 10, RTMIN+3")
 }
 
 #[cfg(test)]

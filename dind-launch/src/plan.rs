@@ -1,16 +1,19 @@
-//! `plan`: what `run` would do, without doing it.
+//! `plan`: what `run` would do. Changes nothing.
 
 use crate::cli::RunOptions;
-use crate::engine::{Programs, config, preload};
+use crate::engine::daemon::Programs;
+use crate::engine::{config, preload};
 use crate::fault;
 use crate::mesos::{self, Agent};
 use crate::options::Options;
 use crate::paths::LOG_FILE;
 use crate::process::log::EngineLog;
-use crate::process::sibling::{Document, OnStopSignal, ToolProcess, Tools, documents};
-use crate::process::{Node, StopReason, broken};
+use crate::process::sibling::{self, Document, Tools, documents};
+use crate::process::tool::OnStopSignal;
+use crate::process::{Node, StopReason, init_failed};
 use crate::run::main_process;
 use crate::run::preflight::forwarding;
+use crate::stage::Stage;
 use dind_contract::cli::Common;
 use dind_contract::{Draft, Engine, Fault, Outcome, StepState, Steps};
 use dind_system::Root;
@@ -23,7 +26,7 @@ use std::path::PathBuf;
 
 /// What `run` would do.
 #[derive(Debug, Default, Serialize, JsonSchema)]
-pub struct Overview {
+pub struct RunPlan {
     /// The main process; empty where the engine is the service.
     pub command: Vec<String>,
     /// The programs that would be run, by name.
@@ -32,18 +35,18 @@ pub struct Overview {
     pub daemon_args: Vec<String>,
     /// Image archives that would be loaded, in order.
     pub preload: Vec<PathBuf>,
-    /// Where the engine's log would go.
+    /// Where the engine's log would go: a file, or `stderr`.
     pub log: String,
     /// How long the engine may take to answer, in milliseconds.
     pub ready_timeout_ms: u64,
-    /// What becomes of an engine that dies: `no`, `on-failure`, `on-failure:N`.
+    /// Whether an engine that dies would be started again: `no`, `on-failure`, `on-failure:N`.
     pub engine_restart: String,
     /// How long the whole stop may take, in milliseconds.
     pub stop_budget_ms: u64,
-    /// The number of the signal that asks the main process to stop, 10 (USR1) for a Mesos agent; nothing: the one that
-    /// asks us.
+    /// The number of the signal that would ask the main process to stop, 10 (USR1) for a Mesos agent; nothing: the same one that
+    /// asks the node.
     pub main_stop_signal: Option<i32>,
-    /// What a Mesos agent would be told beside what the user tells it; nothing for other main processes.
+    /// The variables that a Mesos agent would get; nothing for other main processes.
     pub mesos: Option<Agent>,
     /// The plans of the sibling tools.
     pub documents: BTreeMap<String, Document>,
@@ -52,15 +55,16 @@ pub struct Overview {
 /// Plans a run; `engine.config` is the merged `daemon.json`.
 ///
 /// # Errors
-/// What would keep `run` from starting: wrong settings, missing programs, a tool whose own plan fails.
-pub fn plan(text: &RunOptions, command: &[String], common: &Common) -> Outcome<Overview> {
+/// What would make `run` fail: wrong settings, missing programs, a sibling tool whose own plan fails.
+pub fn plan(text: &RunOptions, command: &[String], common: &Common) -> Outcome<RunPlan> {
     let options = Options::read(text)?;
     let tools = Tools::find(options.tools.as_deref())?;
     let programs = Programs::find()?;
     let user = config::of_user(&options.daemon_args)?;
     let command = main_process::choose(command)?;
     let preload = options.preload.as_deref().map(preload::archives).transpose()?.unwrap_or_default();
-    let [storage, net] = ask(&tools, common, forwarding(&user, &options)).map_err(StopReason::into_fault)?;
+    let [storage, net] =
+        sibling_plans(&tools, common, forwarding(&user, &options)).map_err(StopReason::into_fault)?;
 
     let merged = config::merge(&[&storage.engine, &net.engine], &user, &options.daemon_args);
     let path_prepend =
@@ -69,15 +73,15 @@ pub fn plan(text: &RunOptions, command: &[String], common: &Common) -> Outcome<O
     warnings.extend([&storage, &net].iter().flat_map(|document| document.warnings.clone()));
     let mut agent = None;
     if let Some(facts) = mesos::Facts::of(&Root::at(&common.root), &command, options.mesos_defaults) {
-        let (told, found) = facts.agent(&storage, |name| std::env::var(name).ok());
+        let (variables, found) = facts.agent(&storage, |name| std::env::var(name).ok());
         warnings.extend(found);
-        agent = Some(told);
+        agent = Some(variables);
     }
     let is_agent = mesos::is_agent(&command);
     let main_stop_signal = options.main_stop_signal.or(is_agent.then_some(Signal::SIGUSR1 as i32));
     let mut steps = Steps::default();
-    for stage in stages(&options, &command) {
-        steps.push(stage, "node", StepState::Planned);
+    for stage in Stage::of_start(&options, &command) {
+        steps.push(stage.name(), "node", StepState::Planned);
     }
     let named = [
         ("containerd", programs.containerd),
@@ -86,7 +90,7 @@ pub fn plan(text: &RunOptions, command: &[String], common: &Common) -> Outcome<O
         ("dind-reaper", tools.reaper),
         ("dind-storage", tools.storage),
     ];
-    let result = Overview {
+    let result = RunPlan {
         command,
         programs: named.into_iter().map(|(name, path)| (name.to_owned(), path)).collect(),
         daemon_args: options.daemon_args.words,
@@ -102,29 +106,21 @@ pub fn plan(text: &RunOptions, command: &[String], common: &Common) -> Outcome<O
     Ok(Draft { result, engine: Engine { config: merged.config, path_prepend }, steps, warnings })
 }
 
-/// The names under which `run` records its stages.
-fn stages(options: &Options, command: &[String]) -> Vec<&'static str> {
-    let mut stages = vec!["check", "prepare", "storage", "net", "engine"];
-    if options.preload.is_some() {
-        stages.push("preload");
-    }
-    if !command.is_empty() {
-        stages.push("main");
-    }
-    stages
-}
-
-/// Lets both tools plan; `told` are variables of dind-net.
-fn ask(tools: &Tools, common: &Common, told: &[(&str, &str)]) -> Result<[Document; 2], StopReason> {
+/// The plans of dind-storage and dind-net, which run at once.
+fn sibling_plans(
+    tools: &Tools,
+    common: &Common,
+    net_variables: &[(&str, &str)],
+) -> Result<[Document; 2], StopReason> {
     let root = common.root.to_str().ok_or_else(|| -> Fault {
         fault::ROOT_IS_FAKE
-            .cannot("read facts below", common.root.display(), "its name is no UTF-8")
-            .hint("rename it")
+            .cannot("read facts below", common.root.display(), "the path is not UTF-8")
+            .hint("rename the directory")
     })?;
-    let supervisor = Supervisor::new().map_err(|error| broken("take over", "signals", &error))?;
-    let log = EngineLog::open(false).map_err(|error| broken("open", "stderr", &error))?;
+    let supervisor = Supervisor::new().map_err(|error| init_failed("cannot take over signals", &error))?;
+    let log = EngineLog::open(false).map_err(|error| init_failed("cannot duplicate stderr", &error))?;
     let mut node = Node::new(supervisor, log);
-    let storage = ToolProcess::plan(&mut node, &tools.storage, root, &[])?;
-    let net = ToolProcess::plan(&mut node, &tools.net, root, told)?;
+    let storage = sibling::start_plan(&mut node, &tools.storage, root, &[])?;
+    let net = sibling::start_plan(&mut node, &tools.net, root, net_variables)?;
     documents(&mut node, [storage, net], OnStopSignal::Terminate)
 }

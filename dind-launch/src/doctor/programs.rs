@@ -41,7 +41,7 @@ pub(super) fn evaluate(root: &Root, checks: &mut Checks) {
         if let Some(version) = version::installed() {
             match version::objection(&version) {
                 None => checks.ok("engine", format!("version {version}")),
-                Some(objection) => checks.missing("engine", objection, version::CURE),
+                Some(objection) => checks.missing("engine", objection, version::HINT),
             }
         }
         if let Some(pair) = mesos::Pair::installed() {

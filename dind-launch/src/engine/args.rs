@@ -1,12 +1,13 @@
-//! `DOCKER_DAEMON_ARGS`: which words users may hand to dockerd, and what they override.
+//! `DOCKER_DAEMON_ARGS`: which flags users may pass to dockerd, and what these override.
 
 use super::flags::key_of_flag;
 use crate::fault;
 use dind_contract::Fault;
 use std::collections::BTreeSet;
+use std::fmt;
 use std::path::PathBuf;
 
-/// What is ours: keys of `daemon.json`, each with the variable that sets it instead, or the reason why nothing does.
+/// Keys of `daemon.json` that the node sets itself, each with the variable to use instead, or the reason why there is none.
 const OWNED: &[(&str, &str)] = &[
     ("bip", "the network is dind-net's: use DIND_NET_POOL, or DOCKER_NETWORK_OFFSET for a bridged node"),
     ("bridge", "the network is dind-net's: use DIND_NET_BRIDGE"),
@@ -47,7 +48,8 @@ pub struct DaemonArgs {
 /// Splits shell-style words (quotes and backslashes, no expansion) and checks them.
 ///
 /// # Errors
-/// An open quote, a control character, an option that is ours, an open TCP socket.
+/// [`fault::DAEMON_ARGS_INVALID`]: an open quote, a control character, a missing value; those of [`refuse_owned`] and
+/// [`refuse_open_sockets`].
 pub fn parse(text: &str) -> Result<DaemonArgs, Fault> {
     let words = shell_words::split(text).map_err(|error| invalid(text, &error.to_string()))?;
     if let Some(word) = words.iter().find(|word| word.chars().any(char::is_control)) {
@@ -62,7 +64,7 @@ pub fn parse(text: &str) -> Result<DaemonArgs, Fault> {
             continue;
         };
         let key = key_of_flag(&name).to_owned();
-        refuse_owned(&key, &word)?;
+        refuse_owned(&key, format_args!("`{word}`"))?;
         tls |= key == "tlsverify" && attached.as_deref() != Some("false");
         if key != "hosts" && key != "config-file" {
             args.words.push(word);
@@ -77,20 +79,21 @@ pub fn parse(text: &str) -> Result<DaemonArgs, Fault> {
     Ok(args)
 }
 
-/// Refuses what is ours, be it a flag or a key of the user's `daemon.json`.
+/// Refuses a setting that the node makes itself. `setting` names the flag, or the key of the user's `daemon.json`.
 ///
 /// # Errors
 /// [`fault::DAEMON_ARG_OWNED`].
-pub fn refuse_owned(key: &str, seen_as: &str) -> Result<(), Fault> {
+pub fn refuse_owned(key: &str, setting: impl fmt::Display) -> Result<(), Fault> {
     match OWNED.iter().find(|(owned, _)| *owned == key) {
         Some((_, instead)) => Err(fault::DAEMON_ARG_OWNED
-            .cannot("pass to dockerd", seen_as, "the node sets it itself")
+            .failed(format_args!("cannot pass {setting} to dockerd"), "the node sets it itself")
             .hint(*instead)),
         None => Ok(()),
     }
 }
 
-/// Whoever reaches an engine's open TCP socket is root on the node; in bridged mode every inner container does.
+/// Refuses TCP sockets without client certificates. Whoever reaches one is root on the node, and in bridged mode every inner
+/// container does.
 ///
 /// # Errors
 /// [`fault::DAEMON_ARG_UNSAFE`].
@@ -123,8 +126,8 @@ fn split_flag(word: &str) -> Option<(String, Option<String>)> {
     Some((long, (!value.is_empty()).then(|| value.to_owned())))
 }
 
-fn invalid(object: &str, cause: &str) -> Fault {
-    let fault = fault::DAEMON_ARGS_INVALID.cannot("read DOCKER_DAEMON_ARGS", object, cause);
+fn invalid(value: &str, cause: &str) -> Fault {
+    let fault = fault::DAEMON_ARGS_INVALID.invalid("DOCKER_DAEMON_ARGS", value, cause);
     fault.hint("write flags as in a shell command, such as DOCKER_DAEMON_ARGS='--debug --label \"a b\"'")
 }
 
@@ -153,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_ours_or_unsafe_is_refused_by_name() {
+    fn owned_and_unsafe_settings_are_refused_by_name() {
         let owned = [
             "--bip=10.0.0.1/8",
             "--fixed-cidr 10.0.0.0/8",

@@ -1,8 +1,8 @@
-//! The file format of BoltDB, as far as dockerd's record of networks needs it: the keys and values of one bucket, read.
+//! A reader of BoltDB files, as far as dockerd's record of networks needs it: the keys and values of one bucket.
 //!
-//! bbolt's page.go, meta.go and bucket.go (go.etcd.io/bbolt) describe it. A file consists of pages. The first two are copies
-//! of the root; the younger one that is whole counts. The tree of a bucket consists of branch and leaf pages, each of which
-//! may overflow into those after it. Numbers are in the machine's byte order: on a big-endian machine nothing is understood.
+//! The format is described by page.go, meta.go and bucket.go of bbolt (go.etcd.io/bbolt). A file consists of pages. The first two are copies
+//! of the root; the younger one that is intact counts. The tree of a bucket consists of branch and leaf pages, each of which
+//! may overflow into those after it. Numbers are in the machine's byte order: files of a big-endian machine are not understood.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -16,11 +16,11 @@ const LEAF: u16 = 0x02;
 /// A leaf's element that is a bucket.
 const IS_BUCKET: u32 = 1;
 
-/// What precedes the elements of a page: its number, kind, count, overflow.
+/// Bytes before the elements of a page: its number, kind, count, overflow.
 const HEADER: usize = 16;
-/// An element of either kind of page, without its key and value.
+/// Bytes of an element of either kind of page, without its key and value.
 const ELEMENT: usize = 16;
-/// How much of a root its checksum covers.
+/// Bytes of a root that its checksum covers.
 const SUMMED: usize = 56;
 
 /// Far deeper than any tree is.
@@ -29,7 +29,8 @@ const MAX_DEPTH: usize = 16;
 /// A key and its value.
 pub type Pair = (Vec<u8>, Vec<u8>);
 
-/// The keys of a file's only bucket, in order, with their values. None: it is damaged, or has more than one plain bucket.
+/// The keys of a file's only bucket, in order, with their values; nothing where the file is damaged, or has anything but one
+/// plain bucket.
 #[must_use]
 pub fn read(file: &[u8]) -> Option<Vec<Pair>> {
     let page_size = u32_at(file, HEADER + 8)? as usize;
@@ -54,13 +55,13 @@ pub fn read(file: &[u8]) -> Option<Vec<Pair>> {
     pairs.filter(|pairs| pairs.is_sorted_by(|a, b| a.0 < b.0))
 }
 
-/// The age and the first page of a root that is whole.
+/// The age and the first page of a root that is intact.
 fn root(meta: &[u8], page_size: usize) -> Option<(u64, u64)> {
-    let whole = u32_at(meta, 0)? == MAGIC
+    let intact = u32_at(meta, 0)? == MAGIC
         && u32_at(meta, 4)? == VERSION
         && u32_at(meta, 8)? as usize == page_size
         && u64_at(meta, SUMMED)? == checksum(meta.get(..SUMMED)?);
-    whole.then_some((u64_at(meta, 48)?, u64_at(meta, 16)?))
+    intact.then_some((u64_at(meta, 48)?, u64_at(meta, 16)?))
 }
 
 /// FNV-1a of 64 bits.
@@ -73,8 +74,8 @@ fn checksum(bytes: &[u8]) -> u64 {
 /// An element of a leaf, with its flags.
 type Element = (u32, Pair);
 
-/// A tree while it is read. Whatever the file says, reading costs no more than its length: each page is read once, and the
-/// elements together are no longer than the file.
+/// A tree while it is read. Whatever the file holds, the cost is bounded by its length: each page is read once, and all
+/// elements together are at most as long as the file.
 struct Tree<'a> {
     file: &'a [u8],
     page_size: usize,

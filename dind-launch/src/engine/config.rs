@@ -1,5 +1,5 @@
-//! The engine's `daemon.json`: what the tools found, under what the user wrote, without what the user's flags say.
-//! dockerd refuses a setting that is in both places.
+//! The engine's `daemon.json`: the settings that the tools found, overridden by the user's own file, without those that the
+//! user sets by flags. dockerd refuses a setting that is in both places.
 
 use super::args::{DaemonArgs, refuse_open_sockets, refuse_owned};
 use crate::fault;
@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use std::path::Path;
 use std::{fs, io};
 
-/// Where Docker looks for it; a user's file there is merged.
+/// Where Docker looks for the user's file.
 const DEFAULT_FILE: &str = "/etc/docker/daemon.json";
 
 /// The key of the storage driver.
@@ -21,14 +21,14 @@ pub struct Merged {
     pub config: Map<String, Value>,
     /// Sockets that the user's file names: dockerd takes them as flags, beside ours.
     pub hosts: Vec<String>,
-    /// Where a user's setting wins over a tool's.
+    /// One for each setting of a tool that the user overrides.
     pub warnings: Vec<Warning>,
 }
 
 /// The user's own `daemon.json`, if there is one.
 ///
 /// # Errors
-/// It cannot be read, and those of [`parse`].
+/// [`fault::DAEMON_JSON_INVALID`]: it cannot be read; those of [`parse`].
 pub fn of_user(args: &DaemonArgs) -> Result<Map<String, Value>, Fault> {
     let named = args.config_file.as_deref();
     let file = named.unwrap_or(Path::new(DEFAULT_FILE));
@@ -37,7 +37,7 @@ pub fn of_user(args: &DaemonArgs) -> Result<Map<String, Value>, Fault> {
         Err(error) if error.kind() == io::ErrorKind::NotFound && named.is_none() => Ok(Map::new()),
         Err(error) => {
             let fault = fault::DAEMON_JSON_INVALID.cannot("read", file.display(), error);
-            Err(fault.hint("mount the file, or leave --config-file out"))
+            Err(fault.hint("mount the file, or remove --config-file"))
         }
     }
 }
@@ -45,13 +45,13 @@ pub fn of_user(args: &DaemonArgs) -> Result<Map<String, Value>, Fault> {
 /// Reads the user's file. `text` is its content, `name` its path.
 ///
 /// # Errors
-/// It is no JSON object, it holds a key that is ours, or it opens a TCP socket to everybody.
+/// [`fault::DAEMON_JSON_INVALID`]: it is not a JSON object; those of [`refuse_owned`] and [`refuse_open_sockets`].
 pub fn parse(name: &str, text: &str) -> Result<Map<String, Value>, Fault> {
-    let hint = "Docker's own description: docs.docker.com/reference/cli/dockerd";
+    let hint = "the format is described at docs.docker.com/reference/cli/dockerd";
     let config: Map<String, Value> = serde_json::from_str(text)
         .map_err(|error| fault::DAEMON_JSON_INVALID.cannot("read", name, error).hint(hint))?;
     for key in config.keys() {
-        refuse_owned(key, &format!("{key} of {name}"))?;
+        refuse_owned(key, format_args!("`{key}` of `{name}`"))?;
     }
     let tls = config.get("tlsverify") == Some(&Value::Bool(true));
     refuse_open_sockets(&hosts(&config), tls)?;
@@ -63,7 +63,7 @@ fn hosts(config: &Map<String, Value>) -> Vec<String> {
     list.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
-/// Merges: the tools' fragments, then the user's file, then what flags say. The later one wins.
+/// Merges the tools' fragments, the user's file, and what flags set. The later one wins.
 #[must_use]
 pub fn merge(fragments: &[&Engine], user: &Map<String, Value>, args: &DaemonArgs) -> Merged {
     let mut merged = Merged { hosts: hosts(user), ..Merged::default() };
@@ -77,18 +77,15 @@ pub fn merge(fragments: &[&Engine], user: &Map<String, Value>, args: &DaemonArgs
             continue;
         };
         if user.get(key) != Some(value) {
-            let message = format!("{winner} sets `{key}`; what was found for this container is {value}");
-            merged.warnings.push(Warning::new(
-                "setting-overridden",
-                message,
-                "leave it out unless it is meant",
-            ));
+            let message = format!("{winner} overrides `{key}`: the value for this container is {value}");
+            let hint = "remove the setting unless it is intended";
+            merged.warnings.push(Warning::new("setting-overridden", message, hint));
         }
     }
     let kept = user.iter().filter(|(key, _)| *key != "hosts" && !args.keys.contains(*key));
     merged.config.extend(kept.map(|(key, value)| (key.clone(), value.clone())));
-    // An engine that keeps its images in containerd wants the name of a snapshotter there, and takes its own `overlayfs`
-    // unasked; one that does not know the feature takes `overlay2` unasked.
+    // An engine that keeps its images in containerd expects the name of a snapshotter here, and its default is `overlayfs`. For
+    // an engine that does not know the feature, the default is `overlay2`.
     if keeps_images_in_containerd(user)
         && !user.contains_key(DRIVER)
         && merged.config.get(DRIVER) == Some(&json!("overlay2"))
@@ -98,15 +95,15 @@ pub fn merge(fragments: &[&Engine], user: &Map<String, Value>, args: &DaemonArgs
     merged
 }
 
-/// Whether dockerd would switch forwarding on, with iptables and a policy of drop: it does unless something is said of it
-/// (moby, `setupIPv4Forwarding`; `firewall-backend` is of engine 29).
+/// Whether dockerd would switch forwarding on, with iptables and a policy of drop. It does unless one of these keys is set
+/// (moby, `setupIPv4Forwarding`; `firewall-backend` came with engine 29).
 #[must_use]
 pub fn forwards(user: &Map<String, Value>, args: &DaemonArgs) -> bool {
     let keys = ["firewall-backend", "ip-forward", "ip-forward-no-drop", "iptables"];
     !keys.iter().any(|key| user.contains_key(*key) || args.keys.contains(*key))
 }
 
-/// docs.docker.com/engine/storage/containerd
+/// See docs.docker.com/engine/storage/containerd.
 fn keeps_images_in_containerd(user: &Map<String, Value>) -> bool {
     user.get("features").and_then(|features| features.get("containerd-snapshotter"))
         == Some(&Value::Bool(true))
@@ -118,7 +115,7 @@ mod tests {
     use crate::engine::args;
 
     #[test]
-    fn the_later_one_wins_and_nothing_is_said_twice() {
+    fn the_later_one_wins_and_nothing_is_set_twice() {
         let mut storage = Engine::default();
         storage.set("data-root", "/var/lib/docker");
         storage.set("storage-driver", "overlay2");
@@ -152,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn forwarding_is_left_to_an_engine_that_is_told_something_of_it() {
+    fn forwarding_is_left_to_an_engine_with_a_setting_for_it() {
         for (text, args, ours) in [
             ("{}", "--debug", true),
             (r#"{"iptables": false}"#, "", false),

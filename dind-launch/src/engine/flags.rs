@@ -1,4 +1,4 @@
-//! `daemon.json` and dockerd's flags: which flag sets which key, and settings written as flags.
+//! Which flag of dockerd sets which key of `daemon.json`, and settings written as flags.
 
 use dind_contract::Engine;
 use dind_contract::finish::unquoted;
@@ -29,7 +29,7 @@ pub fn key_of_flag(flag: &str) -> &str {
 /// Settings as flags of dockerd, sorted by key, for `dockerd $(dind-launch plan --output flags)`.
 ///
 /// # Errors
-/// Names the key whose value cannot be written as one shell word without quotes, or has no flag.
+/// Names the key whose value cannot be written as one unquoted shell word, or has no flag.
 pub fn words(engine: &Engine) -> Result<Vec<String>, String> {
     let mut flags = Vec::new();
     for (key, value) in &engine.config {

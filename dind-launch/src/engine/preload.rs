@@ -1,9 +1,9 @@
-//! `preload`: image archives that the engine shall have. Each is loaded once: what the engine has is left alone.
+//! `preload`: loads image archives into the engine. An archive whose images the engine has is left alone.
 
 use crate::fault;
 use crate::process::log::EngineLog;
-use crate::process::sibling::{OnStopSignal, ToolProcess, wait_all};
-use crate::process::{Node, StopReason, broken};
+use crate::process::tool::{OnStopSignal, ToolProcess, wait_all};
+use crate::process::{Node, StopReason, init_failed};
 use dind_contract::{Draft, Failed, Fault, Outcome, StepState, Steps};
 use dind_system::supervisor::Supervisor;
 use schemars::JsonSchema;
@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-/// What became of a folder's archives.
+/// What was done with the archives of a directory.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Preloaded {
     /// Archives that were loaded.
@@ -22,16 +22,17 @@ pub struct Preloaded {
     pub present: Vec<PathBuf>,
 }
 
-/// Loads every archive of a folder, in the order of their names, into the engine that `DOCKER_HOST` names.
+/// Loads every archive of a directory, in the order of their names, into the engine that `DOCKER_HOST` names.
 ///
 /// # Errors
-/// The folder cannot be read, or an archive does not load; those before it stay.
-pub fn preload(folder: &Path) -> Outcome<Preloaded> {
-    let supervisor = Supervisor::new().map_err(|error| broken("take over", "signals", &error))?;
-    let log = EngineLog::open(false).map_err(|error| broken("open", "stderr", &error))?;
+/// [`fault::PRELOAD_INVALID`]: the directory cannot be read. [`fault::PRELOAD_FAILED`]: an archive does not load; those before it
+/// stay loaded.
+pub fn preload(directory: &Path) -> Outcome<Preloaded> {
+    let supervisor = Supervisor::new().map_err(|error| init_failed("cannot take over signals", &error))?;
+    let log = EngineLog::open(false).map_err(|error| init_failed("cannot duplicate stderr", &error))?;
     let mut node = Node::new(supervisor, log);
     let (mut result, mut steps) = (Preloaded::default(), Steps::default());
-    for archive in archives(folder)? {
+    for archive in archives(directory)? {
         let loaded = match load(&mut node, &archive) {
             Ok(loaded) => loaded,
             Err(reason) => return Err(Failed { fault: Box::new(reason.into_fault()), steps }),
@@ -47,17 +48,18 @@ pub fn preload(folder: &Path) -> Outcome<Preloaded> {
     Ok(Draft { result, steps, ..Draft::default() })
 }
 
-/// Returns whether the archive had to be loaded.
+/// Loads an archive unless the engine has its images. Returns whether it was loaded.
 fn load(node: &mut Node, archive: &Path) -> Result<bool, StopReason> {
     let images = images(node, archive)?;
-    if has(node, &images)? {
+    if has_images(node, &images)? {
         return Ok(false);
     }
     let mut command = Command::new("docker");
     command.args(["load", "--quiet", "--input"]).arg(archive);
-    let (status, _) = read(node, command)?;
+    let started = ToolProcess::start(node, command);
+    let (status, _) = finish(node, "docker", started)?;
     if status != 0 {
-        return Err(failed(archive, &format!("docker load ended with status {status}")).into());
+        return Err(failed(archive, &format!("`docker load` exited with status {status}")).into());
     }
     Ok(true)
 }
@@ -69,8 +71,8 @@ struct Image {
     id: String,
 }
 
-/// What `manifest.json` of an archive says (moby's image/spec, v1.2): a config for each image, named by its digest.
-fn parse(manifest: &str) -> Option<Vec<Image>> {
+/// Parses `manifest.json` of an archive (moby's image/spec, v1.2): a config for each image, named by its digest.
+fn parse_manifest(manifest: &str) -> Option<Vec<Image>> {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
     struct Entry {
@@ -87,61 +89,66 @@ fn parse(manifest: &str) -> Option<Vec<Image>> {
     entries.into_iter().map(image).collect()
 }
 
-/// The images in an archive; none where that cannot be told without loading it.
+/// The images in an archive; none where that cannot be seen without loading it.
 fn images(node: &mut Node, archive: &Path) -> Result<Vec<Image>, StopReason> {
     let mut command = Command::new("tar");
     command.args(["--extract", "--to-stdout", "--occurrence=1", "--file"]).arg(archive).arg("manifest.json");
-    // Whatever it is, `docker load` will tell.
-    command.stderr(Stdio::null());
-    match read(node, command) {
-        Ok((0, text)) => Ok(parse(&text).unwrap_or_default()),
+    // An archive that tar cannot read is loaded: `docker load` reports what is wrong with it.
+    let started = ToolProcess::start_quiet(node, command);
+    match finish(node, "tar", started) {
+        Ok((0, text)) => Ok(parse_manifest(&text).unwrap_or_default()),
         Ok(_) | Err(StopReason::Fault(_)) => Ok(Vec::new()),
-        Err(asked) => Err(asked),
+        Err(StopReason::Signal(number)) => Err(StopReason::Signal(number)),
     }
 }
 
 /// Whether the engine has all of these images, under all of their names.
-fn has(node: &mut Node, images: &[Image]) -> Result<bool, StopReason> {
-    let wanted: Vec<(&str, &str)> = images
+fn has_images(node: &mut Node, images: &[Image]) -> Result<bool, StopReason> {
+    let names_and_ids: Vec<(&str, &str)> = images
         .iter()
         .flat_map(|image| image.names.iter().map(|name| (name.as_str(), image.id.as_str())))
         .collect();
-    if wanted.is_empty() {
+    if names_and_ids.is_empty() {
         return Ok(false);
     }
     let mut command = Command::new("docker");
-    command.args(["image", "inspect", "--format", "{{.Id}}"]).args(wanted.iter().map(|(name, _)| name));
-    command.stderr(Stdio::null());
-    let (status, text) = read(node, command)?;
-    Ok(status == 0 && text.lines().eq(wanted.iter().map(|(_, id)| *id)))
+    command
+        .args(["image", "inspect", "--format", "{{.Id}}"])
+        .args(names_and_ids.iter().map(|(name, _)| name));
+    let started = ToolProcess::start_quiet(node, command);
+    let (status, text) = finish(node, "docker", started)?;
+    Ok(status == 0 && text.lines().eq(names_and_ids.iter().map(|(_, id)| *id)))
 }
 
-/// Runs a program to its end: its status, and what it printed.
-fn read(node: &mut Node, command: Command) -> Result<(u8, String), StopReason> {
-    let name = command.get_program().to_string_lossy().into_owned();
-    let tool = ToolProcess::start(node, command).map_err(|error| {
-        fault::PRELOAD_FAILED.cannot("execute", &name, error).hint("install the Docker client in the image")
+/// Waits for a program. Returns its exit status, and what it printed.
+fn finish(
+    node: &mut Node,
+    program: &str,
+    started: io::Result<ToolProcess>,
+) -> Result<(u8, String), StopReason> {
+    let tool = started.map_err(|error| {
+        fault::PRELOAD_FAILED.cannot("execute", program, error).hint("install the Docker client in the image")
     })?;
     let mut tools = [tool];
     wait_all(node, &mut tools, OnStopSignal::Terminate, None)?;
-    Ok((tools[0].status(node), tools[0].text()))
+    Ok((tools[0].status(node), tools[0].output()))
 }
 
-/// The archives in a folder: what `docker save` and its compressors write.
+/// The archives in a directory, sorted by name: files that end as those of `docker save` and of compressors do.
 ///
 /// # Errors
 /// [`fault::PRELOAD_INVALID`].
-pub fn archives(folder: &Path) -> Result<Vec<PathBuf>, Fault> {
+pub fn archives(directory: &Path) -> Result<Vec<PathBuf>, Fault> {
     let list = || -> io::Result<Vec<PathBuf>> {
         let mut paths = Vec::new();
-        for entry in fs::read_dir(folder)? {
+        for entry in fs::read_dir(directory)? {
             paths.push(entry?.path());
         }
         Ok(paths)
     };
     let mut paths = list().map_err(|error| {
-        let fault = fault::PRELOAD_INVALID.cannot("read the image archives in", folder.display(), error);
-        fault.hint("mount the folder that DIND_PRELOAD names: -v IMAGES:/preload:ro")
+        let fault = fault::PRELOAD_INVALID.cannot("read the image archives in", directory.display(), error);
+        fault.hint("mount the directory that DIND_PRELOAD names: -v IMAGES:/preload:ro")
     })?;
     let suffixes = [".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.zst"];
     paths.retain(|path| suffixes.iter().any(|suffix| path.to_string_lossy().ends_with(suffix)));
@@ -151,7 +158,7 @@ pub fn archives(folder: &Path) -> Result<Vec<PathBuf>, Fault> {
 
 fn failed(archive: &Path, cause: &str) -> Fault {
     let fault = fault::PRELOAD_FAILED.cannot("load", archive.display(), cause);
-    fault.hint("archives are made by: docker save IMAGE > IMAGE.tar")
+    fault.hint("create archives with: docker save IMAGE > IMAGE.tar")
 }
 
 #[cfg(test)]
@@ -165,9 +172,9 @@ mod tests {
             id: id.to_owned(),
         };
         let old = r#"[{"Config":"ab12.json","RepoTags":["a:1","a:2"],"Layers":["x/layer.tar"]}]"#;
-        assert_eq!(parse(old), Some(vec![image(&["a:1", "a:2"], "sha256:ab12")]));
+        assert_eq!(parse_manifest(old), Some(vec![image(&["a:1", "a:2"], "sha256:ab12")]));
         let new = r#"[{"Config":"blobs/sha256/cd34","RepoTags":null,"Layers":[]}]"#;
-        assert_eq!(parse(new), Some(vec![image(&["sha256:cd34"], "sha256:cd34")]));
-        assert_eq!(parse("{}"), None);
+        assert_eq!(parse_manifest(new), Some(vec![image(&["sha256:cd34"], "sha256:cd34")]));
+        assert_eq!(parse_manifest("{}"), None);
     }
 }

@@ -1,4 +1,4 @@
-//! Readiness: a socket for sd_notify(3), and `/_ping` of the Docker API.
+//! The signs that a daemon is ready: its message to a socket for sd_notify(3), and the answer of the Docker API to `/_ping`.
 
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, bind, recv, socket};
 use std::fs;
@@ -8,7 +8,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// A socket that one service tells its readiness to.
+/// A socket to which one service reports its readiness.
 #[derive(Debug)]
 pub struct Notify {
     socket: OwnedFd,
@@ -16,7 +16,7 @@ pub struct Notify {
 }
 
 impl Notify {
-    /// Makes the socket at a path of our own, for the service's `NOTIFY_SOCKET`.
+    /// Creates the socket at a path of our own, for the service's `NOTIFY_SOCKET`.
     ///
     /// # Errors
     /// Those of socket and bind.
@@ -34,7 +34,7 @@ impl Notify {
         &self.path
     }
 
-    /// Reads all messages that have come; says whether one of them is `READY=1`.
+    /// Reads all messages that have come. Returns whether one of them is `READY=1`.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         let mut ready = false;
@@ -63,7 +63,7 @@ impl Drop for Notify {
     }
 }
 
-/// Whether somebody listens on a unix socket: a file that a killed daemon has left refuses.
+/// Whether a process listens on a unix socket; the file that a killed daemon has left refuses connections.
 #[must_use]
 pub fn listens(socket: &Path) -> bool {
     UnixStream::connect(socket).is_ok()
@@ -72,29 +72,29 @@ pub fn listens(socket: &Path) -> bool {
 /// Whether the Docker API answers `/_ping` within `limit`.
 #[must_use]
 pub fn ping(socket: &Path, limit: Duration) -> bool {
-    ask(socket, limit).is_ok_and(|answer| answer.split(' ').nth(1) == Some("200"))
+    request_ping(socket, limit).is_ok_and(|answer| answer.split(' ').nth(1) == Some("200"))
 }
 
-/// The engine's version, which it puts into the head of every answer.
+/// The engine's version, from the header of its answer to `/_ping`. `limit` bounds each read and write.
 #[must_use]
 pub fn version(socket: &Path, limit: Duration) -> Option<String> {
-    served_by(&ask(socket, limit).ok()?)
+    parse_version(&request_ping(socket, limit).ok()?)
 }
 
-/// `Server: Docker/20.10.24+dfsg1 (linux)`.
-fn served_by(answer: &str) -> Option<String> {
+/// Reads `Server: Docker/20.10.24+dfsg1 (linux)`.
+fn parse_version(answer: &str) -> Option<String> {
     let server = answer.lines().find_map(|line| line.strip_prefix("Server: Docker/"))?;
     server.split(' ').next().filter(|version| !version.is_empty()).map(str::to_owned)
 }
 
-/// HTTP/1.0, so that the answer ends with the connection.
-fn ask(socket: &Path, limit: Duration) -> io::Result<String> {
+/// Asks in HTTP/1.0, so that the answer ends with the connection.
+fn request_ping(socket: &Path, limit: Duration) -> io::Result<String> {
     let mut stream = UnixStream::connect(socket)?;
     stream.set_read_timeout(Some(limit))?;
     stream.set_write_timeout(Some(limit))?;
     stream.write_all(b"GET /_ping HTTP/1.0\r\nHost: docker\r\n\r\n")?;
     let mut answer = Vec::new();
-    // More than any engine says to a ping.
+    // No answer to a ping is longer.
     stream.take(4096).read_to_end(&mut answer)?;
     Ok(String::from_utf8_lossy(&answer).into_owned())
 }
@@ -104,10 +104,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_version_is_in_the_head() {
+    fn the_version_is_in_a_header() {
         let answer =
             "HTTP/1.0 200 OK\r\nApi-Version: 1.41\r\nServer: Docker/20.10.24+dfsg1 (linux)\r\n\r\nOK";
-        assert_eq!(served_by(answer).as_deref(), Some("20.10.24+dfsg1"));
-        assert_eq!(served_by("HTTP/1.0 200 OK\r\nServer: other\r\n\r\nOK"), None);
+        assert_eq!(parse_version(answer).as_deref(), Some("20.10.24+dfsg1"));
+        assert_eq!(parse_version("HTTP/1.0 200 OK\r\nServer: other\r\n\r\nOK"), None);
     }
 }

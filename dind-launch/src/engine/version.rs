@@ -1,14 +1,14 @@
-//! Which engines a node can be made of.
+//! Which engines are supported.
 
 use crate::fault;
 use dind_contract::Fault;
 use dind_system::Helper;
 use std::time::Duration;
 
-/// The first engine that knows cgroup v2 (moby 20.10 release notes), and the oldest that the suites run on.
+/// The first engine that supports cgroup v2 (moby 20.10 release notes), and the oldest that the suites run on.
 const OLDEST: (u32, u32) = (20, 10);
 
-/// dockerd tells its version in some thirty milliseconds.
+/// `dockerd --version` takes some thirty milliseconds.
 const LIMIT: Duration = Duration::from_secs(2);
 
 /// The version in what `dockerd --version` prints: `Docker version 20.10.24+dfsg1, build 297e128`.
@@ -18,16 +18,16 @@ pub fn parse(text: &str) -> Option<String> {
     Some(word.to_owned()).filter(|word| !word.is_empty())
 }
 
-/// Why no node can be made of this engine. What does not look like a version, as with a build of one's own, is believed.
+/// Why this engine is not supported; nothing where it is. A version that has no numbers, as custom builds have, is accepted.
 #[must_use]
 pub fn objection(version: &str) -> Option<String> {
     let mut numbers = version.split(['.', '-', '+', '~']).map_while(|word| word.parse::<u32>().ok());
-    let found = (numbers.next()?, numbers.next()?);
+    let version_numbers = (numbers.next()?, numbers.next()?);
     let (major, minor) = OLDEST;
-    (found < OLDEST).then(|| format!("engine {version} is older than {major}.{minor:02}"))
+    (version_numbers < OLDEST).then(|| format!("engine {version} is older than {major}.{minor:02}"))
 }
 
-/// The version that the installed dockerd tells of itself.
+/// The version that the installed dockerd reports.
 #[must_use]
 pub fn installed() -> Option<String> {
     parse(&Helper::find("dockerd")?.arg("--version").run(LIMIT).ok()?.stdout)
@@ -39,11 +39,11 @@ pub fn installed() -> Option<String> {
 /// [`fault::ENGINE_UNSUPPORTED`].
 pub fn check(version: &str) -> Result<(), Fault> {
     let Some(cause) = objection(version) else { return Ok(()) };
-    Err(fault::ENGINE_UNSUPPORTED.cannot("run a node with", "dockerd", cause).hint(CURE))
+    Err(fault::ENGINE_UNSUPPORTED.cannot("run a node with", "dockerd", cause).hint(HINT))
 }
 
-/// What helps.
-pub const CURE: &str = "install Docker Engine 20.10 or newer in the image";
+/// What helps against an [`objection`].
+pub const HINT: &str = "install Docker Engine 20.10 or newer in the image";
 
 #[cfg(test)]
 mod tests {

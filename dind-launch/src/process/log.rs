@@ -1,7 +1,7 @@
-//! The engine's log: passed on, and its end kept, so that the error of an engine that dies can say why.
+//! The engine's log: passed on, with its last lines kept for the error of an engine that dies.
 //!
-//! PID 1 must never block on a reader that has gone to sleep. What cannot be written at once is kept up to a bound, and
-//! beyond it dropped, with a line that says so.
+//! PID 1 must never block on a reader that does not read. What cannot be written at once is kept up to a bound. What exceeds
+//! it is dropped, and a line in the log reports how much.
 
 use crate::paths::LOG_FILE;
 use nix::errno::Errno;
@@ -11,9 +11,9 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-/// How much waits for a slow reader, in bytes.
+/// How many bytes are kept for a slow reader.
 const BACKLOG: usize = 256 * 1024;
-/// A pipe that polls as writable takes this much without blocking (pipe(7), `PIPE_BUF`).
+/// A pipe that polls as writable takes this many bytes without blocking (pipe(7), `PIPE_BUF`).
 const CHUNK: usize = 4096;
 /// How many lines are kept for error messages.
 const TAIL: usize = 8;
@@ -50,7 +50,7 @@ impl EngineLog {
         })
     }
 
-    /// Adds the stderr of one of the engine's processes.
+    /// Adds a pipe that one of the engine's processes writes into.
     pub fn add(&mut self, pipe: impl Into<OwnedFd>) {
         self.sources.push(File::from(pipe.into()));
     }
@@ -61,7 +61,7 @@ impl EngineLog {
         self.sources.iter().map(AsFd::as_fd).collect()
     }
 
-    /// Passes on what one source has.
+    /// Passes on what one source holds, and removes a source that is closed.
     pub fn relay(&mut self, index: usize) {
         let mut chunk = [0; CHUNK];
         match self.sources[index].read(&mut chunk) {
@@ -76,7 +76,7 @@ impl EngineLog {
         }
     }
 
-    /// Passes on what is left in all pipes, without waiting: for the moment after a process has ended.
+    /// Passes on what is left in all pipes, without waiting. Meant for the moment after a process has exited.
     pub fn drain(&mut self) {
         while let Some(index) = self.sources.iter().position(|source| readable(source.as_fd())) {
             self.relay(index);
@@ -94,8 +94,8 @@ impl EngineLog {
         self.partial.push_str(&String::from_utf8_lossy(bytes));
         while let Some((line, rest)) = self.partial.split_once('\n') {
             let (line, rest) = (line.to_owned(), rest.to_owned());
-            // What is indented belongs to something long, and would push its first line out: the two hundred lines of all
-            // flags that newer engines put after the name of a wrong one.
+            // Indented lines would push the line that they belong to out: newer engines print the two hundred lines of all their
+            // flags after the name of an unknown one.
             if !line.is_empty() && !line.starts_with([' ', '\t']) {
                 self.tail.push_back(line);
             }
@@ -104,7 +104,7 @@ impl EngineLog {
             }
             self.partial = rest;
         }
-        // A line without end must not grow without end.
+        // A line that never ends must not grow for ever.
         if self.partial.len() > BACKLOG {
             self.partial.clear();
         }
@@ -125,7 +125,7 @@ impl EngineLog {
             self.dropped += excess;
         } else if self.dropped > 0 && self.backlog.is_empty() {
             let line = format!(
-                "dind-launch: warning: {} bytes of the engine's log were dropped: nobody read them\n",
+                "dind-launch: warning: {} bytes of the engine's log were dropped: they were not read in time\n",
                 self.dropped
             );
             self.dropped = 0;

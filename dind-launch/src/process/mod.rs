@@ -1,7 +1,11 @@
-//! The node while it lives: its children, its log, and whether it has been asked to stop.
+//! The processes of a running node: its children, their exit statuses, the engine's log, and the signals that ask it to stop.
+//!
+//! [`Node`] is the event loop. On it build [`tool`], which runs programs for what they print, and [`sibling`], which runs the
+//! other dind tools; [`log`] passes on what the engine writes.
 
 pub mod log;
 pub mod sibling;
+pub mod tool;
 
 use crate::fault;
 use dind_contract::Fault;
@@ -10,17 +14,18 @@ use log::EngineLog;
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
-/// Why a run goes no further.
+/// Why a run does not go on.
 #[derive(Debug)]
 pub enum StopReason {
-    /// This signal asked us to stop.
+    /// The signal with this number asked the node to stop.
     Signal(i32),
-    /// Something is wrong.
+    /// Something failed.
     Fault(Box<Fault>),
 }
 
@@ -31,24 +36,24 @@ impl From<Fault> for StopReason {
 }
 
 impl StopReason {
-    /// The fault, where being asked to stop is none that can happen.
+    /// The fault, for callers that no signal can stop.
     #[must_use]
     pub fn into_fault(self) -> Fault {
         match self {
             Self::Fault(fault) => *fault,
             Self::Signal(number) => fault::INIT_FAILED
-                .cannot("finish", "a stage", format!("signal {number} cut it off"))
+                .failed("a stage did not finish", format_args!("signal {number} interrupted it"))
                 .hint("try again"),
         }
     }
 }
 
-/// What a wait ended with.
+/// What ended a wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WaitOutcome {
-    /// A child ended.
+    /// A child exited.
     Exited(Pid),
-    /// A signal asks us to stop.
+    /// The signal with this number asks the node to stop.
     StopSignal(i32),
     /// The watched descriptor with this index is ready.
     Ready(usize),
@@ -68,7 +73,7 @@ pub struct Node {
 }
 
 impl Node {
-    /// Wraps the supervisor, which has taken over the signals long before.
+    /// A node without processes. The supervisor has taken over the signals long before.
     #[must_use]
     pub fn new(supervisor: Supervisor, log: EngineLog) -> Self {
         Self { supervisor, log, main: None, exit_statuses: BTreeMap::new() }
@@ -82,17 +87,17 @@ impl Node {
         self.supervisor.spawn(command, mode)
     }
 
-    /// How a child ended, if it has.
+    /// How a child exited, if it has.
     #[must_use]
     pub fn exit_status(&self, pid: Pid) -> Option<ExitStatus> {
         self.exit_statuses.get(&pid).copied()
     }
 
-    /// Waits for something that a stage of the node's life has to know. The log is passed on meanwhile, orphans are
-    /// reaped, and signals that do not ask us to stop go to the main process.
+    /// Waits until a child exits, a watched descriptor is ready, a signal asks the node to stop, or the deadline passes. The
+    /// log is passed on meanwhile, orphans are reaped, and all other signals go to the main process.
     ///
     /// # Errors
-    /// The kernel refuses to wait: nothing can be supervised any more.
+    /// [`fault::INIT_FAILED`]: the kernel refuses to wait, so nothing can be supervised any more.
     pub fn wait(
         &mut self,
         watched: &[BorrowedFd<'_>],
@@ -104,7 +109,7 @@ impl Node {
                 all.extend(self.log.sources());
                 self.supervisor.next(&all, deadline)
             };
-            match event.map_err(|error| broken("wait for", "signals and children", &error))? {
+            match event.map_err(|error| init_failed("cannot wait for signals and children", &error))? {
                 Event::Ready(index) if index >= watched.len() => self.log.relay(index - watched.len()),
                 Event::Ready(index) => return Ok(WaitOutcome::Ready(index)),
                 Event::Exited(pid, exit_status) => {
@@ -120,14 +125,14 @@ impl Node {
         }
     }
 
-    /// TERM and INT ask the node to stop. QUIT does where the engine is the service; to a main process it may mean
-    /// anything else (a JVM prints its threads), so it is passed on.
+    /// TERM and INT ask the node to stop. QUIT does so where the engine is the service. To a main process it may mean
+    /// something else (a JVM prints its threads), so there it is passed on.
     fn asks_to_stop(&self, number: i32) -> bool {
         let stops = [Signal::SIGTERM, Signal::SIGINT].iter().any(|signal| *signal as i32 == number);
         stops || (self.main.is_none() && number == Signal::SIGQUIT as i32)
     }
 
-    /// Whether there was a main process, and it has ended.
+    /// Whether there was a main process, and it has exited.
     #[must_use]
     pub fn main_has_exited(&self) -> bool {
         self.main.is_some_and(|main| self.exit_status(main).is_some())
@@ -140,15 +145,15 @@ impl Node {
         }
     }
 
-    /// Sends a signal to a child that has not been waited for; its pid may be somebody else's afterwards.
+    /// Sends a signal to a child that still runs. After its exit the pid may belong to another process, so nothing is sent.
     pub fn signal(&self, pid: Pid, number: i32) {
         if self.supervisor.is_running(pid) {
             let _ = send(pid.as_raw(), number);
         }
     }
 
-    /// Waits until a child has ended or `limit` has passed; a signal that asks to stop ends the patience at once.
-    /// Returns whether it has ended.
+    /// Waits until a child has exited or `limit` has passed; a signal that asks the node to stop ends the wait at once.
+    /// Returns whether the child has exited.
     ///
     /// # Errors
     /// As [`Node::wait`].
@@ -166,9 +171,9 @@ impl Node {
     }
 }
 
-/// An error of the supervising itself.
-pub fn broken(verb: &str, object: &str, error: &io::Error) -> Fault {
+/// A failed call without which no process can be supervised. `what` is what failed, as in "cannot create a pipe".
+pub fn init_failed(what: impl fmt::Display, error: &io::Error) -> Fault {
     fault::INIT_FAILED
-        .cannot(verb, object, error)
-        .hint("this is a fault of the kernel or of dind-launch: please report it")
+        .failed(what, error)
+        .hint("this is a bug in the kernel or in dind-launch: please report it")
 }

@@ -1,4 +1,4 @@
-//! The main process: which it is, and its start.
+//! The main process: which program it is, how it is started, and which signals ask it to stop.
 
 use crate::fault;
 use crate::mesos;
@@ -14,7 +14,7 @@ use std::process::Command;
 /// The command to run: the given one, or a Mesos agent if there is one; empty where the engine itself is the service.
 ///
 /// # Errors
-/// The command is not there, or cannot be executed. Found now, it costs no engine's start.
+/// [`fault::COMMAND_NOT_FOUND`], [`fault::COMMAND_NOT_EXECUTABLE`]: found before an engine is started for nothing.
 pub fn choose(command: &[String]) -> Result<Vec<String>, Fault> {
     let Some(program) = command.first() else {
         let agent = mesos::AGENTS.iter().find(|agent| which::which(agent).is_ok());
@@ -24,7 +24,7 @@ pub fn choose(command: &[String]) -> Result<Vec<String>, Fault> {
         vec![program.into()]
     } else {
         let path = std::env::var_os("PATH").unwrap_or_default();
-        std::env::split_paths(&path).map(|folder| folder.join(program)).collect()
+        std::env::split_paths(&path).map(|directory| directory.join(program)).collect()
     };
     if candidates.iter().any(|path| is_executable(path)) {
         return Ok(command.to_vec());
@@ -41,20 +41,20 @@ fn is_executable(path: &Path) -> bool {
 }
 
 fn not_found(program: &str) -> Fault {
-    let fault = fault::COMMAND_NOT_FOUND.cannot("execute", program, "there is no such command");
-    fault.hint("name a program of the image, by its path or a name on PATH")
+    let fault = fault::COMMAND_NOT_FOUND.cannot("execute", program, "command not found");
+    fault.hint("name a program in the image, by its path or a name on PATH")
 }
 
 fn not_executable(program: &str) -> Fault {
-    let fault = fault::COMMAND_NOT_EXECUTABLE.cannot("execute", program, "it is no executable file");
-    fault.hint("name a program, or make it one: chmod +x")
+    let fault = fault::COMMAND_NOT_EXECUTABLE.cannot("execute", program, "not an executable file");
+    fault.hint("make it executable: chmod +x")
 }
 
 /// Starts the main process, with our stdin, stdout, stderr and environment, more variables, and the terminal if there
 /// is one.
 ///
 /// # Errors
-/// It cannot be executed after all: a missing interpreter, a wrong architecture.
+/// As [`choose`]: a missing interpreter or a wrong architecture shows only now.
 pub fn start(
     node: &mut Node,
     command: &[String],
@@ -70,16 +70,18 @@ pub fn start(
     Ok(pid)
 }
 
-/// The signals that ask the main process to end, one after the other: what the user wants; for a Mesos agent USR1, on
-/// which it leaves its master and ends its tasks (frameworks hear of it at once; after a TERM they wait for the master's
-/// patience to end), and then TERM; otherwise what has asked us.
+/// The numbers of the signals that ask the main process to stop, one after the other: the one that the user has set; for a
+/// Mesos agent USR1 and then TERM; otherwise the one that asked the node to stop, or TERM.
+///
+/// On USR1 an agent leaves its master and ends its tasks, and frameworks hear of it at once. After a TERM they hear of it only
+/// when the master gives the agent up.
 #[must_use]
-pub fn stop_signals(command: &[String], wanted: Option<i32>, asked: Option<i32>) -> Vec<i32> {
+pub fn stop_signals(command: &[String], from_user: Option<i32>, to_node: Option<i32>) -> Vec<i32> {
     let (usr1, term) = (Signal::SIGUSR1 as i32, Signal::SIGTERM as i32);
-    match wanted {
+    match from_user {
         Some(signal) => vec![signal],
         None if mesos::is_agent(command) => vec![usr1, term],
-        None => vec![asked.unwrap_or(term)],
+        None => vec![to_node.unwrap_or(term)],
     }
 }
 
@@ -88,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mesos_agent_is_asked_to_leave_before_it_is_told_to_end() {
+    fn a_mesos_agent_is_asked_to_leave_before_it_is_asked_to_end() {
         let (agent, other) = (["mesos-agent".to_owned()], ["sleep".to_owned()]);
         assert_eq!(stop_signals(&agent, None, Some(2)), [10, 15]);
         assert_eq!(stop_signals(&agent, Some(15), Some(2)), [15]);
@@ -97,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_be_executed_is_told_before_it_is_tried() {
+    fn what_can_be_executed_is_known_before_it_is_tried() {
         let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
         assert_eq!(choose(&words("sh -c true")).unwrap(), words("sh -c true"));
         for (command, code) in [

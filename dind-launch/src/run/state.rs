@@ -1,12 +1,15 @@
 //! The state of a run: what it was asked for, what has been done, and what must be undone.
 
-use super::restart_policy::Attempts;
+use crate::engine::daemon::{Daemon, DaemonKind, Programs};
+use crate::engine::dockerd::{self, Settings};
 use crate::engine::networks::Links;
-use crate::engine::{self, Daemon, DaemonKind, Programs, Settings, stale};
+use crate::engine::{containerd, stale};
 use crate::mesos;
 use crate::options::Options;
 use crate::process::Node;
-use crate::process::sibling::{ToolProcess, Tools};
+use crate::process::sibling::{self, Tools};
+use crate::process::tool::ToolProcess;
+use crate::restart_policy::Attempts;
 use crate::status::record::{NodeState, RecordWriter};
 use dind_contract::{Fault, Warning};
 use serde_json::{Map, Value};
@@ -23,16 +26,17 @@ pub struct RunState {
     pub programs: Programs,
     /// The user's own `daemon.json`.
     pub user_config: Map<String, Value>,
-    /// The record.
+    /// Holds the record, and writes it.
     pub writer: RecordWriter,
-    /// What a Mesos agent has to know of its container. Read at the very start: the stages change how cgroups look.
-    pub agent: Option<mesos::Facts>,
+    /// The container's limits, where the main process is a Mesos agent. Read before the first stage: the stages change how cgroups
+    /// look.
+    pub mesos_facts: Option<mesos::Facts>,
     /// Where the engine's data lies, once storage is ready.
     pub data_root: PathBuf,
     /// The network interfaces before anything was changed.
-    pub links: Links,
+    pub original_links: Links,
     /// What dockerd is started with, once the network is ready.
-    pub settings: Settings,
+    pub dockerd_settings: Settings,
     /// containerd, from its start until its stop.
     pub containerd: Option<Daemon>,
     /// dockerd, from its start until its stop.
@@ -40,9 +44,9 @@ pub struct RunState {
     /// Whether the engine has answered.
     pub engine_ready: bool,
     /// Restarts of the engine in a row.
-    pub attempts: Attempts,
-    /// The loading of image archives beside the main process.
-    pub preload: Option<ToolProcess>,
+    pub restart_attempts: Attempts,
+    /// `dind-launch preload`, while it runs beside the main process.
+    pub preload_process: Option<ToolProcess>,
     /// Whether storage has to be released.
     pub storage_applied: bool,
     /// Whether the network has to be released.
@@ -53,12 +57,12 @@ impl RunState {
     /// Starts one of the engine's daemons.
     ///
     /// # Errors
-    /// Those of [`engine::start_containerd`] and [`engine::start_dockerd`].
-    pub fn start(&mut self, node: &mut Node, kind: DaemonKind) -> Result<(), Fault> {
+    /// Those of [`containerd::start`] and [`dockerd::start`].
+    pub fn start_daemon(&mut self, node: &mut Node, kind: DaemonKind) -> Result<(), Fault> {
         stale::remove_stale_sockets(kind);
         let daemon = match kind {
-            DaemonKind::Containerd => engine::start_containerd(node, &self.programs, &self.data_root)?,
-            DaemonKind::Dockerd => engine::start_dockerd(node, &self.programs, &self.settings)?,
+            DaemonKind::Containerd => containerd::start(node, &self.programs, &self.data_root)?,
+            DaemonKind::Dockerd => dockerd::start(node, &self.programs, &self.dockerd_settings)?,
         };
         self.writer.started(kind, daemon.pid);
         *self.daemon(kind) = Some(daemon);
@@ -73,11 +77,11 @@ impl RunState {
         }
     }
 
-    /// Notes what has become of the image archives, once they are loaded. An archive that does not load is no reason to
-    /// stop a main process that has not waited for it.
+    /// Notes the outcome of [`RunState::preload_process`] in the record, once it has finished. The main process has not waited for
+    /// the archives, so one that does not load is a warning.
     pub fn collect_preload(&mut self, node: &Node) {
-        let Some(tool) = self.preload.take_if(|tool| tool.is_over(node)) else { return };
-        match tool.document(node) {
+        let Some(tool) = self.preload_process.take_if(|tool| tool.is_finished(node)) else { return };
+        match sibling::document(node, &tool) {
             Ok(document) => self.writer.keep("preload", document),
             Err(fault) => {
                 let warning = Warning::new("preload-failed", fault.to_string(), fault.hint.clone());
@@ -90,12 +94,12 @@ impl RunState {
     /// The daemon that has exited unexpectedly, if one has.
     #[must_use]
     pub fn dead_daemon(&self, node: &Node) -> Option<DaemonKind> {
-        let ended = |daemon: &Option<Daemon>| {
+        let has_exited = |daemon: &Option<Daemon>| {
             daemon.as_ref().is_some_and(|daemon| node.exit_status(daemon.pid).is_some())
         };
         // containerd first: dockerd cannot start without it.
         [(DaemonKind::Containerd, &self.containerd), (DaemonKind::Dockerd, &self.dockerd)]
             .into_iter()
-            .find_map(|(kind, daemon)| ended(daemon).then_some(kind))
+            .find_map(|(kind, daemon)| has_exited(daemon).then_some(kind))
     }
 }

@@ -1,4 +1,5 @@
-//! `status`: the record of the running launcher, and a check of the node's health.
+//! `status`: prints the record of the running launcher ([`record`]), checks the node's health, draws the start
+//! ([`timeline`]).
 
 pub mod record;
 pub mod timeline;
@@ -31,23 +32,22 @@ const STORAGE_LIMIT: Duration = Duration::from_secs(2);
 /// Prints the record, or checks the node's health.
 #[must_use]
 pub fn finish(args: &Status, output: Output) -> ExitCode {
-    let outcome = tell(args.healthy);
+    let outcome = status(args.healthy);
     if let (true, Ok(draft)) = (args.timeline, &outcome) {
         print(&timeline::draw(&draft.result.stages));
     }
     dind_contract::finish(TOOL, "status", output, outcome, |report| plain_flags(&report.engine))
 }
 
-fn tell(healthy: bool) -> Outcome<Record> {
+fn status(must_be_healthy: bool) -> Outcome<Record> {
     let mut record = record::read()?;
-    let over = matches!(record.state, NodeState::Stopped | NodeState::Failed);
-    if !over && !record::launcher_lives() {
-        let fault =
-            fault::NOT_RUNNING.cannot("find", "the launcher", "it was killed; its record is what it left");
+    let has_ended = matches!(record.state, NodeState::Stopped | NodeState::Failed);
+    if !has_ended && !record::launcher_runs() {
+        let fault = fault::NOT_RUNNING.failed("no launcher is running", "it was killed, and left its record");
         return Err(fault.hint("start the container again").into());
     }
-    let storage = if over { None } else { storage_now(&record) };
-    if healthy {
+    let storage = if has_ended { None } else { storage_now(&record) };
+    if must_be_healthy {
         check_health(&record, storage.as_ref())?;
     }
     if let Some(Ok(storage)) = storage {
@@ -56,7 +56,7 @@ fn tell(healthy: bool) -> Outcome<Record> {
     Ok(Draft { result: record, ..Draft::default() })
 }
 
-/// Whether the node does its work: the engine answers, its storage can be written, the main process lives.
+/// Fails unless the engine answers, its data root can be written to and has met no errors, and the main process runs.
 fn check_health(record: &Record, storage: Option<&Result<Document, Fault>>) -> Result<(), Fault> {
     let mut causes = Vec::new();
     if record.state != NodeState::Running {
@@ -69,30 +69,30 @@ fn check_health(record: &Record, storage: Option<&Result<Document, Fault>>) -> R
         .main_pid
         .is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists() || send(pid, 0).is_err())
     {
-        causes.push("the main process has ended".to_owned());
+        causes.push("the main process has exited".to_owned());
     }
     if !readiness::ping(Path::new(SOCKET), PING_LIMIT) {
         causes.push(format!("the engine does not answer on {SOCKET}"));
     }
-    if let Some(data_root) = record.daemon_json.get("data-root").and_then(serde_json::Value::as_str)
+    if let Some(data_root) = record.daemon_json.get("data-root").and_then(Value::as_str)
         && let Err(error) = write_and_remove(Path::new(data_root))
     {
         causes.push(format!("cannot write to {data_root}: {error}"));
     }
     match storage {
-        Some(Ok(now)) => causes.extend(unwell(now)),
+        Some(Ok(storage)) => causes.extend(filesystem_errors(storage)),
         Some(Err(fault)) => causes.push(fault.message.clone()),
         None => {}
     }
     if causes.is_empty() {
         return Ok(());
     }
-    let mut fault = fault::NOT_HEALTHY.cannot("vouch for", "the node", causes.join("; "));
+    let mut fault = fault::NOT_HEALTHY.failed("node is unhealthy", causes.join("; "));
     fault.causes = causes;
-    Err(fault.hint("the launcher's record says more: dind-launch status; so does its log: docker logs NODE"))
+    Err(fault.hint("see the record, `dind-launch status`, and the log, `docker logs NODE`"))
 }
 
-/// What `dind-storage plan` says by now of what its `apply` has made: used and free space, errors, read-only.
+/// What `dind-storage plan` reports now of the storage that its `apply` has set up: used and free space, errors, read-only.
 fn storage_now(record: &Record) -> Option<Result<Document, Fault>> {
     let applied = &record.documents.get("storage")?.result;
     let value = |pointer| applied.pointer(pointer).and_then(Value::as_str);
@@ -101,23 +101,26 @@ fn storage_now(record: &Record) -> Option<Result<Document, Fault>> {
     words.extend(value("/image/path").into_iter().flat_map(|image| ["--image", image]));
     Some(Tools::find(None).and_then(|tools| {
         let broken = |cause: &dyn Display| {
-            let fault = fault::TOOL_BROKEN.cannot("ask", tools.storage.display(), cause);
+            let what = format!("`{} plan` failed", tools.storage.display());
+            let fault = fault::TOOL_BROKEN.failed(what, cause);
             fault.hint("run `dind-storage plan` in the node")
         };
-        let helper = tools.storage.to_str().and_then(Helper::find).ok_or_else(|| broken(&"it is gone"))?;
+        let helper =
+            tools.storage.to_str().and_then(Helper::find).ok_or_else(|| broken(&"it is not executable"))?;
         let done = helper.args(words).run(STORAGE_LIMIT).map_err(|error| broken(&error))?;
         serde_json::from_str(&done.stdout).map_err(|_| broken(&done.stderr))
     }))
 }
 
-fn unwell(storage: &Document) -> impl Iterator<Item = String> + '_ {
-    let warnings = storage.warnings.iter().filter(|warning| warning.code == "filesystem-unwell");
+/// What `dind-storage` warns of: its file system has met errors, or is read-only.
+fn filesystem_errors(storage: &Document) -> impl Iterator<Item = String> + '_ {
+    let warnings = storage.warnings.iter().filter(|warning| warning.code == "filesystem-errors");
     warnings.map(|warning| warning.message.clone())
 }
 
-/// A filesystem that has met an error may call itself writable and refuse every write.
-fn write_and_remove(folder: &Path) -> std::io::Result<()> {
-    let probe = folder.join(format!(".dind-health-{}", std::process::id()));
+/// Writes a file and removes it: a file system that has met an error may count as writable and refuse every write.
+fn write_and_remove(directory: &Path) -> std::io::Result<()> {
+    let probe = directory.join(format!(".dind-health-{}", std::process::id()));
     let written = fs::write(&probe, b"x");
     let removed = fs::remove_file(&probe);
     written.and(removed)

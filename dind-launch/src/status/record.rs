@@ -1,11 +1,14 @@
-//! `/run/dind/launch.json`: what the running launcher has done, for `status`, health checks and people.
+//! `/run/dind/launch.json`: the record of what the running launcher has done, for `status`, health checks and people.
 
-use crate::engine::DaemonKind;
-use crate::fault;
+use crate::engine::daemon::DaemonKind;
 use crate::mesos::Agent;
 use crate::paths::RUN_DIR;
 use crate::process::sibling::Document;
-use dind_contract::{Fault, Warning, fault::ErrorObject};
+use crate::stage::Stage;
+use crate::{TOOL, fault};
+use dind_contract::fault::ErrorObject;
+use dind_contract::finish::log;
+use dind_contract::{Fault, Warning};
 use nix::fcntl::{Flock, FlockArg};
 use nix::unistd::Pid;
 use schemars::JsonSchema;
@@ -18,7 +21,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-/// Where a node is in its life.
+/// What a node is doing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum NodeState {
@@ -27,7 +30,7 @@ pub enum NodeState {
     Starting,
     /// The main process runs; without one, the engine is ready.
     Running,
-    /// The ordered stop is under way.
+    /// The ordered stop runs.
     Stopping,
     /// It has stopped.
     Stopped,
@@ -37,8 +40,9 @@ pub enum NodeState {
 
 /// One stage of the start or the stop, in milliseconds since the launcher began.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Stage {
-    /// Its name.
+#[schemars(rename = "Stage")]
+pub struct StageRecord {
+    /// The name of a [`Stage`].
     pub name: String,
     /// When it began.
     pub start_ms: u64,
@@ -49,7 +53,7 @@ pub struct Stage {
 /// The record.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Record {
-    /// Where the node is in its life.
+    /// What the node is doing.
     pub state: NodeState,
     /// When the launcher began, in milliseconds since 1970.
     pub started_unix_ms: u64,
@@ -65,16 +69,16 @@ pub struct Record {
     pub command: Vec<String>,
     /// The engine's API.
     pub socket: PathBuf,
-    /// The engine's version, as its API says it.
+    /// The engine's version, as its API reports it.
     pub engine_version: Option<String>,
     /// How often dockerd or containerd was started again after its death.
     pub engine_restarts: u32,
     /// The settings that the engine was started with.
     pub daemon_json: Map<String, Value>,
-    /// What a Mesos agent is told beside what the user tells it.
+    /// The variables that a Mesos agent gets; nothing for other main processes.
     pub mesos: Option<Agent>,
     /// Start and stop, stage by stage.
-    pub stages: Vec<Stage>,
+    pub stages: Vec<StageRecord>,
     /// The documents of the sibling tools, by stage.
     pub documents: BTreeMap<String, Document>,
     /// What a careful reader should know.
@@ -95,10 +99,10 @@ pub struct RecordWriter {
 }
 
 impl RecordWriter {
-    /// Claims [`RUN_DIR`] for this launcher.
+    /// Claims [`RUN_DIR`] for this launcher and writes a first record. `begun` is the zero of all stages' times.
     ///
     /// # Errors
-    /// Another launcher has it, or it cannot be written.
+    /// [`fault::ALREADY_RUNNING`]: another launcher has it. [`fault::RECORD_UNUSABLE`]: it cannot be written.
     pub fn claim(begun: Instant, command: &[String], socket: &Path) -> Result<Self, Fault> {
         let lock = lock(Path::new(RUN_DIR))?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -115,19 +119,19 @@ impl RecordWriter {
     }
 
     /// Begins a stage; the one before it ends.
-    pub fn begin(&mut self, name: &str) {
+    pub fn begin(&mut self, stage: Stage) {
         let now = self.now_ms();
         self.end_stage(now);
-        self.record.stages.push(Stage { name: name.to_owned(), start_ms: now, end_ms: None });
+        self.record.stages.push(StageRecord { name: stage.name().to_owned(), start_ms: now, end_ms: None });
     }
 
-    /// Enters a state; the stage under way ends. A record that cannot be written is not worth a node.
+    /// Enters a state and writes the record; the present stage ends. A record that cannot be written does not stop a node.
     pub fn enter(&mut self, state: NodeState) {
         let now = self.now_ms();
         self.end_stage(now);
         self.record.state = state;
         if let Err(fault) = self.save() {
-            dind_contract::finish::log(crate::TOOL, "warning", fault);
+            log(TOOL, "warning", fault);
         }
     }
 
@@ -142,8 +146,8 @@ impl RecordWriter {
         *self.pid_of(kind) = Some(pid.as_raw());
     }
 
-    /// Forgets a daemon that has ended.
-    pub fn forget(&mut self, kind: DaemonKind) {
+    /// Removes the pid of a daemon that has exited.
+    pub fn exited(&mut self, kind: DaemonKind) {
         *self.pid_of(kind) = None;
     }
 
@@ -181,15 +185,15 @@ fn path() -> PathBuf {
 
 /// Whether a launcher holds the lock of this container.
 #[must_use]
-pub fn launcher_lives() -> bool {
+pub fn launcher_runs() -> bool {
     matches!(lock(Path::new(RUN_DIR)), Err(fault) if fault.code == fault::ALREADY_RUNNING)
 }
 
-fn lock(folder: &Path) -> Result<Flock<File>, Fault> {
-    let path = folder.join("launch.lock");
+fn lock(directory: &Path) -> Result<Flock<File>, Fault> {
+    let path = directory.join("launch.lock");
     let open = || -> io::Result<File> {
-        fs::create_dir_all(folder)?;
-        fs::set_permissions(folder, Permissions::from_mode(0o755))?;
+        fs::create_dir_all(directory)?;
+        fs::set_permissions(directory, Permissions::from_mode(0o755))?;
         OpenOptions::new().write(true).create(true).truncate(false).open(&path)
     };
     let file = open().map_err(|error| unusable("open", &path, &error))?;
@@ -199,14 +203,14 @@ fn lock(folder: &Path) -> Result<Flock<File>, Fault> {
             path.display(),
             "another dind-launch runs in this container",
         );
-        fault.hint("one container is one node; start another container")
+        fault.hint("a container can hold one node; start another container")
     })
 }
 
 /// Reads the record of this container's launcher.
 ///
 /// # Errors
-/// There is none, or it cannot be understood.
+/// [`fault::NOT_RUNNING`]: there is none. [`fault::RECORD_UNUSABLE`]: it cannot be read or parsed.
 pub fn read() -> Result<Record, Fault> {
     let path = path();
     let text = match fs::read_to_string(&path) {
@@ -214,15 +218,15 @@ pub fn read() -> Result<Record, Fault> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let fault =
                 fault::NOT_RUNNING.cannot("read", path.display(), "no dind-launch has run in this container");
-            return Err(fault.hint("ask inside the node: docker exec NODE dind-launch status"));
+            return Err(fault.hint("run it inside the node: docker exec NODE dind-launch status"));
         }
         Err(error) => return Err(unusable("read", &path, &error)),
     };
-    serde_json::from_str(&text).map_err(|error| unusable("understand", &path, &error.into()))
+    serde_json::from_str(&text).map_err(|error| unusable("parse", &path, &error.into()))
 }
 
 fn unusable(verb: &str, path: &Path, error: &io::Error) -> Fault {
     fault::RECORD_UNUSABLE
         .cannot(verb, path.display(), error)
-        .hint("/run/dind has to be a folder that root can write")
+        .hint("/run/dind has to be a directory that root can write to")
 }

@@ -1,6 +1,7 @@
 //! `status --timeline`: the start as a bar chart, for a terminal.
 
-use super::record::Stage;
+use super::record::StageRecord;
+use crate::stage::Stage;
 
 /// Columns of the chart itself.
 const WIDTH: u64 = 48;
@@ -8,16 +9,15 @@ const WIDTH: u64 = 48;
 /// The left eighths of a cell, from one to seven.
 const EIGHTHS: [char; 7] = ['▏', '▎', '▍', '▌', '▋', '▊', '▉'];
 
-/// Draws the stages of the start, a line each: name, bar, when it began and how long it took, both in milliseconds. A
-/// stage under way reaches to the edge.
+/// Draws the stages of the start, a line each: name, bar, when it began and how long it took, both in milliseconds. An
+/// unfinished stage reaches to the edge.
 #[must_use]
-pub fn draw(stages: &[Stage]) -> Vec<String> {
-    let later = |stage: &Stage| stage.name.starts_with("stop-") || stage.name.starts_with("restart-");
-    let start: Vec<&Stage> = stages.iter().take_while(|stage| !later(stage)).collect();
+pub fn draw(stages: &[StageRecord]) -> Vec<String> {
+    let start: Vec<_> = stages.iter().take_while(|stage| Stage::is_of_start(&stage.name)).collect();
     let last =
         start.iter().filter_map(|stage| stage.end_ms.or(Some(stage.start_ms))).max().unwrap_or(0).max(1);
     let names = start.iter().map(|stage| stage.name.len()).max().unwrap_or(0);
-    let line = |stage: &&Stage| {
+    let line = |stage: &&StageRecord| {
         let end = stage.end_ms.unwrap_or(last);
         let took =
             stage.end_ms.map_or("…".to_owned(), |end| end.saturating_sub(stage.start_ms).to_string());
@@ -44,8 +44,8 @@ fn bar(start: u64, end: u64, last: u64) -> String {
 mod tests {
     use super::*;
 
-    fn stage(name: &str, start_ms: u64, end_ms: Option<u64>) -> Stage {
-        Stage { name: name.to_owned(), start_ms, end_ms }
+    fn stage(name: &str, start_ms: u64, end_ms: Option<u64>) -> StageRecord {
+        StageRecord { name: name.to_owned(), start_ms, end_ms }
     }
 
     #[test]
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stage_under_way_reaches_to_the_edge_and_no_stages_are_no_error() {
+    fn an_unfinished_stage_reaches_to_the_edge_and_no_stages_draw_the_heading() {
         let lines = draw(&[stage("check", 0, Some(10)), stage("storage", 10, None)]);
         assert!(lines[2].ends_with("      10      …"), "{lines:#?}");
         assert_eq!(draw(&[]).len(), 1);

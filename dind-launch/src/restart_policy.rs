@@ -1,4 +1,4 @@
-//! Whether a dead daemon is started again, and after which pause.
+//! When a dead daemon is started again, and after which pause. Pure: nothing is started here.
 
 use crate::fault;
 use dind_contract::Fault;
@@ -8,7 +8,7 @@ use std::time::Duration;
 /// What to do when dockerd or containerd dies.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Policy {
-    /// The main process is stopped, and the node ends with 125.
+    /// The main process is stopped, and the node exits with 125.
     #[default]
     No,
     /// The dead daemon is started again, at most this often in a row; for ever without a number.
@@ -33,7 +33,7 @@ impl Policy {
         }
         let expected = "expected `no`, `on-failure` or `on-failure:N`";
         let fault = fault::RESTART_INVALID.invalid("DIND_ENGINE_RESTART", text, expected);
-        Err(fault.hint("set DIND_ENGINE_RESTART=on-failure:5, or leave it out to end with the engine"))
+        Err(fault.hint("set DIND_ENGINE_RESTART=on-failure:5, or unset it to end with the engine"))
     }
 }
 
@@ -47,8 +47,8 @@ impl fmt::Display for Policy {
     }
 }
 
-/// The pauses between restarts, as Docker's own restart policies make them (moby's restartmanager): 100 ms, doubled up to
-/// a minute, from the beginning again after ten seconds of life.
+/// The restarts in a row so far, and the pauses between them. As Docker's own restart policies (moby's restartmanager): 100 ms,
+/// doubled up to a minute, and from the beginning again once a daemon has run for ten seconds.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Attempts(u32);
 
@@ -57,9 +57,9 @@ impl Attempts {
     const LONGEST: Duration = Duration::from_secs(60);
     const SETTLED: Duration = Duration::from_secs(10);
 
-    /// The pause before the next start of a daemon that has lived so long; nothing where the policy allows none.
-    pub fn next(&mut self, policy: Policy, lived: Duration) -> Option<Duration> {
-        if lived >= Self::SETTLED {
+    /// The pause before the next start of a daemon that ran for `uptime`; nothing where the policy allows no more restarts.
+    pub fn next(&mut self, policy: Policy, uptime: Duration) -> Option<Duration> {
+        if uptime >= Self::SETTLED {
             self.0 = 0;
         }
         let allowed = match policy {
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn pauses_double_and_a_life_of_ten_seconds_starts_over() {
+    fn pauses_double_and_ten_seconds_of_uptime_start_over() {
         let (policy, short) = (Policy::OnFailure(Some(3)), Duration::from_secs(9));
         let mut attempts = Attempts::default();
         let pauses: Vec<_> =
