@@ -1,4 +1,4 @@
-//! Writes files of BoltDB for the tests. The launcher only reads them.
+//! A writer of BoltDB files, for the tests. The launcher only reads them.
 
 const MAGIC: u32 = 0xED0C_DAED;
 const VERSION: u32 = 2;
@@ -8,9 +8,13 @@ const META: u16 = 0x04;
 const FREELIST: u16 = 0x10;
 const IS_BUCKET: u32 = 1;
 pub(crate) const HEADER: usize = 16;
+/// How many bytes of a root its checksum covers; it follows them.
+pub(crate) const SUMMED: usize = 56;
 pub(crate) const ELEMENT: usize = 16;
 
 pub(crate) const PAGE_SIZE: usize = 4096;
+/// The smallest page that the reader takes for one.
+const SMALLEST_PAGE: u32 = 1024;
 
 /// A key and its value.
 pub(crate) type Pair = (Vec<u8>, Vec<u8>);
@@ -18,7 +22,7 @@ pub(crate) type Pair = (Vec<u8>, Vec<u8>);
 /// An element of a leaf, with its flags.
 type Element = (u32, Pair);
 
-/// A whole new file with one bucket. None: a value is longer than the format can say.
+/// A whole new file with one bucket; nothing where a value is too long for the format.
 pub(crate) fn write(pairs: &[Pair]) -> Option<Vec<u8>> {
     let page_size = PAGE_SIZE;
     // The roots and the list of free pages come first, and are written last.
@@ -55,6 +59,20 @@ pub(crate) fn write(pairs: &[Pair]) -> Option<Vec<u8>> {
     }
     put(&mut file, 2 * page_size, &header(2, FREELIST, 0, 0));
     Some(file)
+}
+
+/// Makes both roots intact, whatever they refer to, if the file is long enough to hold them.
+pub(crate) fn repair_roots(file: &mut [u8]) {
+    let number = file.get(HEADER + 8..HEADER + 12).and_then(|bytes| bytes.try_into().ok());
+    let is_usable = |size: &u32| size.is_power_of_two() && *size >= SMALLEST_PAGE;
+    let page_size = number.map(u32::from_le_bytes).filter(is_usable).unwrap_or(SMALLEST_PAGE);
+    for at in [HEADER, page_size as usize + HEADER] {
+        if let Some(meta) = file.get_mut(at..).and_then(|rest| rest.get_mut(..SUMMED + 8)) {
+            meta[..12].copy_from_slice([MAGIC, VERSION, page_size].map(u32::to_le_bytes).as_flattened());
+            let sum = checksum(&meta[..SUMMED]);
+            meta[SUMMED..].copy_from_slice(&sum.to_le_bytes());
+        }
+    }
 }
 
 fn put(file: &mut [u8], at: usize, bytes: &[u8]) {
