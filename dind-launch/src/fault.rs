@@ -52,7 +52,7 @@ pub const COMMAND_NOT_EXECUTABLE: Code = Code::new("command-not-executable", Exi
 pub const NOT_ROOT: Code = Code::new("not-root", ExitCode::Privilege);
 /// `CAP_SYS_ADMIN` is missing.
 pub const CAP_SYS_ADMIN_MISSING: Code = Code::new("cap-sys-admin-missing", ExitCode::Privilege);
-/// Something that a node needs is missing in the container.
+/// Required features are missing.
 pub const NODE_CANNOT_WORK: Code = Code::new("node-cannot-work", ExitCode::Privilege);
 /// A mount, a directory or a cgroup file cannot be set up.
 pub const PREPARE_FAILED: Code = Code::new("prepare-failed", ExitCode::Io);

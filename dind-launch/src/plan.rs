@@ -1,23 +1,17 @@
 //! `plan`: what `run` would do. Changes nothing.
 
 use crate::cli::RunOptions;
-use crate::engine::daemon::Programs;
-use crate::engine::{config, preload};
+use crate::engine::config;
 use crate::fault;
 use crate::mesos::{self, Agent};
-use crate::options::Options;
 use crate::paths::LOG_FILE;
-use crate::process::log::EngineLog;
-use crate::process::sibling::{self, Document, Tools, documents};
-use crate::process::tool::OnStopSignal;
-use crate::process::{Node, StopReason, init_failed};
-use crate::run::main_process;
-use crate::run::preflight::forwarding;
+use crate::process::sibling::{self, Document};
+use crate::process::{Node, StopReason};
+use crate::run::preflight::{Inputs, forwarding};
 use crate::stage::Stage;
 use dind_contract::cli::Common;
 use dind_contract::{Draft, Engine, Fault, Outcome, StepState, Steps};
 use dind_system::Root;
-use dind_system::supervisor::Supervisor;
 use nix::sys::signal::Signal;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -57,16 +51,14 @@ pub struct RunPlan {
 /// # Errors
 /// What would make `run` fail: wrong settings, missing programs, a sibling tool whose own plan fails.
 pub fn plan(text: &RunOptions, command: &[String], common: &Common) -> Outcome<RunPlan> {
-    let options = Options::read(text)?;
-    let tools = Tools::find(options.tools.as_deref())?;
-    let programs = Programs::find()?;
-    let user = config::of_user(&options.daemon_args)?;
-    let command = main_process::choose(command)?;
-    let preload = options.preload.as_deref().map(preload::archives).transpose()?.unwrap_or_default();
+    let Inputs { options, tools, programs, user_config, command, archives } = Inputs::read(text, command)?;
+    let root = root_text(common)?;
+    let mut node = Node::without_engine()?;
+    let variables = forwarding(&user_config, &options);
     let [storage, net] =
-        sibling_plans(&tools, common, forwarding(&user, &options)).map_err(StopReason::into_fault)?;
+        sibling::plans(&mut node, &tools, root, variables).map_err(StopReason::into_fault)?;
 
-    let merged = config::merge(&[&storage.engine, &net.engine], &user, &options.daemon_args);
+    let merged = config::merge(&[&storage.engine, &net.engine], &user_config, &options.daemon_args);
     let path_prepend =
         [&storage, &net].iter().flat_map(|document| document.engine.path_prepend.clone()).collect();
     let mut warnings = merged.warnings;
@@ -94,7 +86,7 @@ pub fn plan(text: &RunOptions, command: &[String], common: &Common) -> Outcome<R
         command,
         programs: named.into_iter().map(|(name, path)| (name.to_owned(), path)).collect(),
         daemon_args: options.daemon_args.words,
-        preload,
+        preload: archives,
         log: if options.log_to_file { LOG_FILE.to_owned() } else { "stderr".to_owned() },
         ready_timeout_ms: options.ready_timeout.as_millis() as u64,
         engine_restart: options.engine_restart.to_string(),
@@ -106,21 +98,11 @@ pub fn plan(text: &RunOptions, command: &[String], common: &Common) -> Outcome<R
     Ok(Draft { result, engine: Engine { config: merged.config, path_prepend }, steps, warnings })
 }
 
-/// The plans of dind-storage and dind-net, which run at once.
-fn sibling_plans(
-    tools: &Tools,
-    common: &Common,
-    net_variables: &[(&str, &str)],
-) -> Result<[Document; 2], StopReason> {
-    let root = common.root.to_str().ok_or_else(|| -> Fault {
+/// The directory of the captured machine, as an argument for the sibling tools.
+fn root_text(common: &Common) -> Result<&str, Fault> {
+    common.root.to_str().ok_or_else(|| {
         fault::ROOT_IS_FAKE
             .cannot("read facts below", common.root.display(), "the path is not UTF-8")
             .hint("rename the directory")
-    })?;
-    let supervisor = Supervisor::new().map_err(|error| init_failed("cannot take over signals", &error))?;
-    let log = EngineLog::open(false).map_err(|error| init_failed("cannot duplicate stderr", &error))?;
-    let mut node = Node::new(supervisor, log);
-    let storage = sibling::start_plan(&mut node, &tools.storage, root, &[])?;
-    let net = sibling::start_plan(&mut node, &tools.net, root, net_variables)?;
-    documents(&mut node, [storage, net], OnStopSignal::Terminate)
+    })
 }

@@ -1,11 +1,9 @@
 //! `preload`: loads image archives into the engine. An archive whose images the engine has is left alone.
 
 use crate::fault;
-use crate::process::log::EngineLog;
 use crate::process::tool::{OnStopSignal, ToolProcess, wait_all};
-use crate::process::{Node, StopReason, init_failed};
+use crate::process::{Node, StopReason};
 use dind_contract::{Draft, Failed, Fault, Outcome, StepState, Steps};
-use dind_system::supervisor::Supervisor;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -28,9 +26,7 @@ pub struct Preloaded {
 /// [`fault::PRELOAD_INVALID`]: the directory cannot be read. [`fault::PRELOAD_FAILED`]: an archive does not load; those before it
 /// stay loaded.
 pub fn preload(directory: &Path) -> Outcome<Preloaded> {
-    let supervisor = Supervisor::new().map_err(|error| init_failed("cannot take over signals", &error))?;
-    let log = EngineLog::open(false).map_err(|error| init_failed("cannot duplicate stderr", &error))?;
-    let mut node = Node::new(supervisor, log);
+    let mut node = Node::without_engine()?;
     let (mut result, mut steps) = (Preloaded::default(), Steps::default());
     for archive in archives(directory)? {
         let loaded = match load(&mut node, &archive) {

@@ -79,6 +79,17 @@ impl Node {
         Self { supervisor, log, main: None, exit_statuses: BTreeMap::new() }
     }
 
+    /// A node without engine, for verbs that only run programs. Takes over the signals.
+    ///
+    /// # Errors
+    /// [`fault::INIT_FAILED`].
+    pub fn without_engine() -> Result<Self, Fault> {
+        let supervisor =
+            Supervisor::new().map_err(|error| init_failed("cannot take over signals", &error))?;
+        let log = EngineLog::open(false).map_err(|error| init_failed("cannot duplicate stderr", &error))?;
+        Ok(Self::new(supervisor, log))
+    }
+
     /// Starts a child; see [`Supervisor::spawn`].
     ///
     /// # Errors

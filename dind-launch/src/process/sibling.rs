@@ -60,19 +60,23 @@ pub fn start(
     ToolProcess::start(node, command(tool, args, variables)).map_err(|error| not_executed(tool, &error))
 }
 
-/// Starts a sibling tool's `plan` of the machine below `root`. Nobody sees its stderr: its `apply` repeats the warnings, and
-/// its error becomes ours.
+/// The plans of dind-storage and dind-net for the machine below `root`, in this order; both run at once. Nobody sees their stderr:
+/// an `apply` repeats the warnings, and an error becomes ours.
 ///
 /// # Errors
-/// [`fault::TOOL_BROKEN`]: it cannot be executed.
-pub fn start_plan(
+/// [`fault::SETTINGS_REFUSED`]: one of them could not produce a plan. [`fault::TOOL_BROKEN`]. The signal that asks the node to stop.
+pub fn plans(
     node: &mut Node,
-    tool: &Path,
+    tools: &Tools,
     root: &str,
-    variables: &[(&str, &str)],
-) -> Result<ToolProcess, Fault> {
-    let command = command(tool, &["plan", "--root", root], variables);
-    ToolProcess::start_quiet(node, command).map_err(|error| not_executed(tool, &error))
+    net_variables: &[(&str, &str)],
+) -> Result<[Document; 2], StopReason> {
+    let mut start = |tool: &Path, variables| {
+        let command = command(tool, &["plan", "--root", root], variables);
+        ToolProcess::start_quiet(node, command).map_err(|error| not_executed(tool, &error))
+    };
+    let plans = [start(&tools.storage, &[])?, start(&tools.net, net_variables)?];
+    documents(node, plans, OnStopSignal::Terminate)
 }
 
 fn command(tool: &Path, args: &[&str], variables: &[(&str, &str)]) -> Command {

@@ -22,7 +22,40 @@ use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-/// Reads the options, finds all programs, checks the container. Changes nothing but the record.
+/// What a run is made of, as far as it is known before anything changes. `plan` prints it.
+#[derive(Debug)]
+pub(crate) struct Inputs {
+    /// How the node is run.
+    pub(crate) options: Options,
+    /// The sibling tools.
+    pub(crate) tools: Tools,
+    /// The engine's programs.
+    pub(crate) programs: Programs,
+    /// The user's own `daemon.json`.
+    pub(crate) user_config: Map<String, Value>,
+    /// The main process; empty where the engine is the service.
+    pub(crate) command: Vec<String>,
+    /// The image archives to load, in order.
+    pub(crate) archives: Vec<PathBuf>,
+}
+
+impl Inputs {
+    /// Reads options and files, and finds all programs.
+    ///
+    /// # Errors
+    /// The first fault that is found.
+    pub(crate) fn read(text: &RunOptions, command: &[String]) -> Result<Self, Fault> {
+        let options = Options::read(text)?;
+        let tools = Tools::find(options.tools.as_deref())?;
+        let programs = Programs::find()?;
+        let user_config = config::of_user(&options.daemon_args)?;
+        let command = main_process::choose(command)?;
+        let archives = options.preload.as_deref().map(preload::archives).transpose()?.unwrap_or_default();
+        Ok(Self { options, tools, programs, user_config, command, archives })
+    }
+}
+
+/// Reads the inputs, checks the container, and claims the record. Changes nothing else.
 ///
 /// # Errors
 /// The first fault that is found.
@@ -31,12 +64,7 @@ pub(super) fn preflight(
     text: &RunOptions,
     command: &[String],
 ) -> Result<(RunState, EngineLog), Fault> {
-    let options = Options::read(text)?;
-    let tools = Tools::find(options.tools.as_deref())?;
-    let programs = Programs::find()?;
-    let user_config = config::of_user(&options.daemon_args)?;
-    let command = main_process::choose(command)?;
-    options.preload.as_deref().map(preload::archives).transpose()?;
+    let Inputs { options, tools, programs, user_config, command, .. } = Inputs::read(text, command)?;
     doctor::refuse(&Root::default(), &doctor::StorageArgs::of_environment())?;
     let writer = RecordWriter::claim(begun, &command, Path::new(SOCKET))?;
     let log = EngineLog::open(options.log_to_file)

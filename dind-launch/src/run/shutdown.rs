@@ -7,7 +7,7 @@
 use super::main_process::stop_signals;
 use super::state::RunState;
 use crate::engine::daemon::DaemonKind;
-use crate::process::sibling::{self, Document, documents};
+use crate::process::sibling::{self, documents};
 use crate::process::tool::OnStopSignal;
 use crate::process::{Node, StopReason, WaitOutcome};
 use crate::stage::Stage;
@@ -132,14 +132,13 @@ fn end(node: &mut Node, pid: Pid, signal: i32, grace: Duration) -> Result<(), Fa
 
 /// Has `dind-reaper` stop the inner containers.
 fn stop_containers(node: &mut Node, state: &mut RunState, budget: Budget) -> Result<(), Fault> {
-    let stop =
-        |node: &mut Node, state: &RunState, args: &[&str], on_stop| -> Result<[Document; 1], StopReason> {
-            let within = format!("{}ms", budget.until(CONTAINERS_UNTIL).as_millis());
-            let args = [&["stop", "--budget", &within], args].concat();
-            let host = format!("unix://{}", state.writer.record.socket.display());
-            let tool = sibling::start(node, &state.tools.reaper, &args, &[("DOCKER_HOST", &host)])?;
-            documents(node, [tool], on_stop)
-        };
+    let stop = |node: &mut Node, state: &RunState, args: &[&str], on_stop| {
+        let within = format!("{}ms", budget.until(CONTAINERS_UNTIL).as_millis());
+        let args = [&["stop", "--budget", &within], args].concat();
+        let host = format!("unix://{}", state.writer.record.socket.display());
+        let tool = sibling::start(node, &state.tools.reaper, &args, &[("DOCKER_HOST", &host)])?;
+        documents(node, [tool], on_stop)
+    };
     let document = match stop(node, state, &[], OnStopSignal::Terminate) {
         // A second signal: the user is in a hurry.
         Err(StopReason::Signal(_)) => stop(node, state, &["--now"], OnStopSignal::RunToEnd),
@@ -157,7 +156,7 @@ fn stop_leftovers(node: &mut Node, grace: Duration) -> Result<(), Fault> {
         let mut left = remaining();
         left.iter().for_each(|pid| drop(send(*pid, signal)));
         while !left.is_empty() && Instant::now() < deadline {
-            // Some are not our children (`docker exec`), and their exit is no event.
+            // Some are not our children (`docker exec`), so their exit wakes nobody.
             if let WaitOutcome::StopSignal(_) =
                 node.wait(&[], Some((Instant::now() + POLL_EVERY).min(deadline)))?
             {

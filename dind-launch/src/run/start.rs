@@ -54,10 +54,8 @@ pub(super) fn start(node: &mut Node, state: &mut RunState) -> Result<(), StopRea
 /// later.
 fn check(node: &mut Node, state: &mut RunState) -> Result<Option<ToolProcess>, StopReason> {
     state.writer.begin(Stage::Check);
-    let storage = sibling::start_plan(node, &state.tools.storage, "/", &[])?;
-    let net =
-        sibling::start_plan(node, &state.tools.net, "/", forwarding(&state.user_config, &state.options))?;
-    let [_, net] = documents(node, [storage, net], OnStopSignal::Terminate)?;
+    let variables = forwarding(&state.user_config, &state.options);
+    let [_, net] = sibling::plans(node, &state.tools, "/", variables)?;
     if is_set("DIND_ENGINE_VERSION")
         || net.engine.config.get("mtu").and_then(Value::as_u64).is_none_or(|mtu| mtu == ETHERNET_MTU)
     {

@@ -48,7 +48,7 @@ fn restart_daemon(node: &mut Node, state: &mut RunState, kind: DaemonKind) -> Re
         *state.daemon(kind) = Some(dead);
         return Err(death.into());
     };
-    log(TOOL, "warning", format!("{death}; restarting it in {} ms", pause.as_millis()));
+    log(TOOL, "warning", format!("{death}; it is started again in {} ms", pause.as_millis()));
     state.writer.begin(Stage::Restart(kind));
     state.engine_ready &= kind != DaemonKind::Dockerd;
     state.writer.exited(kind);
