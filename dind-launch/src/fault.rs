@@ -52,9 +52,9 @@ pub const COMMAND_NOT_EXECUTABLE: Code = Code::new("command-not-executable", Exi
 pub const NOT_ROOT: Code = Code::new("not-root", ExitCode::Privilege);
 /// `CAP_SYS_ADMIN` is missing.
 pub const CAP_SYS_ADMIN_MISSING: Code = Code::new("cap-sys-admin-missing", ExitCode::Privilege);
-/// The container lacks what a node needs.
+/// Required features are missing.
 pub const NODE_CANNOT_WORK: Code = Code::new("node-cannot-work", ExitCode::Privilege);
-/// A mount, a folder or a cgroup file cannot be set up.
+/// A mount, a directory or a cgroup file cannot be set up.
 pub const PREPARE_FAILED: Code = Code::new("prepare-failed", ExitCode::Io);
 /// The cgroup's processes keep coming back, or its controllers cannot be delegated.
 pub const CGROUP_BUSY: Code = Code::new("cgroup-busy", ExitCode::Io);
@@ -115,7 +115,7 @@ pub const WARNINGS: &[&str] = &[
     "mesos-work-dir-in-layer",
     "mounts-not-shared",
     "network-settings-read-only",
-    "node-is-poor",
+    "node-degraded",
     "preload-failed",
     "securityfs-missing",
     "setting-overridden",

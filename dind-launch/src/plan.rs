@@ -6,6 +6,7 @@ use crate::fault;
 use crate::mesos::{self, Agent};
 use crate::options::Options;
 use crate::paths::LOG_FILE;
+use crate::prepare;
 use crate::process::log::EngineLog;
 use crate::process::sibling::{Document, OnStopSignal, ToolProcess, Tools, documents};
 use crate::process::{Node, StopReason, broken};
@@ -45,7 +46,7 @@ pub struct Overview {
     pub main_stop_signal: Option<i32>,
     /// What a Mesos agent would be told beside what the user tells it; nothing for other main processes.
     pub mesos: Option<Agent>,
-    /// The plans of the sibling tools.
+    /// The plans of the sibling tools, and that of `prepare`.
     pub documents: BTreeMap<String, Document>,
 }
 
@@ -67,8 +68,11 @@ pub fn plan(text: &RunOptions, command: &[String], common: &Common) -> Outcome<O
         [&storage, &net].iter().flat_map(|document| document.engine.path_prepend.clone()).collect();
     let mut warnings = merged.warnings;
     warnings.extend([&storage, &net].iter().flat_map(|document| document.warnings.clone()));
+    let root = Root::at(&common.root);
+    let prepare = prepare::document(prepare::plan(&root)?, "plan");
+    warnings.extend(prepare.warnings.clone());
     let mut agent = None;
-    if let Some(facts) = mesos::Facts::of(&Root::at(&common.root), &command, options.mesos_defaults) {
+    if let Some(facts) = mesos::Facts::of(&root, &command, options.mesos_defaults) {
         let (told, found) = facts.agent(&storage, |name| std::env::var(name).ok());
         warnings.extend(found);
         agent = Some(told);
@@ -97,7 +101,9 @@ pub fn plan(text: &RunOptions, command: &[String], common: &Common) -> Outcome<O
         stop_budget_ms: options.stop_budget.as_millis() as u64,
         main_stop_signal,
         mesos: agent,
-        documents: [("storage", storage), ("net", net)].map(|(name, plan)| (name.to_owned(), plan)).into(),
+        documents: [("prepare", prepare), ("storage", storage), ("net", net)]
+            .map(|(name, plan)| (name.to_owned(), plan))
+            .into(),
     };
     Ok(Draft { result, engine: Engine { config: merged.config, path_prepend }, steps, warnings })
 }

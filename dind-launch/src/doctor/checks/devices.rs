@@ -1,35 +1,34 @@
-//! Checks the devices that a node may need: loop devices where the data root cannot carry overlay, fuse where it is
-//! asked for.
+//! Checks the devices that a node may need: loop devices where the data root cannot carry overlay, fuse where the user wants it.
 
-use super::facts::{Observed, StorageArgs};
-use super::probe;
-use super::report::{Checks, Verdict};
+use crate::doctor::facts::probe;
+use crate::doctor::facts::{Observed, StorageArgs};
+use crate::doctor::report::{Checks, Verdict};
 
 pub(super) fn evaluate(observed: &Observed, args: &StorageArgs, checks: &mut Checks) {
     let (needed, otherwise) = if needs_loop(observed, args) {
         (Verdict::Missing, "the data root needs a loop image")
     } else {
-        (Verdict::Poor, "a data root that cannot carry overlay gets no loop image")
+        (Verdict::Degraded, "a data root that cannot carry overlay gets no loop image")
     };
     let control = if !observed.files.contains("/dev/loop-control") {
-        Some("no /dev/loop-control")
+        Some("/dev/loop-control does not exist")
     } else {
         observed.refuses(probe::LOOP_CONTROL).then_some("the device cgroup refuses /dev/loop-control")
     };
     match control {
         None => checks.ok("loop devices", "/dev/loop-control"),
         Some(found) => {
-            let cure =
-                "--privileged, or --device /dev/loop-control; without the device on the host: modprobe loop";
-            checks.push("loop devices", needed, format!("{found}: {otherwise}"), cure);
+            let hint =
+                "--privileged, or --device /dev/loop-control; if the host does not have it: modprobe loop";
+            checks.push("loop devices", needed, format!("{found}: {otherwise}"), hint);
         }
     }
     if observed.refuses(probe::LOOP_DEVICE) {
         let found = format!("the device cgroup refuses loop devices: {otherwise}");
-        let cure = "--privileged, or --device-cgroup-rule 'b 7:* rwm'";
-        checks.push("loop device rule", needed, found, cure);
+        let hint = "--privileged, or --device-cgroup-rule 'b 7:* rwm'";
+        checks.push("loop device rule", needed, found, hint);
     } else {
-        checks.ok("loop device rule", "no rule in the way");
+        checks.ok("loop device rule", "allowed");
     }
     if args.driver == "fuse-overlayfs" {
         fuse(observed, checks);
@@ -40,11 +39,11 @@ fn fuse(observed: &Observed, checks: &mut Checks) {
     if observed.files.contains("/dev/fuse") && !observed.refuses("fuse") {
         return checks.ok("fuse", "/dev/fuse");
     }
-    let cure = "--privileged, or --device /dev/fuse";
-    checks.missing("fuse", "/dev/fuse cannot be used, and DIND_STORAGE_DRIVER asks for it", cure);
+    let hint = "--privileged, or --device /dev/fuse";
+    checks.missing("fuse", "/dev/fuse cannot be used, but DIND_STORAGE_DRIVER=fuse-overlayfs needs it", hint);
 }
 
-/// What `dind-storage` will find, as far as names tell: it tries.
+/// What `dind-storage` will probably decide: it tries, and this goes by names.
 fn needs_loop(observed: &Observed, args: &StorageArgs) -> bool {
     let layered = observed
         .mount_of(args.data_root())
@@ -89,28 +88,31 @@ mod tests {
         let bounded = StorageArgs { backing: "loop".to_owned(), ..StorageArgs::default() };
         let refused = observed(&["loop-device"]);
         for (args, verdict) in [
-            (&volume, Verdict::Poor),
+            (&volume, Verdict::Degraded),
             (&overlay, Verdict::Missing),
-            (&vfs, Verdict::Poor),
+            (&vfs, Verdict::Degraded),
             (&bounded, Verdict::Missing),
         ] {
             let checks = evaluated(&refused, args);
-            assert_eq!(checks.told("loop device rule").0, verdict, "{args:?}");
-            assert_eq!(checks.told("loop devices").0, Verdict::Ok);
+            assert_eq!(checks.outcome("loop device rule").0, verdict, "{args:?}");
+            assert_eq!(checks.outcome("loop devices").0, Verdict::Ok);
         }
-        assert_eq!(evaluated(&observed(&[]), &overlay).told("loop device rule").0, Verdict::Ok);
+        assert_eq!(evaluated(&observed(&[]), &overlay).outcome("loop device rule").0, Verdict::Ok);
         let none = Observed { files: [].into(), ..observed(&[]) };
-        assert_eq!(evaluated(&none, &overlay).told("loop devices").0, Verdict::Missing);
-        assert_eq!(evaluated(&observed(&["loop-control"]), &volume).told("loop devices").0, Verdict::Poor);
+        assert_eq!(evaluated(&none, &overlay).outcome("loop devices").0, Verdict::Missing);
+        assert_eq!(
+            evaluated(&observed(&["loop-control"]), &volume).outcome("loop devices").0,
+            Verdict::Degraded
+        );
     }
 
     #[test]
-    fn fuse_matters_where_it_is_asked_for() {
+    fn fuse_matters_where_the_user_wants_it() {
         let asked = StorageArgs { driver: "fuse-overlayfs".to_owned(), ..StorageArgs::default() };
-        assert_eq!(evaluated(&observed(&[]), &asked).told("fuse").0, Verdict::Missing);
+        assert_eq!(evaluated(&observed(&[]), &asked).outcome("fuse").0, Verdict::Missing);
         let given = Observed { files: ["/dev/fuse"].into(), ..observed(&[]) };
-        assert_eq!(evaluated(&given, &asked).told("fuse").0, Verdict::Ok);
-        let unasked = evaluated(&given, &StorageArgs::default()).examination();
-        assert!(unasked.checks.iter().all(|check| check.name != "fuse"));
+        assert_eq!(evaluated(&given, &asked).outcome("fuse").0, Verdict::Ok);
+        let default = evaluated(&given, &StorageArgs::default()).examination();
+        assert!(default.checks.iter().all(|check| check.name != "fuse"));
     }
 }

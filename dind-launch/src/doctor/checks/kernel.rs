@@ -1,13 +1,13 @@
-//! Checks what the machine's kernel can do. No docker flag cures any of it.
+//! Checks what the machine's kernel can do. No docker flag helps with any of it.
 
-use super::facts::Observed;
-use super::links;
-use super::report::Checks;
+use crate::doctor::facts::Observed;
+use crate::doctor::facts::{KINDS, NF_TABLES};
+use crate::doctor::report::Checks;
 
 /// Namespaces that every container is made of (namespaces(7)).
 const NAMESPACES: [&str; 5] = ["ipc", "mnt", "net", "pid", "uts"];
 
-/// What limits inner containers; `devices` is a hierarchy of version 1 only, programs of bpf(2) have its place.
+/// What limits inner containers. `devices` is a hierarchy of v1 only; on v2 programs of bpf(2) do its work.
 const CONTROLLERS: [&str; 4] = ["cpu", "memory", "pids", "devices"];
 
 pub(super) fn evaluate(observed: &Observed, checks: &mut Checks) {
@@ -15,38 +15,38 @@ pub(super) fn evaluate(observed: &Observed, checks: &mut Checks) {
         |name: &str| observed.filesystems.lines().any(|line| line.split_whitespace().last() == Some(name));
     match has("overlay") || has("aufs") {
         true => checks.ok("union filesystem", "overlay or aufs"),
-        false => checks.poor(
+        false => checks.degraded(
             "union filesystem",
             "neither overlay nor aufs in /proc/filesystems",
             "load the module on the host: modprobe overlay",
         ),
     }
-    let lacking: Vec<_> =
+    let missing: Vec<_> =
         NAMESPACES.into_iter().filter(|kind| !observed.namespaces.iter().any(|have| have == kind)).collect();
-    match lacking.is_empty() {
+    match missing.is_empty() {
         true => checks.ok("namespaces", NAMESPACES.join(", ")),
         false => checks.missing(
             "namespaces",
-            format!("the kernel has no namespaces of the kinds {}", lacking.join(", ")),
-            "a kernel with CONFIG_NAMESPACES and its kinds",
+            format!("the kernel does not support {} namespaces", missing.join(", ")),
+            "use a kernel built with CONFIG_NAMESPACES and all options below it",
         ),
     }
-    for kind in links::KINDS {
+    for kind in KINDS {
         match observed.refuses(kind) {
-            false => checks.ok(kind, "not refused"),
+            false => checks.ok(kind, "supported"),
             true => checks.missing(
                 kind,
-                format!("the kernel has no links of the kind {kind}"),
+                format!("the kernel does not support {kind} links"),
                 &format!("load the module on the host: modprobe {kind}"),
             ),
         }
     }
     let legacy = observed.files.contains("/proc/net/ip_tables_names");
-    match observed.refuses(links::NF_TABLES) && !legacy {
+    match observed.refuses(NF_TABLES) && !legacy {
         false => checks.ok("packet filter", if legacy { "ip_tables" } else { "nf_tables" }),
         true => checks.missing(
             "packet filter",
-            "the kernel has neither nf_tables nor ip_tables",
+            "the kernel supports neither nf_tables nor ip_tables",
             "load a module on the host: modprobe nf_tables, or modprobe ip_tables",
         ),
     }
@@ -57,18 +57,18 @@ fn controllers(observed: &Observed, checks: &mut Checks) {
     let old = observed.cgroups.iter().flat_map(|cgroup| cgroup.controllers.split(','));
     let unified = observed.controllers.as_deref().unwrap_or_default().split_whitespace();
     let present: Vec<_> = old.chain(unified).collect();
-    let lacking = CONTROLLERS.into_iter().filter(|name| !present.contains(name));
-    let lacking: Vec<_> =
-        lacking.filter(|name| observed.controllers.is_none() || *name != "devices").collect();
-    match lacking.is_empty() {
+    let missing = CONTROLLERS.into_iter().filter(|name| !present.contains(name));
+    let missing: Vec<_> =
+        missing.filter(|name| observed.controllers.is_none() || *name != "devices").collect();
+    match missing.is_empty() {
         true => checks.ok("cgroup controllers", "all that limits need"),
         false => {
-            let boot: Vec<_> = lacking.iter().map(|name| format!("cgroup_enable={name}")).collect();
-            checks.poor(
+            let boot: Vec<_> = missing.iter().map(|name| format!("cgroup_enable={name}")).collect();
+            checks.degraded(
                 "cgroup controllers",
                 format!(
-                    "no cgroup controller for {}: such limits of inner containers do not hold",
-                    lacking.join(", ")
+                    "no cgroup controller for {}: these limits of inner containers are not enforced",
+                    missing.join(", ")
                 ),
                 &format!("mount them on the host, or boot it with {}", boot.join(" ")),
             );
@@ -78,8 +78,8 @@ fn controllers(observed: &Observed, checks: &mut Checks) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Verdict;
     use super::*;
+    use crate::doctor::report::Verdict;
     use dind_system::proc;
 
     fn evaluated(observed: &Observed) -> Checks {
@@ -94,35 +94,35 @@ mod tests {
 
     #[test]
     fn one_packet_filter_is_enough() {
-        assert_eq!(evaluated(&refusing(&[])).told("packet filter").0, Verdict::Ok);
-        assert_eq!(evaluated(&refusing(&["nf_tables"])).told("packet filter").0, Verdict::Missing);
+        assert_eq!(evaluated(&refusing(&[])).outcome("packet filter").0, Verdict::Ok);
+        assert_eq!(evaluated(&refusing(&["nf_tables"])).outcome("packet filter").0, Verdict::Missing);
         let legacy = Observed { files: ["/proc/net/ip_tables_names"].into(), ..refusing(&["nf_tables"]) };
-        assert_eq!(evaluated(&legacy).told("packet filter").0, Verdict::Ok);
+        assert_eq!(evaluated(&legacy).outcome("packet filter").0, Verdict::Ok);
     }
 
     #[test]
     fn links_are_named_with_their_module() {
-        let cure = "load the module on the host: modprobe veth";
-        assert_eq!(evaluated(&refusing(&["veth"])).told("veth"), (Verdict::Missing, cure));
+        let hint = "load the module on the host: modprobe veth";
+        assert_eq!(evaluated(&refusing(&["veth"])).outcome("veth"), (Verdict::Missing, hint));
     }
 
     #[test]
     fn controllers_of_both_versions() {
         let old = |text: &str| Observed { cgroups: proc::parse_cgroups(text), ..Observed::default() };
         let all = "4:memory:/\n3:cpu,cpuacct:/\n2:pids:/\n1:devices:/\n";
-        assert_eq!(evaluated(&old(all)).told("cgroup controllers").0, Verdict::Ok);
-        let told = evaluated(&old("3:cpu,cpuacct:/\n2:pids:/\n1:devices:/\n"));
-        let cure = "mount them on the host, or boot it with cgroup_enable=memory";
-        assert_eq!(told.told("cgroup controllers"), (Verdict::Poor, cure));
+        assert_eq!(evaluated(&old(all)).outcome("cgroup controllers").0, Verdict::Ok);
+        let found = evaluated(&old("3:cpu,cpuacct:/\n2:pids:/\n1:devices:/\n"));
+        let hint = "mount them on the host, or boot it with cgroup_enable=memory";
+        assert_eq!(found.outcome("cgroup controllers"), (Verdict::Degraded, hint));
         let unified = |text: &str| Observed {
             cgroups: proc::parse_cgroups("0::/\n"),
             controllers: Some(text.to_owned()),
             ..Observed::default()
         };
         assert_eq!(
-            evaluated(&unified("cpuset cpu io memory pids\n")).told("cgroup controllers").0,
+            evaluated(&unified("cpuset cpu io memory pids\n")).outcome("cgroup controllers").0,
             Verdict::Ok
         );
-        assert_eq!(evaluated(&unified("cpu io pids\n")).told("cgroup controllers").0, Verdict::Poor);
+        assert_eq!(evaluated(&unified("cpu io pids\n")).outcome("cgroup controllers").0, Verdict::Degraded);
     }
 }

@@ -1,6 +1,6 @@
-//! Checks whether the programs that a node runs are in the image.
+//! Checks whether the programs that a node runs are in the image, and fit together.
 
-use super::report::{Checks, Verdict};
+use crate::doctor::report::{Checks, Verdict};
 use crate::engine::version;
 use crate::mesos;
 use crate::process::sibling::Tools;
@@ -11,7 +11,7 @@ const PROGRAMS: [(&str, Verdict, &str); 5] = [
     ("containerd", Verdict::Missing, "containerd"),
     ("runc", Verdict::Missing, "runc"),
     ("iptables", Verdict::Missing, "iptables"),
-    ("mkfs.ext4", Verdict::Poor, "e2fsprogs"),
+    ("mkfs.ext4", Verdict::Degraded, "e2fsprogs"),
 ];
 
 pub(super) fn evaluate(root: &Root, checks: &mut Checks) {
@@ -34,8 +34,8 @@ pub(super) fn evaluate(root: &Root, checks: &mut Checks) {
             Ok(_) => checks.ok("dind tools", "found"),
             Err(_) => checks.missing(
                 "dind tools",
-                "not all of dind-storage, dind-net and dind-reaper are beside dind-launch or on PATH",
-                "put the four tools into one folder",
+                "dind-storage, dind-net and dind-reaper are not all beside dind-launch or on PATH",
+                "put the four tools into one directory",
             ),
         }
         if let Some(version) = version::installed() {
@@ -52,12 +52,12 @@ pub(super) fn evaluate(root: &Root, checks: &mut Checks) {
 
 fn agent(pair: &mesos::Pair, checks: &mut Checks) {
     let found = format!("Mesos {} with engine {}", pair.agent, pair.engine);
-    match pair.suits() {
+    match pair.fits() {
         true => checks.ok("Mesos agent", found),
-        false => checks.poor(
+        false => checks.degraded(
             "Mesos agent",
-            format!("{found}: it cannot run tasks on engines from 26 on"),
-            "install clusterd 1.11.0-0.5.0 or newer in the image, or an engine before 26",
+            format!("{found}: this agent cannot run tasks on engine 26 and newer"),
+            "install clusterd 1.11.0-0.5.0 or newer in the image, or an engine older than 26",
         ),
     }
 }
@@ -68,5 +68,5 @@ fn is_on_path(root: &Root, name: &str) -> bool {
     }
     ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"]
         .iter()
-        .any(|folder| root.exists(format!("{folder}/{name}")))
+        .any(|directory| root.exists(format!("{directory}/{name}")))
 }

@@ -1,6 +1,6 @@
 //! Asks the kernel for the network features that an engine needs, in a network namespace of a thread's own: what is made
-//! there is gone with the thread. Names are not enough: built-in features have no module to be seen, and missing modules
-//! are loaded when they are asked for.
+//! there is gone with the thread. Names would not be enough: a built-in feature has no module that could be seen, and a missing
+//! module is loaded when somebody asks for it.
 
 use nix::errno::Errno;
 use nix::sched::{CloneFlags, unshare};
@@ -11,11 +11,11 @@ use std::collections::BTreeSet;
 use std::os::fd::AsRawFd;
 use std::thread;
 
-/// The kernel's packet filter of today; the one of before shows by a file.
-pub(super) const NF_TABLES: &str = "nf_tables";
+/// The kernel's packet filter of today. Its predecessor has a file in `/proc/net`.
+pub(in crate::doctor) const NF_TABLES: &str = "nf_tables";
 
 /// Kinds of links (rtnetlink(7), `IFLA_INFO_KIND`).
-pub(super) const KINDS: [&str; 2] = ["bridge", "veth"];
+pub(in crate::doctor) const KINDS: [&str; 2] = ["bridge", "veth"];
 
 /// Loading a module takes some ten milliseconds, on a slow disk more.
 const LIMIT_S: i64 = 2;
@@ -31,14 +31,14 @@ const IFLA_INFO_KIND: u16 = 1;
 /// Subsystem 10, message 16: asks for the generation of the rules.
 const NFT_MSG_GETGEN: u16 = 10 << 8 | 16;
 
-/// The names of what the kernel does not have. None, where it lets us make no namespace: then that is what is missing.
+/// The names of what the kernel does not support. Nothing, where it lets us make no namespace: another check reports that.
 pub(super) fn refused() -> BTreeSet<String> {
     let probes = thread::spawn(|| {
         if unshare(CloneFlags::CLONE_NEWNET).is_err() {
             return BTreeSet::new();
         }
-        let mut refused: BTreeSet<_> = KINDS.into_iter().filter(|kind| lacks_link(kind)).collect();
-        if lacks_nf_tables() {
+        let mut refused: BTreeSet<_> = KINDS.into_iter().filter(|kind| is_link_unsupported(kind)).collect();
+        if is_nf_tables_unsupported() {
             refused.insert(NF_TABLES);
         }
         refused.into_iter().map(str::to_owned).collect()
@@ -46,7 +46,7 @@ pub(super) fn refused() -> BTreeSet<String> {
     probes.join().unwrap_or_default()
 }
 
-fn lacks_link(kind: &str) -> bool {
+fn is_link_unsupported(kind: &str) -> bool {
     let kind = attribute(IFLA_INFO_KIND, kind.as_bytes());
     // An ifinfomsg of zeros: any family, any index, no flags.
     let body = [&[0; 16][..], &attribute(IFLA_LINKINFO, &kind)].concat();
@@ -55,13 +55,13 @@ fn lacks_link(kind: &str) -> bool {
     matches!(answer, Err(Errno::EOPNOTSUPP | Errno::EPROTONOSUPPORT))
 }
 
-fn lacks_nf_tables() -> bool {
+fn is_nf_tables_unsupported() -> bool {
     // An nfgenmsg of zeros. EINVAL is nfnetlink's word for a subsystem that it does not know.
     let answer = ask(SockProtocol::NetlinkNetFilter, NFT_MSG_GETGEN, NLM_F_REQUEST, &[0; 4]);
     matches!(answer, Err(Errno::EOPNOTSUPP | Errno::EPROTONOSUPPORT | Errno::EINVAL))
 }
 
-/// Sends one message and reads whether it was taken.
+/// Sends one message and reads whether the kernel accepted it.
 fn ask(protocol: SockProtocol, kind: u16, flags: u16, body: &[u8]) -> Result<(), Errno> {
     let socket = socket::socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol)?;
     setsockopt(&socket, sockopt::ReceiveTimeout, &TimeVal::seconds(LIMIT_S))?;

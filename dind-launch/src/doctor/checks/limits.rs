@@ -1,7 +1,7 @@
-//! Checks limits that are low: a node runs, until its inner containers hit them.
+//! Checks for limits that are too low: a node runs until its inner containers hit them.
 
-use super::facts::Observed;
-use super::report::Checks;
+use crate::doctor::facts::Observed;
+use crate::doctor::report::Checks;
 
 /// Of all nodes on the machine together: root's instances are counted by user. kind's documentation asks for these
 /// ("Known issues: pod errors due to too many open files").
@@ -14,10 +14,10 @@ const OPEN_FILES: u64 = 65_536;
 pub(super) fn evaluate_container(observed: &Observed, checks: &mut Checks) {
     let hard = hard_open_files(&observed.limits);
     match hard.filter(|hard| *hard < OPEN_FILES) {
-        None => checks.ok("open files", "enough, or no limit"),
-        Some(hard) => checks.poor(
+        None => checks.ok("open files", "enough, or unlimited"),
+        Some(hard) => checks.degraded(
             "open files",
-            format!("no process may open more than {hard} files"),
+            format!("the limit of open files is {hard} for each process, which is too low for some programs"),
             "--ulimit nofile=1024:524288",
         ),
     }
@@ -29,10 +29,10 @@ pub(super) fn evaluate_kernel(observed: &Observed, checks: &mut Checks) {
             observed.value(&format!("/proc/sys/fs/inotify/{key}")).and_then(|text| text.parse::<u64>().ok());
         match limit.filter(|limit| *limit < least) {
             None => checks.ok(name, "enough"),
-            Some(limit) => checks.poor(
+            Some(limit) => checks.degraded(
                 name,
                 format!(
-                    "root has {limit} {name} on the whole machine: many containers meet `too many open files`"
+                    "root has only {limit} {name} on the whole machine: with many containers, programs fail with `too many open files`"
                 ),
                 &format!("sysctl --write fs.inotify.{key}={least} on the host"),
             ),
@@ -48,22 +48,22 @@ fn hard_open_files(limits: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Verdict;
     use super::*;
+    use crate::doctor::report::Verdict;
 
     #[test]
     fn the_hard_limit_counts() {
-        let told = |hard: &str| {
+        let verdict = |hard: &str| {
             let limits = format!(
                 "Limit  Soft Limit  Hard Limit  Units\nMax open files            1024   {hard}   files\n"
             );
             let mut checks = Checks::default();
             evaluate_container(&Observed { limits, ..Observed::default() }, &mut checks);
-            checks.told("open files").0
+            checks.outcome("open files").0
         };
-        assert_eq!(told("4096"), Verdict::Poor);
-        assert_eq!(told("524288"), Verdict::Ok);
-        assert_eq!(told("unlimited"), Verdict::Ok);
+        assert_eq!(verdict("4096"), Verdict::Degraded);
+        assert_eq!(verdict("524288"), Verdict::Ok);
+        assert_eq!(verdict("unlimited"), Verdict::Ok);
     }
 
     #[test]
@@ -74,8 +74,8 @@ mod tests {
         ];
         let mut checks = Checks::default();
         evaluate_kernel(&Observed { values: values.into(), ..Observed::default() }, &mut checks);
-        let cure = "sysctl --write fs.inotify.max_user_instances=512 on the host";
-        assert_eq!(checks.told("inotify instances"), (Verdict::Poor, cure));
-        assert_eq!(checks.told("inotify watches").0, Verdict::Ok);
+        let hint = "sysctl --write fs.inotify.max_user_instances=512 on the host";
+        assert_eq!(checks.outcome("inotify instances"), (Verdict::Degraded, hint));
+        assert_eq!(checks.outcome("inotify watches").0, Verdict::Ok);
     }
 }

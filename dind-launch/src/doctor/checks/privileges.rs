@@ -1,9 +1,11 @@
 //! Checks user, capabilities, and the filters that stand between them and the kernel.
 
-use super::capabilities::{ADDED, DEFAULT, SYS_ADMIN};
-use super::facts::Observed;
-use super::report::Checks;
-use super::{probe, run_flags};
+use crate::doctor::capabilities::{ADDED, DEFAULT};
+use crate::doctor::facts::Observed;
+use crate::doctor::facts::probe;
+use crate::doctor::report::Checks;
+use crate::doctor::run_flags;
+use dind_system::proc::CAP_SYS_ADMIN;
 
 /// Calls without which no inner container starts. Without `CAP_SYS_ADMIN` Docker's profile, and the kernel, refuse
 /// those at the end for that reason alone.
@@ -24,18 +26,18 @@ pub(super) fn evaluate(observed: &Observed, checks: &mut Checks) {
         !observed.uid_map.is_empty() && !observed.uid_map.split_whitespace().eq(["0", "0", "4294967295"]);
     match namespaced {
         false => checks.ok("user namespace", "the machine's own"),
-        true => checks.poor(
+        true => checks.degraded(
             "user namespace",
-            "this is root of a user namespace: loop devices and some mounts are out of reach",
+            "the container is in a user namespace: loop devices and some mounts do not work there",
             "--userns host",
         ),
     }
     match observed.status.no_new_privs {
         false => checks.ok("no_new_privs", "not set"),
-        true => checks.poor(
+        true => checks.degraded(
             "no_new_privs",
-            "no_new_privs is set: sudo and its kind do not work in inner containers",
-            "leave --security-opt no-new-privileges out",
+            "no_new_privs is set: sudo and other setuid programs do not work in inner containers",
+            "leave out --security-opt no-new-privileges",
         ),
     }
 }
@@ -46,43 +48,49 @@ fn capabilities(observed: &Observed, checks: &mut Checks) {
     for (number, name, purpose) in all {
         let check = format!("CAP_{name}");
         if observed.may_hold(number) {
-            checks.ok(&check, format!("held, for {purpose}"));
+            checks.ok(&check, format!("present, for {purpose}"));
         } else {
-            let found = format!("CAP_{name} is missing; it is for {purpose}");
+            let found = format!("CAP_{name} is missing, which is needed for {purpose}");
             checks.missing(&check, found, &format!("--privileged, or --cap-add {name}"));
         }
     }
 }
 
 fn seccomp(observed: &Observed, checks: &mut Checks) {
-    let cure = format!(
-        "--security-opt seccomp={} from `dind-launch doctor --run-flags`, or --privileged",
+    let hint = format!(
+        "--privileged, or --security-opt seccomp={} with the profile of `dind-launch doctor --run-flags`",
         run_flags::PROFILE_FILE
     );
-    // Where the capability is missing, it is named, and the calls that depend on it tell nothing new.
-    let told = if observed.status.can(SYS_ADMIN) { NEEDED_CALLS.len() } else { 1 };
+    // Where the capability is missing, another check says so, and the calls that depend on it add nothing.
+    let count = if observed.status.can(CAP_SYS_ADMIN) { NEEDED_CALLS.len() } else { 1 };
     let refused = |calls: &[&'static str]| -> Vec<_> {
         calls.iter().copied().filter(|call| observed.refuses(call)).collect()
     };
-    let (needed, other) = (refused(&NEEDED_CALLS[..told]), refused(OTHER_CALLS));
+    let (needed, other) = (refused(&NEEDED_CALLS[..count]), refused(OTHER_CALLS));
     if !needed.is_empty() {
         let calls = [needed, other].concat().join(", ");
         checks.missing(
             "seccomp",
-            format!("a seccomp filter refuses {calls}: no inner container starts"),
-            &cure,
+            format!("a seccomp filter refuses {calls}: inner containers cannot start"),
+            &hint,
         );
     } else if !other.is_empty() {
         let calls = other.join(", ");
-        checks.poor(
+        checks.degraded(
             "seccomp",
-            format!("a seccomp filter refuses {calls}: programs that keep keys fail"),
-            &cure,
+            format!(
+                "a seccomp filter refuses {calls}: programs in inner containers that use kernel keyrings fail"
+            ),
+            &hint,
         );
     } else {
         checks.ok(
             "seccomp",
-            if observed.status.seccomp_filter { "a filter that lets a node work" } else { "no filter" },
+            if observed.status.seccomp_filter {
+                "a filter that allows what a node needs"
+            } else {
+                "no filter"
+            },
         );
     }
 }
@@ -97,14 +105,14 @@ fn policy(observed: &Observed, checks: &mut Checks) {
     // A label of SELinux has fields (`user:role:type:level`), a profile of AppArmor a mode (`name (enforce)`).
     let selinux = confinement.split(':').count() >= 4;
     let option = if selinux { run_flags::NO_LABEL } else { run_flags::NO_APPARMOR };
-    let cure = format!("--privileged, or --security-opt {option}");
-    checks.missing(name, format!("the security module's `{confinement}` refuses mounts"), &cure);
+    let hint = format!("--privileged, or --security-opt {option}");
+    checks.missing(name, format!("the security module refuses mounts (`{confinement}`)"), &hint);
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::Verdict;
     use super::*;
+    use crate::doctor::report::Verdict;
     use dind_system::proc::Status;
 
     fn root_with(effective: u64) -> Status {
@@ -130,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn the_reduced_set_lacks_nothing() {
+    fn the_reduced_set_is_complete() {
         let checks = evaluated(&reduced()).examination().checks;
         assert_eq!(checks.iter().filter(|check| check.name.starts_with("CAP_")).count(), 16);
         assert!(checks.iter().all(|check| check.verdict == Verdict::Ok), "{checks:?}");
@@ -143,38 +151,42 @@ mod tests {
         {
             let observed = Observed { status: root_with(0xa824_35fb & !(1 << number)), ..reduced() };
             let checks = evaluated(&observed);
-            let cure = format!("--privileged, or --cap-add {name}");
-            assert_eq!(checks.told(&format!("CAP_{name}")), (Verdict::Missing, cure.as_str()));
+            let hint = format!("--privileged, or --cap-add {name}");
+            assert_eq!(checks.outcome(&format!("CAP_{name}")), (Verdict::Missing, hint.as_str()));
         }
     }
 
     #[test]
     fn calls_of_the_engine_are_needed_and_calls_of_programs_are_not() {
-        assert_eq!(evaluated(&refusing(&["pivot_root", "add_key"])).told("seccomp").0, Verdict::Missing);
-        assert_eq!(evaluated(&refusing(&["add_key", "request_key"])).told("seccomp").0, Verdict::Poor);
+        assert_eq!(evaluated(&refusing(&["pivot_root", "add_key"])).outcome("seccomp").0, Verdict::Missing);
+        assert_eq!(evaluated(&refusing(&["add_key", "request_key"])).outcome("seccomp").0, Verdict::Degraded);
         let observed = Observed { status: root_with(0xa804_25fb), ..refusing(&["mount", "pivot_root"]) };
-        assert_eq!(evaluated(&observed).told("seccomp").0, Verdict::Ok, "the capability is what is missing");
+        assert_eq!(
+            evaluated(&observed).outcome("seccomp").0,
+            Verdict::Ok,
+            "the capability is what is missing"
+        );
     }
 
     #[test]
-    fn the_cure_of_a_policy_is_that_of_its_module() {
+    fn the_hint_of_a_policy_is_that_of_its_module() {
         for (confinement, option) in [
             ("docker-default (enforce)", "apparmor=unconfined"),
             ("system_u:system_r:container_t:s0:c1,c2", "label=disable"),
         ] {
             let observed = Observed { confinement: confinement.to_owned(), ..refusing(&["mount-by-policy"]) };
-            let cure = format!("--privileged, or --security-opt {option}");
-            assert_eq!(evaluated(&observed).told("security module"), (Verdict::Missing, cure.as_str()));
+            let hint = format!("--privileged, or --security-opt {option}");
+            assert_eq!(evaluated(&observed).outcome("security module"), (Verdict::Missing, hint.as_str()));
         }
     }
 
     #[test]
-    fn others_are_told_from_root() {
+    fn other_users_are_told_apart_from_root() {
         let status = Status { euid: Some(1000), no_new_privs: true, ..root_with(0xa824_35fb) };
         let user = Observed { status, ..reduced() };
-        assert_eq!(evaluated(&user).told("user"), (Verdict::Missing, "--user 0"));
-        assert_eq!(evaluated(&user).told("no_new_privs").0, Verdict::Poor);
+        assert_eq!(evaluated(&user).outcome("user"), (Verdict::Missing, "--user 0"));
+        assert_eq!(evaluated(&user).outcome("no_new_privs").0, Verdict::Degraded);
         let mapped = Observed { uid_map: "0 100000 65536\n".to_owned(), ..reduced() };
-        assert_eq!(evaluated(&mapped).told("user namespace").0, Verdict::Poor);
+        assert_eq!(evaluated(&mapped).outcome("user namespace").0, Verdict::Degraded);
     }
 }

@@ -1,5 +1,5 @@
 //! Asks the kernel whether calls and devices are allowed, in ways that change nothing: each call carries an argument
-//! that the kernel itself refuses, after seccomp and the security modules had their say. The error tells who refused.
+//! that the kernel itself refuses, but only after seccomp and the security modules were asked. The error shows who refused.
 
 use nix::errno::Errno;
 use nix::libc::{self, c_long};
@@ -11,11 +11,11 @@ use std::path::Path;
 use std::process;
 
 /// The security modules' own refusal of mounts.
-pub(super) const MOUNT_BY_POLICY: &str = "mount-by-policy";
+pub(in crate::doctor) const MOUNT_BY_POLICY: &str = "mount-by-policy";
 /// Opening `/dev/loop-control`.
-pub(super) const LOOP_CONTROL: &str = "loop-control";
+pub(in crate::doctor) const LOOP_CONTROL: &str = "loop-control";
 /// Making and opening a loop device.
-pub(super) const LOOP_DEVICE: &str = "loop-device";
+pub(in crate::doctor) const LOOP_DEVICE: &str = "loop-device";
 
 /// A pointer that leads nowhere: the kernel answers EFAULT before it does anything.
 const NOWHERE: c_long = 0;

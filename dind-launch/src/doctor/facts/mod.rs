@@ -1,10 +1,15 @@
-//! What `doctor` sees: files below the root, and what the kernel says when it is asked.
+//! What `doctor` sees: files below the root; what the kernel refuses (`probe`), and which network features it has (`links`).
 //!
 //! In a captured machine `/.dind/refused` holds what no file of a real one says: the names of the probes that the
 //! kernel refused, one to a line.
 
-use super::capabilities::MKNOD;
-use super::{links, probe};
+mod links;
+pub(in crate::doctor) mod probe;
+
+pub(in crate::doctor) use links::{KINDS, NF_TABLES};
+
+use crate::doctor::capabilities::MKNOD;
+
 use crate::fault;
 use dind_contract::Fault;
 use dind_system::Root;
@@ -26,7 +31,7 @@ pub struct StorageArgs {
 }
 
 impl StorageArgs {
-    /// Reads the variables. What is wrong with them is told by `dind-storage`.
+    /// Reads the variables. `dind-storage` reports what is wrong with them.
     #[must_use]
     pub fn of_environment() -> Self {
         let of = |name| std::env::var(name).unwrap_or_default().trim().to_owned();
@@ -67,7 +72,7 @@ pub struct Observed {
     pub namespaces: Vec<String>,
     /// Small files that hold one value, by path: sysctls, and the switches of security modules.
     pub values: BTreeMap<&'static str, String>,
-    /// Files that exist, of those whose being there says something.
+    /// Those of [`FILES`] that exist.
     pub files: BTreeSet<&'static str>,
     /// Whether this is the machine itself, and not a container on it.
     pub on_the_machine: bool,
@@ -75,7 +80,7 @@ pub struct Observed {
     pub refused: BTreeSet<String>,
 }
 
-/// Files whose being there says something.
+/// Files whose existence says something.
 const FILES: &[&str] = &["/dev/loop-control", "/dev/fuse", "/proc/net/ip_tables_names"];
 
 /// Files that hold one value.
@@ -133,27 +138,19 @@ impl Observed {
         self
     }
 
-    /// Both.
-    ///
-    /// # Errors
-    /// As [`Observed::of_container`].
-    pub fn of_kernel(root: &Root) -> Result<Self, Fault> {
-        Ok(Self::of_container(root)?.and_kernel(root))
-    }
-
     /// Whether the caller is root.
     #[must_use]
     pub fn is_root(&self) -> bool {
         self.status.euid == Some(0)
     }
 
-    /// What no process here can have more of (capabilities(7)).
+    /// The capabilities that no process here can go beyond (capabilities(7)).
     #[must_use]
     pub fn bounding(&self) -> u64 {
         self.status.bounding
     }
 
-    /// Whether root here holds a capability, even where the caller is somebody else: then that alone is what is wrong.
+    /// Whether root here holds a capability, even where the caller is another user: then only that is wrong.
     #[must_use]
     pub fn may_hold(&self, capability: u32) -> bool {
         let held = if self.is_root() { self.status.effective } else { self.status.bounding };
