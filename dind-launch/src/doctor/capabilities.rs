@@ -5,7 +5,7 @@ use dind_system::proc::CAP_SYS_ADMIN;
 /// Device nodes.
 pub(super) const MKNOD: u32 = 27;
 
-/// The last capability that Docker 20.10 knows, and asks for on every machine. Newer engines ask for what there is.
+/// The last capability that Docker 20.10 knows, and asks for on every machine. Newer engines ask for those that root has.
 pub(super) const AUDIT_READ: u32 = 37;
 
 /// What a node adds to the capabilities that Docker gives (capabilities(7); the numbers are linux/capability.h's).

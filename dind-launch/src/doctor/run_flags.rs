@@ -6,7 +6,7 @@ use super::report::Alternative;
 use dind_contract::finish::unquoted;
 use serde_json::Value;
 
-/// What the file with the seccomp profile is called unless `--seccomp` says otherwise, from where `docker run` is called.
+/// The file with the seccomp profile unless `--seccomp` names another one, relative to where `docker run` is called.
 pub const PROFILE_FILE: &str = "seccomp.json";
 
 /// Docker's default profile, with the calls that inner containers need; see the README for its origin.
@@ -23,7 +23,7 @@ pub fn alternatives(observed: &Observed, args: &StorageArgs, profile_file: &str)
     vec![privileged(observed), reduced(observed, args, profile_file)]
 }
 
-/// The flags of the first that works, or may: each quoted for a shell that reads them again with `eval`.
+/// The flags of the first set that works, or of the first that may, each quoted for a shell that reads them again with `eval`.
 #[must_use]
 pub fn words(alternatives: &[Alternative]) -> Vec<String> {
     let best =
@@ -84,12 +84,12 @@ fn reduced(observed: &Observed, args: &StorageArgs, profile_file: &str) -> Alter
     Alternative { name: "reduced".to_owned(), flags, works, why, needs }
 }
 
-/// Whether an engine here may give these capabilities. Only outside of containers are those the ones that we have ourselves.
+/// Whether an engine here can give these capabilities. Only outside of containers are they the ones that we have ourselves.
 fn evaluate(observed: &Observed, needed: impl Iterator<Item = u32>, reason: &str) -> (Option<bool>, String) {
     let missing: Vec<_> = needed.filter(|number| observed.bounding() >> *number & 1 == 0).map(name).collect();
     if missing.is_empty() {
         let who = if observed.on_the_machine { "this machine's root" } else { "this container" };
-        return (Some(true), format!("{who} has all capabilities that it takes"));
+        return (Some(true), format!("{who} has all required capabilities"));
     }
     let missing = missing.join(", ");
     if observed.on_the_machine {

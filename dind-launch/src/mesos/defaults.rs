@@ -7,9 +7,9 @@ use dind_contract::Warning;
 /// tasks of other users have their sandboxes in the work directory.
 pub(super) const WORK_DIR: &str = "/var/lib/mesos";
 
-/// What Mesos itself takes where it cannot measure (src/slave/constants.hpp: `DEFAULT_CPUS`, `DEFAULT_MEM`, `DEFAULT_DISK`,
-/// `DEFAULT_PORTS`). We take it where the container has no limit: the machine's totals would be promised once by
-/// each agent on it.
+/// What Mesos itself assumes where it cannot measure (src/slave/constants.hpp: `DEFAULT_CPUS`, `DEFAULT_MEM`, `DEFAULT_DISK`,
+/// `DEFAULT_PORTS`). We assume it where the container has no limit: otherwise each agent would offer the whole
+/// machine.
 const CPU_MILLIS: u64 = 1000;
 const MEMORY_MIB: u64 = 1024;
 const DISK_MIB: u64 = 10 * 1024;
@@ -17,7 +17,7 @@ const PORTS: &str = "[31000-32000]";
 
 const MIB: u64 = 1 << 20;
 
-/// The least that is kept from tasks: dockerd, containerd and the agent take about 200 MiB, and each task's `docker`
+/// The least that tasks do not get: dockerd, containerd and the agent take about 200 MiB, and each task's `docker`
 /// client 40.
 const ENGINE_MIB: u64 = 256;
 
@@ -89,13 +89,13 @@ fn resources(facts: &Facts, disk_bytes: Option<u64>) -> Variable {
     Variable { name: "MESOS_RESOURCES", value, warnings }
 }
 
-/// What tasks may have of a memory limit: all but an eighth, which is at least [`ENGINE_MIB`] and at most the half.
+/// What tasks may have of a memory limit: all but an eighth, which is at least [`ENGINE_MIB`] and at most half of it.
 fn for_tasks_mib(limit_bytes: u64) -> u64 {
     let limit = limit_bytes / MIB;
     limit - (limit / 8).max(ENGINE_MIB).min(limit / 2)
 }
 
-/// `1.5`, `2`: as short as it can be, as people write it.
+/// `1.5`, `2`: as short as people write it.
 fn thousandths(millis: u64) -> String {
     let text = format!("{}.{:03}", millis / 1000, millis % 1000);
     text.trim_end_matches('0').trim_end_matches('.').to_owned()

@@ -4,7 +4,7 @@ use dind_system::Root;
 use dind_system::proc::{Cgroup, Mount};
 use std::path::{Path, PathBuf};
 
-/// A v1 limit from here on is none: the kernel writes its largest number of pages (`PAGE_COUNTER_MAX`) for "unlimited".
+/// A v1 limit from here on means "unlimited": the kernel writes its largest number of pages then (`PAGE_COUNTER_MAX`).
 const UNLIMITED_BYTES: u64 = 1 << 60;
 
 /// What the container may use at most; nothing where there is no limit.
@@ -18,7 +18,7 @@ pub struct Limits {
 
 impl Limits {
     /// Reads the limits that hold for this process: the smallest on the way from its cgroup to the root that it sees.
-    /// A launcher that has moved itself into a leaf so finds the same as before.
+    /// So a launcher that has moved itself into a leaf finds the same limits as before.
     #[must_use]
     pub fn read(root: &Root, groups: &[Cgroup], mounts: &[Mount]) -> Self {
         let smallest = |controller, read: fn(&Root, &Path) -> Option<u64>| {
@@ -55,7 +55,7 @@ fn number(root: &Root, file: &Path) -> Option<u64> {
     root.read(file).ok()?.trim().parse().ok()
 }
 
-/// `cpu.max` (`150000 100000`, `max 100000`), or the pair of files in v1, where -1 is no quota.
+/// `cpu.max` (`150000 100000`, `max 100000`), or the pair of files in v1, where -1 means "no quota".
 fn quota(root: &Root, directory: &Path) -> Option<u64> {
     let (quota, period) = match root.read(directory.join("cpu.max")) {
         Ok(text) => {
@@ -81,7 +81,7 @@ fn cpus_of_set(root: &Root, directory: &Path) -> Option<u64> {
     count(&root.read(directory.join("cpuset.cpus")).ok()?).filter(|cpus| *cpus > 0).map(|cpus| cpus * 1000)
 }
 
-/// A set that holds them all is no limit.
+/// The machine's CPUs. A set of all of them does not limit anything.
 fn machine_cpus(root: &Root) -> Option<u64> {
     count(&root.read("/sys/devices/system/cpu/online").ok()?).map(|cpus| cpus * 1000)
 }
@@ -151,7 +151,7 @@ mod tests {
         assert_eq!(found("4:memory:/docker/abc\n", &whole, "memory").len(), 3);
         let v2 = "30 25 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup rw\n";
         assert_eq!(found("0::/init\n", v2, "cpu"), ["/sys/fs/cgroup/init", "/sys/fs/cgroup"]);
-        // Mounted from another namespace: its root is none of ours.
+        // Mounted from another namespace: its root is outside of our own.
         let foreign = v2.replace(" / /sys", " /../../.. /sys");
         assert_eq!(found("0::/\n", &foreign, "cpu"), ["/sys/fs/cgroup"]);
         assert!(found("0::/\n", "", "cpu").is_empty());

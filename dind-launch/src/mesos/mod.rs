@@ -1,5 +1,5 @@
 //! A Mesos agent as the main process. By itself it would get things wrong, because it looks at the machine and not at its
-//! container: `limits` and `address` are facts, `defaults` the variables that follow from them, `pair` fits agent and engine.
+//! container: `limits` and `address` are facts, `defaults` the variables that follow from them, `pair` checks whether agent and engine fit.
 
 pub mod address;
 mod defaults;
@@ -112,8 +112,7 @@ impl Facts {
     }
 }
 
-/// A loop image limits the data by its size; otherwise the filesystem does. Free space would be another figure at each
-/// start, and Mesos refuses an agent that comes back with less than it had.
+/// A loop image limits the data by its size; otherwise the filesystem does. Free space would differ at each start, and Mesos refuses an agent that comes back with less than it had.
 fn disk(storage: &Document) -> Option<u64> {
     let size = |pointer| storage.result.pointer(pointer).and_then(serde_json::Value::as_u64);
     size("/image/size_bytes").or_else(|| size("/space/total_bytes"))

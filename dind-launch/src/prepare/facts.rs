@@ -39,7 +39,7 @@ pub(super) struct Facts {
     pub on_the_machine: bool,
     /// What lies in [`CGROUPS`].
     pub names: Vec<String>,
-    /// The cgroup at [`CGROUPS`]; nothing where that is no cgroup of v2.
+    /// The cgroup at [`CGROUPS`]; nothing where cgroup v2 is not mounted there.
     pub unified: Option<Unified>,
     /// Whether the kernel has securityfs.
     pub has_security: bool,
@@ -63,10 +63,8 @@ pub(super) struct Unified {
 impl Facts {
     /// Reads the container.
     pub(super) fn read(root: &Root) -> Result<Self, Fault> {
-        let unreadable = |path: &str| {
-            let path = path.to_owned();
-            move |error: io::Error| failed("read", path, &error).hint("mount /proc")
-        };
+        let unreadable =
+            |path: &'static str| move |error: io::Error| failed("read", path, &error).hint("mount /proc");
         let mounts = proc::mounts(root).map_err(unreadable("/proc/self/mountinfo"))?;
         let is_unified = mount_at(&mounts, CGROUPS).is_some_and(|mount| mount.kind == "cgroup2");
         Ok(Self {
@@ -81,14 +79,14 @@ impl Facts {
         })
     }
 
-    /// Reads the container again, after a cgroup namespace of our own was taken: the roots of cgroup mounts are others now.
+    /// Reads the container again, after a cgroup namespace of our own was taken: the roots of cgroup mounts have changed.
     pub(super) fn after_unshare(self, root: &Root) -> Result<Self, Fault> {
         Ok(Self { cgroups: self.cgroups, own_namespace: true, ..Self::read(root)? })
     }
 
-    /// What [`Facts::after_unshare`] would read, as far as anything here depends on it: what lies outside of our cgroup begins
-    /// with `/..` then (cgroup_namespaces(7)).
-    pub(super) fn as_after_unshare(mut self) -> Self {
+    /// What [`Facts::after_unshare`] would read, as far as anything here depends on it: the roots of mounts that lie outside of our
+    /// cgroup begin with `/..` then (cgroup_namespaces(7)).
+    pub(super) fn predict_unshare(mut self) -> Self {
         for mount in self.mounts.iter_mut().filter(|mount| mount.kind.starts_with("cgroup")) {
             let own = self.cgroups.iter().find(|cgroup| is_of(mount, &cgroup.controllers));
             let Some(own) = own else { continue };
@@ -102,7 +100,8 @@ impl Facts {
 }
 
 impl Unified {
-    /// Reads the one at [`CGROUPS`]. What cannot be read is empty: then it is not nested, and to nest it fails.
+    /// Reads the one at [`CGROUPS`]. Files that cannot be read count as empty; then it is not nested, and the step that nests it
+    /// reports the error.
     fn read(root: &Root) -> Self {
         let text = |file| root.read(Path::new(CGROUPS).join(file));
         let list = |file| words(&text(file).unwrap_or_default());
@@ -169,7 +168,7 @@ mod tests {
             cgroups: parse_cgroups("2:pids:/docker/abc\n1:cpu:/docker/abc\n0::/docker/abc\n"),
             ..Facts::default()
         };
-        let found = facts.as_after_unshare();
+        let found = facts.predict_unshare();
         let roots: Vec<_> = found.mounts.iter().map(|mount| mount.root.to_str().unwrap()).collect();
         assert_eq!(roots, ["/", "/..", "/leaf", "/"]);
         assert!(found.own_namespace && is_above(&found.mounts[1]) && !is_above(&found.mounts[2]));

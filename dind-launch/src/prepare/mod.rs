@@ -1,8 +1,8 @@
 //! `prepare`: what an engine needs of a container before it can run there. Cgroups that can be written and nested, a shared
-//! mount tree, securityfs, a /tmp that does not lie on an overlay. For `run`, and alone for entrypoints that are shell scripts.
+//! mount tree, securityfs, a /tmp that does not lie on an overlay. `run` does it first; the verb is for entrypoints that are shell scripts.
 //!
-//! `facts` is read, `plan` makes steps of it, `step` says how each is done; it uses `mount` for the mount calls, `nest` and
-//! `threaded` for cgroup v2.
+//! In this order: `facts` are read, `plan` makes steps of them, `step` says how each is made and undone. Below it are `mount`
+//! with the mount calls, and `nest` and `threaded` for cgroup v2.
 
 mod facts;
 mod failed;
@@ -33,7 +33,7 @@ pub fn plan(root: &Root) -> Result<Draft<Prepared>, Fault> {
     let mut facts = Facts::read(root)?;
     let mut steps: Vec<PrepareStep> = plan::namespace(&facts).into_iter().collect();
     if !steps.is_empty() {
-        facts = facts.as_after_unshare();
+        facts = facts.predict_unshare();
     }
     let plan = plan::container(&facts, Caller::Launcher);
     steps.extend(plan.steps);
@@ -129,7 +129,7 @@ impl Work {
         Ok(result)
     }
 
-    /// Makes one step. Returns whether it is made; the failure of an optional one is a warning.
+    /// Makes one step. Returns whether it could; the failure of an optional one is a warning.
     fn run(&mut self, step: &PrepareStep) -> Result<bool, Fault> {
         match (self.journal.run(slice::from_ref(step), &mut ()), step.optional) {
             (Ok(()), _) => Ok(true),
@@ -139,5 +139,25 @@ impl Work {
             }
             (Err(fault), None) => Err(fault),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use step::Change;
+
+    #[test]
+    fn only_a_needed_step_that_fails_is_an_error() {
+        let change = Change::RemountWritable("/nonexistent".into());
+        let mut work = Work::default();
+        let optional = PrepareStep::optional(change.clone(), "tmp-not-mounted", "a hint");
+        assert!(!work.run(&optional).unwrap());
+        assert_eq!(work.warnings[0].code, "tmp-not-mounted");
+        assert!(work.warnings[0].message.starts_with("cannot make writable `/nonexistent`: "));
+        let fault = work.run(&PrepareStep::needed(change.clone())).unwrap_err();
+        assert_eq!(fault.code, fault::PREPARE_FAILED);
+        assert!(work.journal.keep().0.is_empty(), "what failed is not listed");
+        assert!(Work::default().run(&PrepareStep::needed(change).unless(true)).unwrap());
     }
 }

@@ -1,4 +1,4 @@
-//! The mount calls of `prepare`, each with the error that it ends in.
+//! The mount calls of `prepare`, each with its error.
 
 use super::failed::failed;
 use crate::paths::RUN_DIR;
@@ -53,7 +53,7 @@ fn remount(point: &Path, flags: MsFlags) -> nix::Result<()> {
     mount(NONE, point, NONE, MsFlags::MS_REMOUNT | MsFlags::MS_BIND | PLAIN | flags, NONE)
 }
 
-/// Makes every mount below a directory one whose events spread.
+/// Makes every mount below a directory shared (mount_namespaces(7)).
 pub(super) fn share(point: &Path) -> Result<(), Fault> {
     mount(NONE, point, NONE, MsFlags::MS_SHARED | MsFlags::MS_REC, NONE)
         .map_err(|error| failed("share the mounts below", point, &error.into()))

@@ -1,14 +1,14 @@
 //! Cgroup v2 nesting. A cgroup that hands controllers to its children may hold no process itself (the kernel's
 //! cgroup-v2.rst, "No Internal Process Constraint"), and the container's cgroup holds us. So all processes move to a
 //! leaf, and the controllers are delegated. Processes that are being started meanwhile (`docker exec`, a health check)
-//! undo the one before the other is done, so both are tried together, and not for ever.
+//! undo the one before the other is done, so both are tried together, a limited number of times.
 //!
-//! Unfixed, an engine starts and plain containers run, but the first one with a memory limit fails: "cannot enter
+//! Without this, an engine starts and plain containers run, but the first one with a memory limit fails: "cannot enter
 //! cgroupv2 … with domain controllers -- it is in threaded mode".
 
 use super::facts::{LEAF, words};
 use super::failed::failed;
-use super::{mount, threaded};
+use super::threaded;
 use crate::fault;
 use dind_contract::Fault;
 use nix::errno::Errno;
@@ -16,7 +16,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-/// A round costs under a millisecond; a start storm that outlives a hundred is no start.
+/// A round costs under a millisecond; whatever still starts processes after a hundred is not just starting up.
 const ROUNDS: usize = 100;
 
 /// Makes a cgroup of v2 one whose children can have every controller. Returns whether anything was changed.
@@ -46,7 +46,7 @@ fn delegate(base: &Path) -> Result<bool, Fault> {
             return Ok(changed);
         }
         changed = true;
-        mount::create_point(&leaf)?;
+        fs::create_dir_all(&leaf).map_err(|error| failed("create", &leaf, &error))?;
         for pid in &pids {
             match fs::write(leaf.join("cgroup.procs"), pid) {
                 Ok(()) => {}

@@ -18,11 +18,11 @@ pub(super) struct PrepareStep {
     pub change: Change,
     /// Whether there is nothing to do.
     pub holds: bool,
-    /// The warning where it fails, of a step that an engine runs without; another one's failure is that of `prepare`.
+    /// The warning that its failure is, if an engine runs without it. If any other step fails, so does `prepare`.
     pub optional: Option<Optional>,
 }
 
-/// What a step's failure is reported as where nothing depends on it.
+/// The warning that the failure of an optional step is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Optional {
     /// The warning's code.
@@ -48,7 +48,7 @@ pub(super) enum Change {
     NestCgroups,
     /// A hierarchy once more, where a process of the host's cgroup namespace looks for its cgroup.
     AliasCgroup { hierarchy: PathBuf, alias: PathBuf },
-    /// A mount tree whose events spread among the mount namespaces that are made of it.
+    /// A mount tree whose mounts and unmounts reach the mount namespaces that are made from it.
     ShareMounts,
 }
 
@@ -139,7 +139,7 @@ impl Apply for PrepareStep {
                 unshare(CloneFlags::CLONE_NEWCGROUP).map_err(|errno| {
                     PREPARE_FAILED.failed("the node stays in the host's cgroup namespace", errno.desc())
                 })?;
-                // It ends with this process, which has no use for the other one.
+                // The namespace ends with this process, and nothing else needs the old one.
                 Ok(Applied::Done(Undo::Keep))
             }
             Change::Mount { filesystem, point, flags, options, over } => {
@@ -168,7 +168,7 @@ impl Apply for PrepareStep {
             }
             Change::NestCgroups => Ok(match nest::nest(Path::new(CGROUPS))? {
                 false => Applied::Skipped,
-                // Processes may have come and gone meanwhile, and where they are now they can stay.
+                // Processes may have come and gone meanwhile, and they can stay where they are.
                 true => Applied::Done(Undo::Keep),
             }),
             Change::AliasCgroup { hierarchy, alias } => {
@@ -178,7 +178,7 @@ impl Apply for PrepareStep {
             }
             Change::ShareMounts => {
                 mount::share(Path::new("/"))?;
-                // Which of the mounts were shared before is not known any more, and it harms nobody that all are.
+                // Which of the mounts were shared before is not known any more, and it does no harm that all are.
                 Ok(Applied::Done(Undo::Keep))
             }
         }

@@ -1,6 +1,6 @@
-//! A cgroup v2 in threaded mode, made whole again. An engine that runs in a container before its cgroups were nested gets
-//! the controllers that threads can share (cpu, cpuset, pids) and no other; its containers' groups, and the one above
-//! them, stay threaded, and then never take `memory` or `io` (cgroup-v2.rst, "Threads").
+//! Takes a cgroup v2 out of threaded mode. An engine that runs in a container before its cgroups were nested gets only the
+//! controllers that threads can share (cpu, cpuset, pids). Its containers' groups, and the one above them, stay threaded, and
+//! then never accept `memory` or `io` (cgroup-v2.rst, "Threads").
 
 use super::failed::failed;
 use crate::fault;

@@ -2,13 +2,13 @@
 
 use crate::doctor::facts::Observed;
 use crate::doctor::report::Checks;
-use dind_system::proc::CAP_SYS_ADMIN;
+use dind_system::proc::{CAP_SYS_ADMIN, Mount};
 
 pub(super) fn evaluate(observed: &Observed, checks: &mut Checks) {
     // `prepare` mounts and remounts, if it has the capability. Where it has not, these say what needs it.
     let can_mount = observed.may_hold(CAP_SYS_ADMIN);
     let groups: Vec<_> = observed.mounts.iter().filter(|mount| mount.kind.starts_with("cgroup")).collect();
-    let read_only = groups.iter().any(|mount| mount.read_only);
+    let read_only = groups.iter().any(|mount| !mount.is_writable());
     if can_mount || !(read_only || groups.is_empty()) {
         let found =
             if read_only { "read-only, and can be made writable" } else { "writable, or can be mounted" };
@@ -21,7 +21,7 @@ pub(super) fn evaluate(observed: &Observed, checks: &mut Checks) {
     }
     let forward = "/proc/sys/net/ipv4/ip_forward";
     let on = observed.value(forward) == Some("1");
-    let writable = observed.mount_of(forward).is_some_and(|mount| !mount.read_only);
+    let writable = observed.mount_of(forward).is_some_and(Mount::is_writable);
     if on || writable || can_mount {
         checks.ok("ip_forward", if on { "on" } else { "off, and can be switched on" });
     } else {

@@ -28,7 +28,7 @@ pub(super) fn evaluate(observed: &Observed, checks: &mut Checks) {
         false => checks.missing(
             "namespaces",
             format!("the kernel does not support {} namespaces", missing.join(", ")),
-            "use a kernel built with CONFIG_NAMESPACES and all options below it",
+            "use a kernel that is built with CONFIG_NAMESPACES and all options below it",
         ),
     }
     for kind in KINDS {

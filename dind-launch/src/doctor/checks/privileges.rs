@@ -7,8 +7,8 @@ use crate::doctor::report::Checks;
 use crate::doctor::run_flags;
 use dind_system::proc::CAP_SYS_ADMIN;
 
-/// Calls without which no inner container starts. Without `CAP_SYS_ADMIN` Docker's profile, and the kernel, refuse
-/// those at the end for that reason alone.
+/// Calls that every inner container needs to start. All but the first also need `CAP_SYS_ADMIN`: without it, Docker's profile
+/// and the kernel refuse them for that reason alone.
 const NEEDED_CALLS: &[&str] = &["keyctl", "mount", "umount2", "unshare", "setns", "pivot_root"];
 
 /// Calls that programs in inner containers may want, and that Docker's profile refuses.
@@ -95,7 +95,7 @@ fn seccomp(observed: &Observed, checks: &mut Checks) {
     }
 }
 
-/// AppArmor and SELinux, which confine whatever the capabilities are. `docker-default` refuses all mounts.
+/// AppArmor and SELinux, which restrict even a process with all capabilities. `docker-default` refuses all mounts.
 fn policy(observed: &Observed, checks: &mut Checks) {
     let name = "security module";
     let confinement = if observed.confinement.is_empty() { "none" } else { &observed.confinement };

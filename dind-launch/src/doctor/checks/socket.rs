@@ -4,10 +4,10 @@ use crate::doctor::report::Checks;
 use dind_system::Root;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 
-/// The engine's. Not by /var/run, whose absolute link leads out of a captured machine.
+/// The engine's socket. Not by way of /var/run: that is an absolute link, which leads out of a captured machine.
 const SOCKET: &str = "/run/docker.sock";
 
-/// dockerd makes it for root and the group `docker`; many a script opens it to all.
+/// dockerd makes it for root and the group `docker`, but scripts often open it to all.
 const ALL_MAY_WRITE: u32 = 0o002;
 
 /// Before the engine starts there is no socket, and nothing to check.
@@ -43,9 +43,9 @@ mod tests {
             evaluate(&root, &mut checks);
             checks
         };
-        assert!(examined().examination().checks.is_empty(), "there is none");
+        assert!(examined().examination().checks.is_empty(), "without a socket");
         symlink("/dev/null", &path).unwrap();
-        assert!(examined().examination().checks.is_empty(), "a link is none");
+        assert!(examined().examination().checks.is_empty(), "a link instead of a socket");
         fs::remove_file(&path).unwrap();
         let _socket = UnixListener::bind(&path).unwrap();
         for (mode, verdict) in [(0o660, Verdict::Ok), (0o666, Verdict::Degraded)] {

@@ -12,10 +12,10 @@ use std::os::fd::AsRawFd;
 use std::thread;
 
 /// The kernel's packet filter of today. Its predecessor has a file in `/proc/net`.
-pub(in crate::doctor) const NF_TABLES: &str = "nf_tables";
+pub(crate) const NF_TABLES: &str = "nf_tables";
 
 /// Kinds of links (rtnetlink(7), `IFLA_INFO_KIND`).
-pub(in crate::doctor) const KINDS: [&str; 2] = ["bridge", "veth"];
+pub(crate) const KINDS: [&str; 2] = ["bridge", "veth"];
 
 /// Loading a module takes some ten milliseconds, on a slow disk more.
 const LIMIT_S: i64 = 2;

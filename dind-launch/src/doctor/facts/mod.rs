@@ -4,9 +4,9 @@
 //! kernel refused, one to a line.
 
 mod links;
-pub(in crate::doctor) mod probe;
+pub(crate) mod probe;
 
-pub(in crate::doctor) use links::{KINDS, NF_TABLES};
+pub(crate) use links::{KINDS, NF_TABLES};
 
 use crate::doctor::capabilities::MKNOD;
 
@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The refused probes of a captured machine.
 const CAPTURED: &str = "/.dind/refused";
 
-/// What the node was asked to be; the variables are `dind-storage`'s.
+/// The settings of `dind-storage` that decide what a node needs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StorageArgs {
     /// `DIND_DATA_ROOT`; empty for the usual place.
@@ -72,7 +72,7 @@ pub struct Observed {
     pub namespaces: Vec<String>,
     /// Small files that hold one value, by path: sysctls, and the switches of security modules.
     pub values: BTreeMap<&'static str, String>,
-    /// Those of [`FILES`] that exist.
+    /// Files that exist, of those whose existence says something.
     pub files: BTreeSet<&'static str>,
     /// Whether this is the machine itself, and not a container on it.
     pub on_the_machine: bool,
@@ -97,7 +97,7 @@ impl Observed {
     /// Looks at what the container was given: a few files, and a few calls that fail in any case.
     ///
     /// # Errors
-    /// There is no `/proc`.
+    /// `/proc` is not mounted.
     pub fn of_container(root: &Root) -> Result<Self, Fault> {
         let text = |path: &str| root.read(path).unwrap_or_default();
         let mut observed = Self {
@@ -128,7 +128,7 @@ impl Observed {
         Ok(observed)
     }
 
-    /// Looks at what the kernel can do, too: makes links in a network namespace that is gone at once.
+    /// Also looks at what the kernel can do, with links in a temporary network namespace.
     #[must_use]
     pub fn and_kernel(mut self, root: &Root) -> Self {
         self.filesystems = root.read("/proc/filesystems").unwrap_or_default();

@@ -11,13 +11,13 @@ use std::path::Path;
 use std::process;
 
 /// The security modules' own refusal of mounts.
-pub(in crate::doctor) const MOUNT_BY_POLICY: &str = "mount-by-policy";
+pub(crate) const MOUNT_BY_POLICY: &str = "mount-by-policy";
 /// Opening `/dev/loop-control`.
-pub(in crate::doctor) const LOOP_CONTROL: &str = "loop-control";
+pub(crate) const LOOP_CONTROL: &str = "loop-control";
 /// Making and opening a loop device.
-pub(in crate::doctor) const LOOP_DEVICE: &str = "loop-device";
+pub(crate) const LOOP_DEVICE: &str = "loop-device";
 
-/// A pointer that leads nowhere: the kernel answers EFAULT before it does anything.
+/// A null pointer: the kernel answers EFAULT before it does anything.
 const NOWHERE: c_long = 0;
 const NOTHING: c_long = -1;
 
@@ -51,8 +51,8 @@ pub(super) fn refused(filtered: bool, may_make: bool) -> BTreeSet<String> {
     refused
 }
 
-/// A filter answers EPERM, or ENOSYS as for a call that does not exist. A kernel without keys answers ENOSYS too, and
-/// that is no obstacle: runc goes without a keyring then.
+/// A filter answers EPERM, or ENOSYS as for a call that does not exist. A kernel without keyrings answers ENOSYS, too, which
+/// does not matter: runc runs without a keyring then.
 fn is_blocked(number: c_long, arguments: [c_long; 5]) -> bool {
     let [a, b, c, d, e] = arguments;
     // SAFETY: the pointers among the arguments are null, which the kernel checks; flags and descriptors are invalid.

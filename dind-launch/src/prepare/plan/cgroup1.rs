@@ -69,7 +69,7 @@ pub(super) fn plan(facts: &Facts, caller: Caller) -> Plan {
         }
         Some(_) => {}
     }
-    // The host's own tree, mounted in as a volume: no link of ours belongs into its directory.
+    // The host's own tree, mounted in as a volume: our links do not belong there.
     let is_borrowed = facts.mounts.iter().any(|mount| mount.kind == "cgroup" && is_above(mount));
     let has_name = |name: &String| tree.is_some() && facts.names.contains(name);
     for (hierarchy, path) in hierarchies(&facts.cgroups) {
@@ -111,7 +111,7 @@ fn mounted(hierarchy: Hierarchy<'_>, facts: &Facts) -> (PathBuf, Option<PrepareS
     let usual = mount_at(&facts.mounts, &usual_point).filter(|mount| is_of(mount, hierarchy.0));
     let found = usual.or_else(|| facts.mounts.iter().rfind(|mount| is_of(mount, hierarchy.0)));
     match found {
-        // Above it, inner containers would be put beside the node.
+        // If it began above our cgroup, inner containers would be put beside the node.
         Some(mount) if !is_above(mount) => {
             let step = PrepareStep::needed(Change::RemountWritable(mount.point.clone()));
             (mount.point.clone(), mount.read_only.then_some(step))

@@ -2,7 +2,7 @@
 //!
 //! The plan has two parts, [`namespace`] and [`container`], because the first changes what is seen: a cgroup namespace of our
 //! own shows other roots of mounts, and may be refused. So the facts are read again in between. `dind-launch plan` cannot do
-//! that, and plans the second part with the facts as they are expected to be ([`Facts::as_after_unshare`]).
+//! that, and plans the second part with the facts as they are expected to be ([`Facts::predict_unshare`]).
 
 mod cgroup1;
 mod cgroup2;
@@ -69,4 +69,84 @@ fn alias(facts: &Facts, caller: Caller, hierarchy: &Path, host_path: &str) -> Op
     let is_there = facts.mounts.iter().any(|mount| mount.point == alias);
     let change = Change::AliasCgroup { hierarchy: hierarchy.to_owned(), alias };
     Some(PrepareStep::needed(change).unless(is_there))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dind_contract::step::Step;
+    use dind_system::proc::{parse_cgroups, parse_mounts};
+
+    const TREE: &str =
+        "1 0 0:1 / /sys/fs/cgroup rw - tmpfs tmpfs rw\n9 0 0:9 / / rw shared:1 - overlay overlay rw\n";
+
+    fn facts(mounts: &str, cgroups: &str) -> Facts {
+        let mounts = parse_mounts(&format!("{TREE}{mounts}"));
+        Facts { mounts, cgroups: parse_cgroups(cgroups), tmp_is_empty: true, ..Facts::default() }
+    }
+
+    fn steps(plan: &Plan) -> Vec<String> {
+        let line = |step: &PrepareStep| {
+            format!("{} {}{}", step.op(), step.target(), if step.holds() { " holds" } else { "" })
+        };
+        plan.steps.iter().map(line).collect()
+    }
+
+    #[test]
+    fn a_script_finds_its_cgroup_by_the_host_s_path() {
+        let pids = "2 1 0:2 /docker/abc /sys/fs/cgroup/pids rw - cgroup cgroup rw,pids\n";
+        let first = facts(pids, "1:pids:/docker/abc\n").predict_unshare();
+        assert_eq!(
+            steps(&container(&first, Caller::Shell)),
+            ["alias-cgroup /sys/fs/cgroup/pids/docker/abc", "mount-tmpfs /tmp"]
+        );
+        assert_eq!(steps(&container(&first, Caller::Launcher)), ["mount-tmpfs /tmp"]);
+        let again = format!(
+            "{pids}3 2 0:2 /docker/abc /sys/fs/cgroup/pids/docker/abc rw - cgroup cgroup rw,pids\n\
+             4 0 0:3 / /tmp rw - tmpfs tmpfs rw\n"
+        );
+        let second = facts(&again, "1:pids:/docker/abc\n").predict_unshare();
+        assert_eq!(
+            steps(&container(&second, Caller::Shell)),
+            ["alias-cgroup /sys/fs/cgroup/pids/docker/abc holds"]
+        );
+    }
+
+    #[test]
+    fn a_container_without_cgroups_gets_all_of_them() {
+        let bare = Facts { mounts: Vec::new(), ..facts("", "2:cpu,cpuacct:/\n1:name=systemd:/\n0::/\n") };
+        let plan = container(&bare, Caller::Launcher);
+        assert_eq!(
+            steps(&plan),
+            [
+                "mount-tmpfs /sys/fs/cgroup",
+                "mount-cgroup /sys/fs/cgroup/cpu,cpuacct",
+                "link-cgroup /sys/fs/cgroup/cpuacct,cpu",
+                "link-cgroup /sys/fs/cgroup/cpu",
+                "link-cgroup /sys/fs/cgroup/cpuacct",
+                "mount-cgroup /sys/fs/cgroup/systemd",
+                "link-cgroup /sys/fs/cgroup/name=systemd",
+                "mount-tmpfs /tmp",
+                "share-mounts /",
+            ]
+        );
+        assert_eq!(plan.result.cgroup_namespace, "private");
+        assert_eq!(plan.warnings[0].code, "cgroup-devices-missing");
+    }
+
+    #[test]
+    fn without_a_namespace_of_its_own_a_node_uses_what_it_sees() {
+        let devices = "2 1 0:2 / /sys/fs/cgroup/devices ro - cgroup cgroup rw,devices\n";
+        let container_facts = facts(devices, "1:devices:/docker/abc\n");
+        assert!(namespace(&container_facts).is_some());
+        let refused = container(&container_facts, Caller::Launcher);
+        assert_eq!(refused.result.cgroup_namespace, "host");
+        assert_eq!(steps(&refused), ["remount-writable /sys/fs/cgroup/devices", "mount-tmpfs /tmp"]);
+        assert!(refused.warnings.is_empty(), "the failed step is the warning");
+
+        let machine = Facts { on_the_machine: true, ..container_facts };
+        assert!(namespace(&machine).is_none());
+        let codes: Vec<_> = container(&machine, Caller::Launcher).warnings;
+        assert_eq!(codes[0].code, "cgroup-namespace-host");
+    }
 }
