@@ -101,7 +101,7 @@ fn document(checks: Checks) -> Result<Draft<Examination>, Fault> {
     fault.causes = missing;
     fault.causes.extend(of(Verdict::Degraded).map(|check| format!("also: {} ({})", check.found, check.hint)));
     Err(fault.hint(
-        "each cause names the flag that fixes it; `docker run --privileged` gives all privileges, \
+        "each cause names the flag that fixes it. `docker run --privileged` gives all privileges; \
          `dind-launch doctor --run-flags` prints the smallest set",
     ))
 }

@@ -5,10 +5,10 @@ use crate::doctor::facts::{Observed, StorageArgs};
 use crate::doctor::report::{Checks, Verdict};
 
 pub(super) fn evaluate(observed: &Observed, args: &StorageArgs, checks: &mut Checks) {
-    let (needed, otherwise) = if needs_loop(observed, args) {
-        (Verdict::Missing, "the data root needs a loop image")
+    let (needed, consequence) = if needs_loop(observed, args) {
+        (Verdict::Missing, "but the data root needs a loop image")
     } else {
-        (Verdict::Degraded, "a data root that cannot carry overlay gets no loop image")
+        (Verdict::Degraded, "so a data root that cannot carry overlay gets no loop image")
     };
     let control = if !observed.files.contains("/dev/loop-control") {
         Some("/dev/loop-control does not exist")
@@ -20,11 +20,11 @@ pub(super) fn evaluate(observed: &Observed, args: &StorageArgs, checks: &mut Che
         Some(found) => {
             let hint =
                 "--privileged, or --device /dev/loop-control; if the host does not have it: modprobe loop";
-            checks.push("loop devices", needed, format!("{found}: {otherwise}"), hint);
+            checks.push("loop devices", needed, format!("{found}, {consequence}"), hint);
         }
     }
     if observed.refuses(probe::LOOP_DEVICE) {
-        let found = format!("the device cgroup refuses loop devices: {otherwise}");
+        let found = format!("the device cgroup refuses loop devices, {consequence}");
         let hint = "--privileged, or --device-cgroup-rule 'b 7:* rwm'";
         checks.push("loop device rule", needed, found, hint);
     } else {
