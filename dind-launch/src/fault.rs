@@ -115,7 +115,7 @@ pub const WARNINGS: &[&str] = &[
     "mesos-work-dir-in-layer",
     "mounts-not-shared",
     "network-settings-read-only",
-    "node-is-poor",
+    "node-degraded",
     "preload-failed",
     "securityfs-missing",
     "setting-overridden",

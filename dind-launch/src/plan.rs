@@ -5,6 +5,7 @@ use crate::engine::config;
 use crate::fault;
 use crate::mesos::{self, Agent};
 use crate::paths::LOG_FILE;
+use crate::prepare;
 use crate::process::sibling::{self, Document};
 use crate::process::{Node, StopReason};
 use crate::run::preflight::{Inputs, forwarding};
@@ -42,7 +43,7 @@ pub struct RunPlan {
     pub main_stop_signal: Option<i32>,
     /// The variables that a Mesos agent would get; nothing for other main processes.
     pub mesos: Option<Agent>,
-    /// The plans of the sibling tools.
+    /// The plans of the sibling tools, and that of `prepare`.
     pub documents: BTreeMap<String, Document>,
 }
 
@@ -63,8 +64,11 @@ pub fn plan(text: &RunOptions, command: &[String], common: &Common) -> Outcome<R
         [&storage, &net].iter().flat_map(|document| document.engine.path_prepend.clone()).collect();
     let mut warnings = merged.warnings;
     warnings.extend([&storage, &net].iter().flat_map(|document| document.warnings.clone()));
+    let machine = Root::at(&common.root);
+    let prepare = prepare::document(prepare::plan(&machine)?, "plan");
+    warnings.extend(prepare.warnings.clone());
     let mut agent = None;
-    if let Some(facts) = mesos::Facts::of(&Root::at(&common.root), &command, options.mesos_defaults) {
+    if let Some(facts) = mesos::Facts::of(&machine, &command, options.mesos_defaults) {
         let (variables, found) = facts.agent(&storage, |name| std::env::var(name).ok());
         warnings.extend(found);
         agent = Some(variables);
@@ -93,7 +97,9 @@ pub fn plan(text: &RunOptions, command: &[String], common: &Common) -> Outcome<R
         stop_budget_ms: options.stop_budget.as_millis() as u64,
         main_stop_signal,
         mesos: agent,
-        documents: [("storage", storage), ("net", net)].map(|(name, plan)| (name.to_owned(), plan)).into(),
+        documents: [("prepare", prepare), ("storage", storage), ("net", net)]
+            .map(|(name, plan)| (name.to_owned(), plan))
+            .into(),
     };
     Ok(Draft { result, engine: Engine { config: merged.config, path_prepend }, steps, warnings })
 }

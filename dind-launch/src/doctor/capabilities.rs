@@ -1,19 +1,20 @@
 //! The capabilities that a node needs, by their numbers in linux/capability.h, and the names of all.
 
-/// Mounts, cgroups, namespaces.
-pub(super) const SYS_ADMIN: u32 = 21;
+use dind_system::proc::CAP_SYS_ADMIN;
 
 /// Device nodes.
 pub(super) const MKNOD: u32 = 27;
 
-/// The last capability that Docker 20.10 knows, and asks for on every machine. Newer engines ask for what there is.
+/// The last capability that Docker 20.10 knows, and asks for on every machine. Newer engines ask for those that root has.
 pub(super) const AUDIT_READ: u32 = 37;
 
 /// What a node adds to the capabilities that Docker gives (capabilities(7); the numbers are linux/capability.h's).
-pub(super) const ADDED: &[(u32, &str, &str)] =
-    &[(SYS_ADMIN, "SYS_ADMIN", "mounts and cgroups"), (12, "NET_ADMIN", "bridges, addresses and iptables")];
+pub(super) const ADDED: &[(u32, &str, &str)] = &[
+    (CAP_SYS_ADMIN, "SYS_ADMIN", "mounts and cgroups"),
+    (12, "NET_ADMIN", "bridges, addresses and iptables"),
+];
 
-/// What Docker gives every container, so that an inner one gets it too: runc refuses to start a process with a
+/// What Docker gives every container, and an inner one gets, too: runc refuses to start a process with a
 /// capability that it does not have itself (moby, oci/caps/defaults.go).
 pub(super) const DEFAULT: &[(u32, &str)] = &[
     (0, "CHOWN"),

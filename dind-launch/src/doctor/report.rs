@@ -1,4 +1,4 @@
-//! What a check is, and the list that they fill.
+//! What a check is, and the document that they fill.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -10,9 +10,9 @@ use serde_json::Value;
 pub enum Verdict {
     /// As it should be.
     Ok,
-    /// A node runs without it, with less.
-    Poor,
-    /// No node runs without it.
+    /// A node runs without it, but some things do not work.
+    Degraded,
+    /// A node cannot run without it.
     Missing,
 }
 
@@ -25,11 +25,11 @@ pub struct Check {
     pub verdict: Verdict,
     /// What was found.
     pub found: String,
-    /// The docker flag, or the command, that cures it; empty where there is nothing to cure.
-    pub cure: String,
+    /// The docker flag or the command that fixes it; empty where nothing is wrong.
+    pub hint: String,
 }
 
-/// All checks, and with `--run-flags` what `docker run` has to be told.
+/// All checks, and with `--run-flags` the flags for `docker run`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Examination {
     /// In the order in which a start would meet them.
@@ -49,15 +49,15 @@ pub struct Alternative {
     pub name: String,
     /// Words for `docker run`, one flag or value each.
     pub flags: Vec<String>,
-    /// Whether it works on this machine; null where that cannot be told, from inside a container.
+    /// Whether it works on this machine; null where it is not known, as inside a container.
     pub works: Option<bool>,
     /// The reason of `works`.
     pub why: String,
-    /// What has to be there, in words.
+    /// What it requires, in words.
     pub needs: Vec<String>,
 }
 
-/// The list while it grows.
+/// The checks while they are made.
 #[derive(Debug, Default)]
 pub(super) struct Checks(Vec<Check>);
 
@@ -66,16 +66,16 @@ impl Checks {
         self.push(name, Verdict::Ok, found.into(), "");
     }
 
-    pub(super) fn poor(&mut self, name: &str, found: impl Into<String>, cure: &str) {
-        self.push(name, Verdict::Poor, found.into(), cure);
+    pub(super) fn degraded(&mut self, name: &str, found: impl Into<String>, hint: &str) {
+        self.push(name, Verdict::Degraded, found.into(), hint);
     }
 
-    pub(super) fn missing(&mut self, name: &str, found: impl Into<String>, cure: &str) {
-        self.push(name, Verdict::Missing, found.into(), cure);
+    pub(super) fn missing(&mut self, name: &str, found: impl Into<String>, hint: &str) {
+        self.push(name, Verdict::Missing, found.into(), hint);
     }
 
-    pub(super) fn push(&mut self, name: &str, verdict: Verdict, found: String, cure: &str) {
-        self.0.push(Check { name: name.to_owned(), verdict, found, cure: cure.to_owned() });
+    pub(super) fn push(&mut self, name: &str, verdict: Verdict, found: String, hint: &str) {
+        self.0.push(Check { name: name.to_owned(), verdict, found, hint: hint.to_owned() });
     }
 
     pub(super) fn examination(self) -> Examination {
@@ -85,10 +85,10 @@ impl Checks {
 
 #[cfg(test)]
 impl Checks {
-    /// The verdict and the cure of one check.
-    pub(super) fn told(&self, name: &str) -> (Verdict, &str) {
+    /// The verdict and the hint of one check.
+    pub(super) fn outcome(&self, name: &str) -> (Verdict, &str) {
         let check = self.0.iter().find(|check| check.name == name);
         let check = check.unwrap_or_else(|| panic!("there is no check `{name}`: {self:?}"));
-        (check.verdict, &check.cure)
+        (check.verdict, &check.hint)
     }
 }

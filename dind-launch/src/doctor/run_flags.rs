@@ -1,4 +1,4 @@
-//! `doctor --run-flags`: what `docker run` has to be told so that a node can work, the smallest set and `--privileged`.
+//! `doctor --run-flags`: the flags of `docker run` that a node needs, as `--privileged` and as the smallest set.
 
 use super::capabilities::{ADDED, AUDIT_READ, DEFAULT, name};
 use super::facts::{Observed, StorageArgs};
@@ -6,10 +6,10 @@ use super::report::Alternative;
 use dind_contract::finish::unquoted;
 use serde_json::Value;
 
-/// What the file with the seccomp profile is called unless `--seccomp` says otherwise, from where `docker run` is called.
+/// The file with the seccomp profile unless `--seccomp` names another one, relative to where `docker run` is called.
 pub const PROFILE_FILE: &str = "seccomp.json";
 
-/// Docker's default profile, with the calls that inner containers need; the README tells of its origin.
+/// Docker's default profile, with the calls that inner containers need; see the README for its origin.
 const PROFILE: &str = include_str!("../../seccomp.json");
 
 /// `docker-default` refuses all mounts.
@@ -23,7 +23,7 @@ pub fn alternatives(observed: &Observed, args: &StorageArgs, profile_file: &str)
     vec![privileged(observed), reduced(observed, args, profile_file)]
 }
 
-/// The flags of the first that works, or may: each quoted for a shell that reads them again with `eval`.
+/// The flags of the first set that works, or of the first that may, each quoted for a shell that reads them again with `eval`.
 #[must_use]
 pub fn words(alternatives: &[Alternative]) -> Vec<String> {
     let best =
@@ -50,7 +50,7 @@ fn privileged(observed: &Observed) -> Alternative {
         flags: vec!["--privileged".to_owned()],
         works,
         why,
-        needs: vec!["users of the node who may have the whole machine".to_owned()],
+        needs: vec!["users of the node who can be trusted with the whole machine".to_owned()],
     }
 }
 
@@ -84,20 +84,22 @@ fn reduced(observed: &Observed, args: &StorageArgs, profile_file: &str) -> Alter
     Alternative { name: "reduced".to_owned(), flags, works, why, needs }
 }
 
-/// Whether an engine here may give these capabilities. Only outside of containers is that what we have ourselves.
+/// Whether an engine here can give these capabilities. Only outside of containers are they the ones that we have ourselves.
 fn evaluate(observed: &Observed, needed: impl Iterator<Item = u32>, reason: &str) -> (Option<bool>, String) {
-    let lacking: Vec<_> = needed.filter(|number| observed.bounding() >> *number & 1 == 0).map(name).collect();
-    if lacking.is_empty() {
+    let missing: Vec<_> = needed.filter(|number| observed.bounding() >> *number & 1 == 0).map(name).collect();
+    if missing.is_empty() {
         let who = if observed.on_the_machine { "this machine's root" } else { "this container" };
-        return (Some(true), format!("{who} has the capabilities that it takes"));
+        return (Some(true), format!("{who} has all required capabilities"));
     }
-    let lacking = lacking.join(", ");
+    let missing = missing.join(", ");
     if observed.on_the_machine {
-        return (Some(false), format!("this machine's root cannot have {lacking}; {reason}"));
+        return (Some(false), format!("this machine's root cannot have {missing}; {reason}"));
     }
     (
         None,
-        format!("this container was not given {lacking}; whether another may be cannot be told from inside"),
+        format!(
+            "this container does not have {missing}; from inside it is not known whether another one could"
+        ),
     )
 }
 
@@ -113,17 +115,17 @@ mod tests {
     }
 
     fn works(observed: &Observed) -> [Option<bool>; 2] {
-        let told = alternatives(observed, &StorageArgs::default(), PROFILE_FILE);
-        assert_eq!([told[0].name.as_str(), told[1].name.as_str()], ["privileged", "reduced"]);
-        [told[0].works, told[1].works]
+        let found = alternatives(observed, &StorageArgs::default(), PROFILE_FILE);
+        assert_eq!([found[0].name.as_str(), found[1].name.as_str()], ["privileged", "reduced"]);
+        [found[0].works, found[1].works]
     }
 
     #[test]
     fn the_bounding_set_of_the_machine_decides() {
         assert_eq!(works(&machine("000001ffffffffff")), [Some(true); 2]);
-        let lacking = machine("000001fffeffffff");
-        assert_eq!(works(&lacking), [Some(false), Some(true)]);
-        let why = &alternatives(&lacking, &StorageArgs::default(), PROFILE_FILE)[0].why;
+        let missing = machine("000001fffeffffff");
+        assert_eq!(works(&missing), [Some(false), Some(true)]);
+        let why = &alternatives(&missing, &StorageArgs::default(), PROFILE_FILE)[0].why;
         assert!(why.contains("cannot have CAP_SYS_RESOURCE;"), "{why}");
         assert_eq!(works(&machine("00000000a80425fb")), [Some(false); 2]);
     }
@@ -137,12 +139,12 @@ mod tests {
 
     #[test]
     fn the_first_that_works_is_printed_for_shells() {
-        let told = |observed: &Observed| {
+        let printed = |observed: &Observed| {
             words(&alternatives(observed, &StorageArgs::default(), "/tmp/my profile")).join(" ")
         };
-        assert_eq!(told(&machine("000001ffffffffff")), "--privileged");
+        assert_eq!(printed(&machine("000001ffffffffff")), "--privileged");
         assert_eq!(
-            told(&machine("000001fffeffffff")),
+            printed(&machine("000001fffeffffff")),
             "--cap-add SYS_ADMIN --cap-add NET_ADMIN --device /dev/loop-control \
              --device-cgroup-rule 'b 7:* rwm' --security-opt 'seccomp=/tmp/my profile'"
         );

@@ -4,10 +4,10 @@ use dind_system::Root;
 use dind_system::proc::{Cgroup, Mount};
 use std::path::{Path, PathBuf};
 
-/// A v1 limit from here on is none: the kernel writes its largest number of pages (`PAGE_COUNTER_MAX`) for "unlimited".
+/// A v1 limit from here on means "unlimited": the kernel writes its largest number of pages then (`PAGE_COUNTER_MAX`).
 const UNLIMITED_BYTES: u64 = 1 << 60;
 
-/// What the container may use at most; nothing where nobody has said.
+/// What the container may use at most; nothing where there is no limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
     /// Thousandths of a CPU.
@@ -18,11 +18,11 @@ pub struct Limits {
 
 impl Limits {
     /// Reads the limits that hold for this process: the smallest on the way from its cgroup to the root that it sees.
-    /// A launcher that has moved itself into a leaf so finds the same as before.
+    /// So a launcher that has moved itself into a leaf finds the same limits as before.
     #[must_use]
     pub fn read(root: &Root, groups: &[Cgroup], mounts: &[Mount]) -> Self {
         let smallest = |controller, read: fn(&Root, &Path) -> Option<u64>| {
-            folders(groups, mounts, controller).iter().filter_map(|folder| read(root, folder)).min()
+            directories(groups, mounts, controller).iter().filter_map(|directory| read(root, directory)).min()
         };
         let pinned = smallest("cpuset", cpus_of_set).filter(|millis| Some(*millis) < machine_cpus(root));
         Self {
@@ -32,8 +32,8 @@ impl Limits {
     }
 }
 
-/// The folders of a controller, from our own cgroup up to the mount. A v1 hierarchy goes before the unified one beside it.
-fn folders(groups: &[Cgroup], mounts: &[Mount], controller: &str) -> Vec<PathBuf> {
+/// The directories of a controller, from our own cgroup up to the mount. A v1 hierarchy goes before the unified one beside it.
+fn directories(groups: &[Cgroup], mounts: &[Mount], controller: &str) -> Vec<PathBuf> {
     let v1 = mounts
         .iter()
         .rev()
@@ -55,33 +55,33 @@ fn number(root: &Root, file: &Path) -> Option<u64> {
     root.read(file).ok()?.trim().parse().ok()
 }
 
-/// `cpu.max` (`150000 100000`, `max 100000`), or the pair of files in v1, where -1 is no quota.
-fn quota(root: &Root, folder: &Path) -> Option<u64> {
-    let (quota, period) = match root.read(folder.join("cpu.max")) {
+/// `cpu.max` (`150000 100000`, `max 100000`), or the pair of files in v1, where -1 means "no quota".
+fn quota(root: &Root, directory: &Path) -> Option<u64> {
+    let (quota, period) = match root.read(directory.join("cpu.max")) {
         Ok(text) => {
             let (quota, period) = text.trim().split_once(' ')?;
             (quota.parse().ok()?, period.parse().ok()?)
         }
         Err(_) => (
-            number(root, &folder.join("cpu.cfs_quota_us"))?,
-            number(root, &folder.join("cpu.cfs_period_us"))?,
+            number(root, &directory.join("cpu.cfs_quota_us"))?,
+            number(root, &directory.join("cpu.cfs_period_us"))?,
         ),
     };
     u64::checked_mul(quota, 1000)?.checked_div(period)
 }
 
-fn memory(root: &Root, folder: &Path) -> Option<u64> {
-    let limit = number(root, &folder.join("memory.max"))
-        .or_else(|| number(root, &folder.join("memory.limit_in_bytes")))?;
+fn memory(root: &Root, directory: &Path) -> Option<u64> {
+    let limit = number(root, &directory.join("memory.max"))
+        .or_else(|| number(root, &directory.join("memory.limit_in_bytes")))?;
     (limit < UNLIMITED_BYTES).then_some(limit)
 }
 
 /// The CPUs of `cpuset.cpus`; on v2 it is empty where nobody has chosen.
-fn cpus_of_set(root: &Root, folder: &Path) -> Option<u64> {
-    count(&root.read(folder.join("cpuset.cpus")).ok()?).filter(|cpus| *cpus > 0).map(|cpus| cpus * 1000)
+fn cpus_of_set(root: &Root, directory: &Path) -> Option<u64> {
+    count(&root.read(directory.join("cpuset.cpus")).ok()?).filter(|cpus| *cpus > 0).map(|cpus| cpus * 1000)
 }
 
-/// A set that holds them all is no limit.
+/// The machine's CPUs. A set of all of them does not limit anything.
 fn machine_cpus(root: &Root) -> Option<u64> {
     count(&root.read("/sys/devices/system/cpu/online").ok()?).map(|cpus| cpus * 1000)
 }
@@ -132,12 +132,12 @@ mod tests {
     }
 
     #[test]
-    fn folders_from_our_own_to_the_mount() {
+    fn directories_from_our_own_to_the_mount() {
         let found = |groups: &str, mountinfo: &str, controller: &str| -> Vec<String> {
-            let folders = folders(&parse_cgroups(groups), &parse_mounts(mountinfo), controller);
-            folders
+            let directories = directories(&parse_cgroups(groups), &parse_mounts(mountinfo), controller);
+            directories
                 .iter()
-                .map(|folder| folder.display().to_string().trim_end_matches('/').to_owned())
+                .map(|directory| directory.display().to_string().trim_end_matches('/').to_owned())
                 .collect()
         };
         let v1 = "30 25 0:26 /docker/abc /sys/fs/cgroup/memory ro - cgroup cgroup rw,memory\n";
@@ -151,7 +151,7 @@ mod tests {
         assert_eq!(found("4:memory:/docker/abc\n", &whole, "memory").len(), 3);
         let v2 = "30 25 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup rw\n";
         assert_eq!(found("0::/init\n", v2, "cpu"), ["/sys/fs/cgroup/init", "/sys/fs/cgroup"]);
-        // Mounted from another namespace: its root is none of ours.
+        // Mounted from another namespace: its root is outside of our own.
         let foreign = v2.replace(" / /sys", " /../../.. /sys");
         assert_eq!(found("0::/\n", &foreign, "cpu"), ["/sys/fs/cgroup"]);
         assert!(found("0::/\n", "", "cpu").is_empty());

@@ -1,5 +1,5 @@
-//! A Mesos agent as the main process: what it would find out wrongly by itself, because it looks at the machine and not
-//! at its container.
+//! A Mesos agent as the main process. By itself it would get things wrong, because it looks at the machine and not at its
+//! container: `limits` and `address` are facts, `defaults` the variables that follow from them, `pair` checks whether agent and engine fit.
 
 pub mod address;
 mod defaults;
@@ -30,7 +30,7 @@ pub fn is_agent(command: &[String]) -> bool {
     name.is_some_and(|name| AGENTS.iter().any(|agent| name == *agent))
 }
 
-/// What the agent is told beside what the user tells it.
+/// The variables that the agent gets beside those that the user has set.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Agent {
     /// The variables that were unset, with our values. Flags of the agent's own command line win over them.
@@ -39,16 +39,16 @@ pub struct Agent {
     pub kept: Vec<String>,
 }
 
-/// What the defaults are made of.
+/// What the defaults follow from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
     /// The container's own limits.
     pub limits: Limits,
-    /// What tells this container from all others that may see the same cgroups.
+    /// What distinguishes this container from all others that may see the same cgroups.
     pub identity: String,
-    /// Whether the default work folder outlives the container's own layer.
+    /// Whether the default work directory outlives the container's own layer.
     pub work_dir_on_volume: bool,
-    /// The address that the agent will register with, where it can be told.
+    /// The address that the agent will register with, where it is known.
     pub address: Option<String>,
 }
 
@@ -71,27 +71,29 @@ impl Facts {
         }
     }
 
-    /// Lets an agent whose container has another address now become a new one. Returns what to tell of it.
+    /// Lets an agent whose container has another address now become a new one. Returns a warning where it did.
     ///
     /// # Errors
-    /// The work folder cannot be written.
+    /// The work directory cannot be written.
     pub fn reconcile(
         &self,
         agent: &Agent,
         user: impl Fn(&str) -> Option<String>,
     ) -> io::Result<Option<Warning>> {
         const WORK_DIR: &str = "MESOS_WORK_DIR";
-        let folder = agent.defaults.get(WORK_DIR).cloned().or_else(|| user(WORK_DIR));
-        let (Some(folder), Some(address)) = (folder, &self.address) else { return Ok(None) };
-        let before = address::reconcile(Path::new(&folder), address)?;
+        let directory = agent.defaults.get(WORK_DIR).cloned().or_else(|| user(WORK_DIR));
+        let (Some(directory), Some(address)) = (directory, &self.address) else { return Ok(None) };
+        let before = address::reconcile(Path::new(&directory), address)?;
         Ok(before.map(|before| {
-            let message = format!("cannot keep `the agent's id`: its address was {before} and is {address}");
-            Warning::new("mesos-agent-renewed", message, "give the container a fixed address: --ip")
+            let message = format!(
+                "the Mesos agent registers as a new one: its address was {before} and is now {address}"
+            );
+            Warning::new("mesos-agent-renewed", message, "give the container a fixed address with --ip")
         }))
     }
 
-    /// The agent's variables: ours, where `user` tells of none. An empty one counts as unset. The disk is what `dind-storage`
-    /// says of it.
+    /// The agent's variables: ours where `user` has none. An empty one counts as unset. The size of the disk is in the plan of
+    /// `dind-storage`.
     #[must_use]
     pub fn agent(&self, storage: &Document, user: impl Fn(&str) -> Option<String>) -> (Agent, Vec<Warning>) {
         let is_set = |name: &str| user(name).is_some_and(|value| !value.trim().is_empty());
@@ -110,16 +112,15 @@ impl Facts {
     }
 }
 
-/// A loop image bounds the data by its size; otherwise its filesystem does. Free space would be another figure at each
-/// start, and Mesos refuses an agent that comes back with less than it had.
+/// A loop image limits the data by its size; otherwise the filesystem does. Free space would differ at each start, and Mesos refuses an agent that comes back with less than it had.
 fn disk(storage: &Document) -> Option<u64> {
     let size = |pointer| storage.result.pointer(pointer).and_then(serde_json::Value::as_u64);
     size("/image/size_bytes").or_else(|| size("/space/total_bytes"))
 }
 
-/// Whether a folder lies in a mount of its own, and not in the container's root filesystem.
-fn on_volume(mounts: &[Mount], folder: &str) -> bool {
-    proc::mount_of(mounts, folder).is_some_and(|mount| mount.point != Path::new("/"))
+/// Whether a directory lies in a mount of its own, and not in the container's root filesystem.
+fn on_volume(mounts: &[Mount], directory: &str) -> bool {
+    proc::mount_of(mounts, directory).is_some_and(|mount| mount.point != Path::new("/"))
 }
 
 #[cfg(test)]
@@ -154,6 +155,14 @@ mod tests {
     }
 
     #[test]
+    fn a_machine_that_cannot_be_read_has_no_limits() {
+        let directory = tempfile::tempdir().unwrap();
+        let command = ["mesos-agent".to_owned()];
+        assert_eq!(Facts::of(&Root::at(directory.path()), &command, true), Some(Facts::default()));
+        assert_eq!(Facts::of(&Root::at(directory.path()), &command, false), None);
+    }
+
+    #[test]
     fn only_what_is_unset_gets_a_default() {
         let facts = Facts { identity: "abc".to_owned(), ..Facts::default() };
         let user = |name: &str| match name {
@@ -165,7 +174,7 @@ mod tests {
         assert_eq!(agent.kept, ["MESOS_RESOURCES"]);
         assert!(!agent.defaults.contains_key("MESOS_RESOURCES"));
         assert_eq!(agent.defaults["MESOS_CONTAINERIZERS"], "docker,mesos");
-        // Nobody needs to be warned of limits that nothing was derived from.
+        // The user has set the resources, so missing limits are not worth a warning.
         let codes: Vec<_> = warnings.iter().map(|warning| warning.code.as_str()).collect();
         assert_eq!(codes, ["mesos-work-dir-in-layer"]);
     }

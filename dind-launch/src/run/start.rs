@@ -15,7 +15,7 @@ use crate::process::{Node, StopReason, init_failed};
 use crate::stage::Stage;
 use crate::status::record::NodeState;
 use dind_contract::finish::log_warning;
-use dind_contract::{Draft, Engine, Failed, Fault};
+use dind_contract::{Engine, Failed, Fault};
 use dind_system::Root;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -74,9 +74,7 @@ fn prepare_container(state: &mut RunState) -> Result<(), Fault> {
     for warning in &draft.warnings {
         log_warning(TOOL, warning);
     }
-    let result = serde_json::to_value(&draft.result).unwrap_or_default();
-    let draft = Draft { result, engine: draft.engine, steps: draft.steps, warnings: draft.warnings };
-    state.writer.keep("prepare", draft.report(TOOL, "prepare"));
+    state.writer.keep("prepare", prepare::document(draft, "prepare"));
     Ok(())
 }
 
