@@ -150,7 +150,7 @@ impl Node {
     }
 
     /// Sends a signal to the main process, while it runs.
-    pub fn forward(&self, number: i32) {
+    fn forward(&self, number: i32) {
         if let Some(main) = self.main {
             self.signal(main, number);
         }

@@ -29,7 +29,7 @@ use std::time::Instant;
 use supervise::supervise;
 
 /// The status when the launcher or one of its stages failed, as with `docker run`.
-pub const LAUNCHER_FAILED: u8 = 125;
+const LAUNCHER_FAILED: u8 = 125;
 
 /// Runs a node to its end. Returns the status to exit with.
 #[must_use]

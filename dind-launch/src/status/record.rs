@@ -42,7 +42,7 @@ pub enum NodeState {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "Stage")]
 pub struct StageRecord {
-    /// The name of a [`Stage`].
+    /// Its name, one of those that `plan` lists, or a stage of the stop.
     pub name: String,
     /// When it began.
     pub start_ms: u64,
