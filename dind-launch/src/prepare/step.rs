@@ -143,10 +143,11 @@ impl Apply for PrepareStep {
                 Ok(Applied::Done(Undo::Keep))
             }
             Change::Mount { filesystem, point, flags, options, over } => {
+                // A mount that another one hides is still listed, and its directory is not to be seen.
+                mount::create_point(point)?;
                 if *over {
                     mount::filesystem_over(filesystem.kind(), point, *flags, options)?;
                 } else {
-                    mount::create_point(point)?;
                     mount::filesystem(filesystem.kind(), point, *flags, options)?;
                 }
                 Ok(unmounted_by_undo(point))
