@@ -1,32 +1,32 @@
 //! `dist`: what a release consists of, in `target/dist`: the static binaries, man pages, shell completions, a bill of
 //! materials, checksums.
 
-use crate::workspace::Workspace;
-use crate::{Result, binaries, progress};
+use dind_lab::product::binaries;
+use dind_lab::{Result, Workspace, progress};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use xshell::cmd;
 
-/// Makes the folder anew.
+/// Makes the directory anew.
 pub(crate) fn make(workspace: &Workspace) -> Result<()> {
     let built = binaries::build(workspace)?;
-    let folder = workspace.target.join("dist");
-    let _ = fs::remove_dir_all(&folder);
-    fs::create_dir_all(folder.join("bin"))?;
+    let directory = workspace.target.join("dist");
+    let _ = fs::remove_dir_all(&directory);
+    fs::create_dir_all(directory.join("bin"))?;
     for tool in binaries::TOOLS {
-        fs::copy(built.join(tool), folder.join("bin").join(tool))?;
+        fs::copy(built.join(tool), directory.join("bin").join(tool))?;
     }
     progress::heading("man pages and completions");
     let docs =
         ["run", "--locked", "--package", "dind-tests", "--features", "docs", "--bin", "dind-docs", "--"];
-    workspace.cargo(&docs).arg(&folder).run()?;
+    workspace.cargo(&docs).arg(&directory).run()?;
     progress::heading("bill of materials");
-    fs::write(folder.join("dind.cdx.json"), format!("{:#}\n", bill(workspace)?))?;
+    fs::write(directory.join("dind.cdx.json"), format!("{:#}\n", bill(workspace)?))?;
     progress::heading("checksums");
-    checksums(workspace, &folder)?;
-    progress::note(&format!("everything is in {}", folder.display()));
+    checksums(workspace, &directory)?;
+    progress::note(&format!("everything is in {}", directory.display()));
     Ok(())
 }
 
@@ -64,14 +64,14 @@ fn bill(workspace: &Workspace) -> Result<Value> {
     }))
 }
 
-/// Of every file, by the names that they have below the folder, for `sha256sum --check`.
-fn checksums(workspace: &Workspace, folder: &Path) -> Result<()> {
+/// Of every file, by the names that they have below the directory, for `sha256sum --check`.
+fn checksums(workspace: &Workspace, directory: &Path) -> Result<()> {
     let shell = &workspace.shell;
-    let _there = shell.push_dir(folder);
+    let _there = shell.push_dir(directory);
     let files = cmd!(shell, "find . -type f -printf %P\\n").quiet().read()?;
     let mut files: Vec<_> = files.lines().collect();
     files.sort_unstable();
     let sums = cmd!(shell, "sha256sum {files...}").quiet().read()?;
-    fs::write(folder.join("SHA256SUMS"), format!("{sums}\n"))?;
+    fs::write(directory.join("SHA256SUMS"), format!("{sums}\n"))?;
     Ok(cmd!(shell, "sha256sum --check --quiet SHA256SUMS").quiet().run()?)
 }

@@ -3,8 +3,7 @@
 //! The rows are in `tests/support.json`. Each is one run of the test program `support` on one host with one engine,
 //! and names the command that runs it again.
 
-use crate::Result;
-use crate::workspace::Workspace;
+use dind_lab::{Result, Workspace};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::PathBuf;
@@ -20,12 +19,6 @@ const CELLS: [(&str, &str); 4] = [
 
 /// The program whose tests are the cells.
 pub(crate) const PROGRAM: &str = "support";
-
-/// The test, without its module, and its verdict that a line of a test program tells of.
-pub(crate) fn verdict(line: &str) -> Option<(String, bool)> {
-    let (name, verdict) = line.strip_prefix("test ")?.split_once(" ... ")?;
-    Some((name.rsplit("::").next().unwrap_or(name).to_owned(), verdict == "ok"))
-}
 
 /// Where the table is in the README.
 const MARKS: [&str; 2] = [
@@ -141,7 +134,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_row_tells_what_passed_what_failed_and_what_was_not_run() {
+    fn a_row_shows_what_passed_what_failed_and_what_was_not_run() {
         let row = Row {
             command: "cargo xtask test vm".to_owned(),
             kernel: "6.1.0-50-cloud-amd64".to_owned(),

@@ -1,10 +1,13 @@
 //! From `docker run` to an agent that its master knows, and to a first task that runs.
 
-use super::{Row, Series, print};
-use crate::cluster::{self, Cluster};
-use crate::engine::Engine;
-use crate::workspace::Workspace;
-use crate::{Result, binaries, mesos, progress, setup};
+use crate::series::Series;
+use crate::table::{Row, print};
+use dind_lab::base::Base;
+use dind_lab::engine::Engine;
+use dind_lab::mesos::cluster::{self, Cluster};
+use dind_lab::mesos::images;
+use dind_lab::product::binaries;
+use dind_lab::{Result, Workspace, progress, setup};
 use std::time::Instant;
 
 const PROJECT: &str = "dind-bench-mesos";
@@ -15,7 +18,7 @@ pub(super) fn run(workspace: &Workspace, rounds: usize) -> Result<()> {
     setup::install(workspace, &[setup::BUILD, setup::ENGINE, setup::MESOS])?;
     binaries::build(workspace)?;
     let engine = Engine::find_or_start(workspace)?;
-    mesos::build(workspace, &engine, crate::base::Base::Usual)?;
+    images::build(workspace, &engine, Base::Usual)?;
     progress::heading(&format!("measure mesos, {rounds} rounds"));
     let measured = measure(workspace, &engine, rounds);
     let _ = engine.ask(workspace, &["rm", "--force", "--volumes", NODE]);
@@ -64,6 +67,6 @@ fn start_node(workspace: &Workspace, engine: &Engine, cluster: &Cluster) -> Resu
     let preload = format!("{}:/preload:ro", workspace.preload().display());
     let run = ["run", "--detach", "--privileged", "--name", NODE, "--network", &network];
     let limits = ["--cpus", "1.5", "--memory", "1g", "--env", "DOCKER_NETWORK_OFFSET=auto"];
-    let options = ["--env", &master, "--volume", &preload, "--env", "DIND_PRELOAD=/preload", mesos::NODE];
+    let options = ["--env", &master, "--volume", &preload, "--env", "DIND_PRELOAD=/preload", images::NODE];
     engine.ask(workspace, &[&run[..], &limits, &options].concat()).map(drop)
 }

@@ -1,14 +1,15 @@
 //! Bridged mode against the same by hand, in network namespaces of its own.
 
-use super::{Row, Series, Task, in_folder, in_turns, print};
-use crate::Result;
-use crate::workspace::Workspace;
+use crate::in_directory;
+use crate::series::{Series, Task, in_turns, timed};
+use crate::table::{Row, print};
+use dind_lab::{Result, Workspace};
 use nix::sched::{CloneFlags, setns, unshare};
 use std::fs::{self, File};
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// As `wrapdocker` of the predecessor did it, without its two runs of ipcalc, and the way back.
 const BY_HAND: [&str; 2] = [
@@ -19,7 +20,7 @@ const BY_HAND: [&str; 2] = [
 
 /// Measures and prints.
 pub(super) fn run(workspace: &Workspace, rounds: usize) -> Result<()> {
-    in_folder(workspace, "dind-net", rounds, |tool, state| {
+    in_directory(workspace, "dind-net", rounds, |tool, state| {
         // The thread alone leaves the machine's network, and its namespaces end with it.
         let measured = std::thread::scope(|scope| {
             let thread = scope.spawn(|| measure(tool, state, rounds).map_err(|error| error.to_string()));
@@ -131,17 +132,4 @@ impl<'a> Node<'a> {
             _ => Err(format!("`dind-net apply` starts processes:\n{calls}").into()),
         }
     }
-}
-
-/// Runs what must succeed, quietly.
-fn timed(command: &mut Command) -> Result<Duration> {
-    let start = Instant::now();
-    let output = command.output()?;
-    let took = start.elapsed();
-    if output.status.success() {
-        return Ok(took);
-    }
-    let program = Path::new(command.get_program()).display();
-    Err(format!("`{program}` ended with {}: {}", output.status, String::from_utf8_lossy(&output.stderr))
-        .into())
 }

@@ -1,14 +1,15 @@
 //! Loop images against the same by hand, and writing to one against writing to the volume that it lies on.
 
-use super::{Row, Series, Task, in_folder, in_turns, print};
-use crate::Result;
-use crate::workspace::Workspace;
+use crate::in_directory;
+use crate::series::{Series, Task, in_turns, timed};
+use crate::table::{Row, print};
+use dind_lab::{Result, Workspace};
 use nix::mount::{MsFlags, mount, umount};
 use nix::sched::{CloneFlags, unshare};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
+use std::time::Duration;
 
 /// What is written at once, in MiB.
 const WRITTEN: usize = 512;
@@ -18,25 +19,25 @@ const MOST_ROUNDS_OF_WRITING: usize = 7;
 
 /// Measures and prints.
 pub(super) fn run(workspace: &Workspace, rounds: usize) -> Result<()> {
-    in_folder(workspace, "dind-storage", rounds, |tool, folder| {
+    in_directory(workspace, "dind-storage", rounds, |tool, directory| {
         // Whatever is mounted here is gone with this process.
         unshare(CloneFlags::CLONE_NEWNS)?;
         mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)?;
-        let site = Site { tool, folder };
+        let site = Site { tool, directory };
         images(&site, rounds)?;
         writing(&site, rounds.min(MOST_ROUNDS_OF_WRITING))
     })
 }
 
-/// Where it is measured: on the volume that holds the build folder.
+/// Where it is measured: on the volume that holds the build directory.
 struct Site<'a> {
     tool: &'a Path,
-    folder: &'a Path,
+    directory: &'a Path,
 }
 
 impl Site<'_> {
     fn path(&self, name: &str) -> PathBuf {
-        self.folder.join(name)
+        self.directory.join(name)
     }
 
     /// Time of a run of `dind-storage`, from fork to exit.
@@ -63,19 +64,6 @@ impl Site<'_> {
         fs::remove_file(image)?;
         Ok(took)
     }
-}
-
-/// Runs what must succeed, quietly.
-fn timed(command: &mut Command) -> Result<Duration> {
-    let start = Instant::now();
-    let output = command.stdin(Stdio::null()).stdout(Stdio::null()).output()?;
-    let took = start.elapsed();
-    if output.status.success() {
-        return Ok(took);
-    }
-    let program = Path::new(command.get_program()).display();
-    Err(format!("`{program}` ended with {}: {}", output.status, String::from_utf8_lossy(&output.stderr))
-        .into())
 }
 
 fn images(site: &Site<'_>, rounds: usize) -> Result<()> {
@@ -139,11 +127,11 @@ struct Layers {
 }
 
 impl Layers {
-    fn mount(folder: &Path, merged: &Path) -> Result<Self> {
+    fn mount(directory: &Path, merged: &Path) -> Result<Self> {
         let mut options = Vec::new();
         for name in ["lower", "upper", "work"] {
-            fs::create_dir_all(folder.join(name))?;
-            options.push(format!("{name}dir={}", folder.join(name).display()));
+            fs::create_dir_all(directory.join(name))?;
+            options.push(format!("{name}dir={}", directory.join(name).display()));
         }
         fs::create_dir_all(merged)?;
         let options = options.join(",");

@@ -12,21 +12,21 @@ use std::time::{Duration, Instant};
 /// Lines of a failed command's log that are shown.
 const TAIL: usize = 25;
 
-/// Shorter steps do not say how long they took.
-const WORTH_TELLING: Duration = Duration::from_secs(1);
+/// How long a shorter step took is not shown.
+const WORTH_SHOWING: Duration = Duration::from_secs(1);
 
 thread_local! {
-    /// Whether another thread has the word.
+    /// Whether this thread works beside the one that the user watches.
     static ASIDE: Cell<bool> = const { Cell::new(false) };
 }
 
-/// From now on, what this thread does is told in single lines that are understood between those of another.
-pub(crate) fn step_aside() {
+/// From now on, each line of this thread makes sense by itself, between the lines of another thread.
+pub fn step_aside() {
     ASIDE.set(true);
 }
 
 /// Does one piece of work under a heading.
-pub(crate) fn step<T>(what: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+pub fn step<T>(what: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
     let start = Instant::now();
     let aside = ASIDE.get();
     let spinner = (std::io::stderr().is_terminal() && !aside).then(|| spinner(what));
@@ -43,19 +43,19 @@ pub(crate) fn step<T>(what: &str, work: impl FnOnce() -> Result<T>) -> Result<T>
             bar.finish_and_clear();
             eprintln!("==> {what} ({seconds:.1} s)");
         }
-        None if start.elapsed() >= WORTH_TELLING => eprintln!("    {seconds:.1} s"),
+        None if start.elapsed() >= WORTH_SHOWING => eprintln!("    {seconds:.1} s"),
         None => {}
     }
     done
 }
 
 /// Announces work whose own output is the progress.
-pub(crate) fn heading(what: &str) {
+pub fn heading(what: &str) {
     eprintln!("==> {what}");
 }
 
 /// One line for people.
-pub(crate) fn note(text: &str) {
+pub fn note(text: &str) {
     eprintln!("    {text}");
 }
 
@@ -69,7 +69,7 @@ fn spinner(what: &str) -> ProgressBar {
 }
 
 /// Runs a command with its output in `target/log/NAME.log`; a failure shows the end of it.
-pub(crate) fn logged(workspace: &Workspace, name: &str, command: impl Into<Command>) -> Result<()> {
+pub fn logged(workspace: &Workspace, name: &str, command: impl Into<Command>) -> Result<()> {
     let mut command = command.into();
     fs::create_dir_all(workspace.logs())?;
     let path = workspace.logs().join(format!("{name}.log"));
@@ -84,7 +84,7 @@ pub(crate) fn logged(workspace: &Workspace, name: &str, command: impl Into<Comma
 }
 
 /// Runs a command and shows its stdout line by line; returns whether it succeeded, and the lines.
-pub(crate) fn shown(command: impl Into<Command>) -> Result<(bool, Vec<String>)> {
+pub fn shown(command: impl Into<Command>) -> Result<(bool, Vec<String>)> {
     let mut command = command.into();
     let mut child = command.stdout(Stdio::piped()).spawn()?;
     let mut lines = Vec::new();
@@ -98,7 +98,7 @@ pub(crate) fn shown(command: impl Into<Command>) -> Result<(bool, Vec<String>)> 
 }
 
 /// The last lines of a log, indented.
-pub(crate) fn tail(path: &std::path::Path) -> String {
+pub fn tail(path: &std::path::Path) -> String {
     let text = fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
     let lines: Vec<_> = text.lines().map(|line| format!("    {line}")).collect();
     lines[lines.len().saturating_sub(TAIL)..].join("\n")

@@ -1,4 +1,4 @@
-//! Where things are: the checkout, the build folder, and the private engine's own places.
+//! Where things are: the checkout, the build directory, and the private engine's own places.
 
 use crate::Result;
 use nix::unistd::Uid;
@@ -6,27 +6,27 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use xshell::{Cmd, Shell, cmd};
 
-/// Where root's programs are: `su` on Debian leaves these folders out of PATH.
+/// Where root's programs are: `su` on Debian leaves these directories out of PATH.
 const ROOT_PATH: &str = "/usr/local/sbin:/usr/sbin:/sbin";
 
-/// The folders that every command works in.
+/// The directories that every command works in.
 #[derive(Debug)]
-pub(crate) struct Workspace {
+pub struct Workspace {
     /// The checkout.
-    pub(crate) root: PathBuf,
-    /// Cargo's build folder; the private engine lives in it, so that `cargo clean` removes everything.
-    pub(crate) target: PathBuf,
+    pub root: PathBuf,
+    /// Cargo's build directory; the private engine lives in it, so that `cargo clean` removes everything.
+    pub target: PathBuf,
     /// Runs commands from the checkout.
-    pub(crate) shell: Shell,
+    pub shell: Shell,
     /// For programs that are not run by `shell`.
-    pub(crate) path: String,
+    pub path: String,
 }
 
 impl Workspace {
     /// Reads the surroundings.
-    pub(crate) fn open() -> Result<Self> {
+    pub fn open() -> Result<Self> {
         let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let root = manifest.parent().ok_or("the xtask crate has no workspace around it")?.to_owned();
+        let root = manifest.ancestors().nth(2).ok_or("this crate does not lie in tests/lab")?.to_owned();
         let target = match std::env::var_os("CARGO_TARGET_DIR") {
             Some(dir) if !dir.is_empty() => root.join(dir),
             _ => root.join("target"),
@@ -38,8 +38,8 @@ impl Workspace {
         Ok(Self { root, target, shell, path })
     }
 
-    /// Cargo, as the user who called sudo: root's files in the build folder would lock that user out.
-    pub(crate) fn cargo(&self, args: &[&str]) -> Cmd<'_> {
+    /// Cargo, as the user who called sudo: root's files in the build directory would lock that user out.
+    pub fn cargo(&self, args: &[&str]) -> Cmd<'_> {
         let shell = &self.shell;
         match (std::env::var("SUDO_UID"), std::env::var("SUDO_GID")) {
             (Ok(uid), Ok(gid)) if Uid::effective().is_root() && uid != "0" => {
@@ -51,43 +51,49 @@ impl Workspace {
 
     /// Cargo, as whoever runs this. In the background HUP, INT or QUIT may be ignored, which children inherit and shells
     /// cannot trap: the suites start from the defaults.
-    pub(crate) fn cargo_as_root(&self, args: &[&str]) -> Cmd<'_> {
+    pub fn cargo_as_root(&self, args: &[&str]) -> Cmd<'_> {
         let shell = &self.shell;
         cmd!(shell, "env --default-signal=HUP,INT,QUIT cargo {args...}").quiet()
     }
 
     /// What goes into the image. Below the checkout even when cargo builds elsewhere: `docker build .` reads it.
-    pub(crate) fn image(&self) -> PathBuf {
+    pub fn image(&self) -> PathBuf {
         self.root.join("target/image")
     }
 
     /// The static binaries, as they go into the image.
-    pub(crate) fn binaries(&self) -> PathBuf {
+    pub fn binaries(&self) -> PathBuf {
         self.image().join("bin")
     }
 
     /// Image archives that a node loads at its start.
-    pub(crate) fn preload(&self) -> PathBuf {
+    pub fn preload(&self) -> PathBuf {
         self.image().join("preload")
     }
 
     /// Output of helper commands, one file each.
-    pub(crate) fn logs(&self) -> PathBuf {
+    pub fn logs(&self) -> PathBuf {
         self.target.join("log")
     }
 
     /// The private engine's state, data root and log.
-    pub(crate) fn engine(&self) -> PathBuf {
+    pub fn engine(&self) -> PathBuf {
         self.target.join("engine")
     }
 
-    /// Disks and kernels of the virtual machine, each made once.
-    pub(crate) fn vm(&self) -> PathBuf {
+    /// Programs of crates that commands need, each made once.
+    #[must_use]
+    pub fn tools(&self) -> PathBuf {
+        self.target.join("tools")
+    }
+
+    /// Disks and kernels of the virtual machines, each made once.
+    pub fn guests(&self) -> PathBuf {
         self.target.join("vm")
     }
 
     /// A name for this checkout's engine that no other checkout on the machine has.
-    pub(crate) fn engine_name(&self) -> String {
+    pub fn engine_name(&self) -> String {
         // FNV-1a: the standard library's hashes may differ from one compiler to the next.
         let bytes = self.target.as_os_str().as_bytes();
         let hash = bytes
@@ -97,7 +103,7 @@ impl Workspace {
     }
 
     /// Sockets and pid files. Not below `target/`: a socket's path has room for 107 bytes (unix(7)).
-    pub(crate) fn run_dir(&self) -> PathBuf {
+    pub fn run_dir(&self) -> PathBuf {
         Path::new("/run").join(self.engine_name())
     }
 }

@@ -1,15 +1,14 @@
-//! What needs no root and no engine: format, lints, documentation, schemas, and the house's own rules.
+//! What needs neither root nor an engine: format, lints, documentation, schemas, and the house's own rules.
+//!
+//! * `house_rules`: what no tool checks, file by file
+//! * `imports`: no import circle between the files of a crate, nor between its directories
 
-use crate::workspace::Workspace;
-use crate::{Result, binaries, progress, setup, support};
-use std::fs;
-use std::path::{Path, PathBuf};
+mod house_rules;
+mod imports;
 
-/// Only the record says when something was; everything else asks how long it takes (case: the clock is set during a stop).
-const WALL_CLOCK: &str = concat!("System", "Time");
-
-/// A longer file does more than one thing.
-const MOST_LINES: usize = 350;
+use dind_lab::product::binaries;
+use dind_lab::setup;
+use dind_lab::{Result, Workspace, progress};
 
 /// Runs all checks; the first failure ends it.
 pub(crate) fn run(workspace: &Workspace, commands: &[String]) -> Result<()> {
@@ -17,7 +16,7 @@ pub(crate) fn run(workspace: &Workspace, commands: &[String]) -> Result<()> {
     progress::heading("format");
     workspace.cargo(&["fmt", "--all", "--check"]).run()?;
     progress::heading("house rules");
-    tidy(workspace, commands)?;
+    house_rules::check(workspace, commands)?;
     progress::heading("clippy");
     workspace
         .cargo(&[
@@ -46,61 +45,4 @@ pub(crate) fn schema(workspace: &Workspace, check: bool) -> Result<()> {
     let test = workspace.cargo(&args);
     let test = if check { test.env_remove("DIND_UPDATE") } else { test.env("DIND_UPDATE", "1") };
     Ok(test.run()?)
-}
-
-/// Every file is small and says what it is; the README names only commands that exist.
-fn tidy(workspace: &Workspace, commands: &[String]) -> Result<()> {
-    let mut faults = Vec::new();
-    for path in sources(&workspace.root)? {
-        let text = fs::read_to_string(&path)?;
-        let name = path.strip_prefix(&workspace.root).unwrap_or(&path).display();
-        if text.lines().count() > MOST_LINES {
-            faults.push(format!("{name}: more than {MOST_LINES} lines"));
-        }
-        if !text.starts_with("//!") && !text.starts_with("#![doc") {
-            faults.push(format!("{name}: the first line does not say what it is"));
-        }
-        let keeps_time = ["dind-launch/src", "dind-reaper/src"]
-            .iter()
-            .any(|folder| path.starts_with(workspace.root.join(folder)));
-        if keeps_time && text.contains(WALL_CLOCK) && !path.ends_with("record.rs") {
-            faults.push(format!("{name}: budgets go by `Instant`, the wall clock jumps"));
-        }
-    }
-    let readme = fs::read_to_string(workspace.root.join("README.md"))
-        .map_err(|error| format!("cannot read `README.md`: {error}"))?;
-    for word in readme
-        .split("cargo xtask ")
-        .skip(1)
-        .filter_map(|rest| rest.split(|c: char| !c.is_alphanumeric() && c != '-').next())
-    {
-        if !commands.iter().any(|command| command == word) {
-            faults.push(format!("README.md: there is no command `cargo xtask {word}`"));
-        }
-    }
-    if !support::is_shown(workspace)? {
-        faults.push("README.md: the support table is not that of tests/support.json".to_owned());
-    }
-    if faults.is_empty() { Ok(()) } else { Err(faults.join("\n").into()) }
-}
-
-/// All Rust files of the members: each has `src` and `tests`, and one has a crate inside.
-fn sources(root: &Path) -> Result<Vec<PathBuf>> {
-    let mut folders = vec![root.to_owned()];
-    let mut files = Vec::new();
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder)? {
-            let (path, name) = {
-                let entry = entry?;
-                (entry.path(), entry.file_name())
-            };
-            let hidden = name.as_encoded_bytes().starts_with(b".") || name == "target";
-            if path.is_dir() && !hidden {
-                folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                files.push(path);
-            }
-        }
-    }
-    Ok(files)
 }

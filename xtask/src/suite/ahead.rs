@@ -1,18 +1,18 @@
 //! What a first run makes while cargo builds: package mirrors and registries keep it waiting more than processors do.
 
-use crate::engine::Engine;
-use crate::suite::{Options, Tier};
-use crate::workspace::Workspace;
-use crate::{Result, image, progress, vm};
+use super::tier::{Options, Tier};
+use dind_lab::engine::Engine;
+use dind_lab::product::image;
+use dind_lab::{Result, Workspace, guest, progress};
 use std::thread;
 
 /// Does the work, and what the tiers will need beside it. What is made there is made whole or not at all, and only once:
-/// later runs have nothing to do. What cannot be made is left to the tier that needs it, which tells why.
-pub(crate) fn beside<T>(tiers: &[Tier], options: &Options, work: impl FnOnce() -> T) -> T {
+/// later runs have nothing to do. What cannot be made is left to the tier that needs it, which reports why.
+pub(super) fn beside<T>(options: &Options, work: impl FnOnce() -> T) -> T {
     thread::scope(|scope| {
         scope.spawn(|| {
             progress::step_aside();
-            if let Err(error) = make(tiers, options) {
+            if let Err(error) = make(options) {
                 progress::note(&format!("put off: {error}"));
             }
         });
@@ -20,17 +20,17 @@ pub(crate) fn beside<T>(tiers: &[Tier], options: &Options, work: impl FnOnce() -
     })
 }
 
-fn make(tiers: &[Tier], options: &Options) -> Result<()> {
+fn make(options: &Options) -> Result<()> {
     let workspace = Workspace::open()?;
-    let with_engine = [Tier::Image, Tier::Vm].iter().any(|tier| tiers.contains(tier));
+    let with_engine = [Tier::Image, Tier::Vm].iter().any(|tier| options.tiers().contains(tier));
     // An engine that has run here has the base as well, and starting it only to ask would take seconds each time.
     if with_engine && options.image.is_none() && !workspace.engine().exists() {
         let engine = Engine::find_or_start(&workspace)?;
         image::ahead(&workspace, &engine, options.base)?;
         engine.release(&workspace)?;
     }
-    if tiers.contains(&Tier::Vm) {
-        vm::ahead(&workspace, options.release(), options.guests())?;
+    if options.tiers().contains(&Tier::Vm) {
+        guest::ahead(&workspace, options.release(), options.guests())?;
     }
     Ok(())
 }

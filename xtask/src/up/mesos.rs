@@ -1,10 +1,11 @@
 //! `up --mesos`: a cluster of agents to try things with, and a first task.
 
-use crate::base::Base;
-use crate::cluster::{self, Cluster};
-use crate::engine::Engine;
-use crate::workspace::Workspace;
-use crate::{Result, binaries, mesos, progress, setup};
+use dind_lab::base::Base;
+use dind_lab::engine::Engine;
+use dind_lab::mesos::cluster::{self, Cluster};
+use dind_lab::mesos::images;
+use dind_lab::product::{binaries, image};
+use dind_lab::{Result, Workspace, progress, setup};
 use std::fmt::Write;
 
 /// The Compose project.
@@ -16,18 +17,18 @@ const AGENTS: usize = 2;
 /// The first task.
 const TASK: &str = "hello";
 
-/// Builds everything, starts a cluster, runs a task on it and tells what happened.
-pub(crate) fn up(workspace: &Workspace, base: Base) -> Result<()> {
+/// Builds everything, starts a cluster, runs a task on it and shows what happened.
+pub(super) fn up(workspace: &Workspace, base: Base) -> Result<()> {
     setup::install(workspace, &[setup::BUILD, setup::ENGINE, setup::MESOS])?;
     binaries::build(workspace)?;
     let engine = Engine::find_or_start(workspace)?;
-    mesos::build(workspace, &engine, base)?;
+    images::build(workspace, &engine, base)?;
     let shown = show(workspace, &engine);
     engine.keep_for(workspace, shown, remove)
 }
 
 /// Removes what `up` started.
-pub(crate) fn remove(workspace: &Workspace, engine: &Engine) -> Result<()> {
+pub(super) fn remove(workspace: &Workspace, engine: &Engine) -> Result<()> {
     cluster::remove(workspace, engine, PROJECT)
 }
 
@@ -78,8 +79,8 @@ fn summary(cluster: &Cluster, engine: &Engine, task: &str, host: &str) -> Result
          stop and remove everything:\n  \
          cargo xtask down",
         network = cluster.network(),
-        inner = crate::image::INNER,
-        base = mesos::BASE,
+        inner = image::INNER,
+        base = images::BASE,
         master = cluster.master,
     )?;
     Ok(text)

@@ -1,22 +1,21 @@
-//! `up` and `down`: one node to try things with.
+//! `up`: one node to try things with.
 
-use crate::base::Base;
-use crate::engine::{self, Engine};
-use crate::workspace::Workspace;
-use crate::{Result, binaries, image, mesos_up, progress, setup};
+use dind_lab::base::Base;
+use dind_lab::engine::Engine;
+use dind_lab::product::{binaries, image};
+use dind_lab::{Result, Workspace, progress, setup};
 use serde_json::Value;
-use std::fs;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 /// The outer container.
 const NAME: &str = "dind-up";
 
-/// The launcher gives its engine 60 s (`DIND_READY_TIMEOUT`) and then says why it did not come.
+/// The launcher gives its engine 60 s (`DIND_READY_TIMEOUT`) and then reports why it did not come up.
 const READY_TIME: Duration = Duration::from_secs(90);
 
-/// Builds everything, starts a node, runs a container inside it and tells what happened.
-pub(crate) fn up(workspace: &Workspace, base: Base) -> Result<()> {
+/// Builds everything, starts a node, runs a container inside it and shows what happened.
+pub(super) fn up(workspace: &Workspace, base: Base) -> Result<()> {
     setup::install(workspace, &[setup::BUILD, setup::ENGINE])?;
     binaries::build(workspace)?;
     let engine = Engine::find_or_start(workspace)?;
@@ -32,31 +31,6 @@ pub(crate) fn up(workspace: &Workspace, base: Base) -> Result<()> {
         summary(workspace, &engine, &output)
     });
     engine.keep_for(workspace, shown, remove)
-}
-
-/// Removes the node, stops the private engine, and checks that nothing of both is left.
-pub(crate) fn down(workspace: &Workspace, purge: bool) -> Result<()> {
-    match Engine::find(workspace)? {
-        Some(engine) => {
-            progress::step("stop the node", || remove(workspace, &engine))?;
-            progress::step("stop the cluster", || mesos_up::remove(workspace, &engine))?;
-            if engine.is_private() {
-                progress::step("stop the private engine", || engine.stop(workspace))?;
-            }
-        }
-        None => engine::clear(workspace)?,
-    }
-    let cache = workspace.engine();
-    if purge && cache.exists() {
-        fs::remove_dir_all(&cache)?;
-    }
-    if cache.exists() {
-        progress::note(&format!(
-            "nothing is left but the build cache `{}`: `cargo xtask down --purge` removes it",
-            cache.display()
-        ));
-    }
-    Ok(())
 }
 
 fn start(workspace: &Workspace, engine: &Engine, image: &str) -> Result<()> {
@@ -82,14 +56,14 @@ fn wait_until_running(workspace: &Workspace, engine: &Engine) -> Result<()> {
         if !alive || Instant::now() > deadline {
             let output = engine.docker(workspace, &["logs", "--tail", "25", NAME]).output()?;
             let logs = String::from_utf8_lossy(&output.stderr).into_owned();
-            return Err(format!("the node does not come up; it says:\n{logs}").into());
+            return Err(format!("the node does not come up; the end of its log:\n{logs}").into());
         }
         sleep(Duration::from_millis(100));
     }
 }
 
-/// The node stops in its own order first: its loop device and its inner containers are its own business.
-fn remove(workspace: &Workspace, engine: &Engine) -> Result<()> {
+/// The node stops in its own order first: only it knows its loop device and its inner containers.
+pub(super) fn remove(workspace: &Workspace, engine: &Engine) -> Result<()> {
     let name = format!("name=^/{NAME}$");
     if engine.ask(workspace, &["ps", "--all", "--quiet", "--filter", &name])?.is_empty() {
         return Ok(());

@@ -1,6 +1,6 @@
 //! A Docker API client of one call: the `docker` command would take as much processor time as what is measured.
 
-use crate::Result;
+use dind_lab::Result;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -25,7 +25,7 @@ impl Api {
 
     /// The engine of a `DOCKER_HOST`.
     pub(super) fn of(host: &str) -> Result<Self> {
-        let path = host.strip_prefix("unix://").ok_or_else(|| format!("`{host}` is no unix socket"))?;
+        let path = host.strip_prefix("unix://").ok_or_else(|| format!("`{host}` is not a unix socket"))?;
         Ok(Self(path.into()))
     }
 

@@ -3,11 +3,13 @@
 mod api;
 mod outer;
 
-use super::{Row, Series, Task, in_turns, print};
-use crate::engine::Engine;
-use crate::workspace::Workspace;
-use crate::{Result, binaries, image, progress, setup};
-use outer::{Container, Kind, Place, Site};
+use crate::series::{Series, Task, in_turns};
+use crate::table::{Row, print};
+use dind_lab::base::Base;
+use dind_lab::engine::Engine;
+use dind_lab::product::{binaries, image};
+use dind_lab::{Result, Workspace, progress, setup};
+use outer::{Container, DataRoot, Kind, Site};
 use std::cell::RefCell;
 use std::fs;
 use std::path::Path;
@@ -28,16 +30,16 @@ pub(super) fn run(workspace: &Workspace, rounds: usize) -> Result<()> {
     setup::install(workspace, &[setup::BUILD, setup::ENGINE])?;
     let binaries = binaries::build(workspace)?;
     let engine = Engine::find_or_start(workspace)?;
-    image::build(workspace, &engine, crate::base::Base::Usual)?;
+    image::build(workspace, &engine, Base::Usual)?;
     // Not below /run: the private engine has another. Not below `target/`: a socket's path has room for 107 bytes.
-    let folder = std::env::temp_dir().join(format!("{}-bench", workspace.engine_name()));
-    let site = Site { workspace, engine: &engine, folder };
+    let directory = std::env::temp_dir().join(format!("{}-bench", workspace.engine_name()));
+    let site = Site { workspace, engine: &engine, directory };
     progress::heading(&format!("measure lifecycle, {rounds} rounds"));
     let measured = starts(&site, rounds).and_then(|rss| {
         cost(&binaries, &rss)?;
         stops(&site, rounds)
     });
-    let _ = fs::remove_dir_all(&site.folder);
+    let _ = fs::remove_dir_all(&site.directory);
     engine.release(workspace)?;
     measured
 }
@@ -46,12 +48,12 @@ pub(super) fn run(workspace: &Workspace, rounds: usize) -> Result<()> {
 fn starts(site: &Site<'_>, rounds: usize) -> Result<Vec<f64>> {
     let (killed_bare, killed) = (RefCell::new(None), RefCell::new(None));
     let rss = RefCell::new(Vec::new());
-    let first = |label, kind, place| {
-        let container = Container::create(site, label, kind, place)?;
+    let first = |label, kind, data_root| {
+        let container = Container::create(site, label, kind, data_root)?;
         let took = container.start()?;
         Ok::<_, Box<dyn std::error::Error>>((container, took))
     };
-    let only = |label, kind, place| first(label, kind, place).map(|(_, took)| took);
+    let only = |label, kind, data_root| first(label, kind, data_root).map(|(_, took)| took);
     let again = |killed: &RefCell<Option<Container<'_>>>| {
         killed.borrow_mut().take().ok_or("no container was killed")?.start()
     };
@@ -59,22 +61,24 @@ fn starts(site: &Site<'_>, rounds: usize) -> Result<Vec<f64>> {
         rounds,
         &mut [
             Task::new("bare dockerd, volume", || {
-                let (container, took) = first("bare", Kind::Bare, Place::Volume)?;
+                let (container, took) = first("bare", Kind::Bare, DataRoot::Volume)?;
                 container.kill()?;
                 *killed_bare.borrow_mut() = Some(container);
                 Ok(took)
             }),
             Task::new("bare dockerd, volume, after a kill", || again(&killed_bare)),
             Task::new("node, volume", || {
-                let (container, took) = first("node", Kind::Node, Place::Volume)?;
+                let (container, took) = first("node", Kind::Node, DataRoot::Volume)?;
                 rss.borrow_mut().push(resident(&container)?);
                 container.kill()?;
                 *killed.borrow_mut() = Some(container);
                 Ok(took)
             }),
             Task::new("node, volume, after a kill", || again(&killed)),
-            Task::new("bare dockerd, overlay (vfs)", || only("bare-overlay", Kind::Bare, Place::Overlay)),
-            Task::new("node, overlay (new loop image)", || only("node-overlay", Kind::Node, Place::Overlay)),
+            Task::new("bare dockerd, overlay (vfs)", || only("bare-overlay", Kind::Bare, DataRoot::Overlay)),
+            Task::new("node, overlay (new loop image)", || {
+                only("node-overlay", Kind::Node, DataRoot::Overlay)
+            }),
         ],
     )?;
     let [bare, bare_again, node, again, bare_overlay, node_overlay]: &[Series; 6] =
@@ -96,7 +100,7 @@ fn starts(site: &Site<'_>, rounds: usize) -> Result<Vec<f64>> {
 fn resident(container: &Container<'_>) -> Result<f64> {
     let status = container.exec(&["cat", "/proc/1/status"])?;
     let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"));
-    Ok(kib.ok_or("PID 1 tells no VmRSS")?.parse::<f64>()? * 1024.0)
+    Ok(kib.ok_or("the status of PID 1 has no VmRSS")?.parse::<f64>()? * 1024.0)
 }
 
 /// `docker stop`, with inner containers that end on TERM.
@@ -104,7 +108,7 @@ fn stops(site: &Site<'_>, rounds: usize) -> Result<()> {
     let mut pairs = Vec::new();
     for (count, ..) in STOPS {
         let filled = |name: &str, kind| {
-            let container = Container::create(site, &format!("{name}-{count}"), kind, Place::Volume)?;
+            let container = Container::create(site, &format!("{name}-{count}"), kind, DataRoot::Volume)?;
             container.start()?;
             container.fill(count)?;
             container.stop()?;

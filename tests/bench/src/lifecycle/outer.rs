@@ -1,9 +1,9 @@
 //! The containers that are compared: bare dockerd and the node, both as PID 1 of the same image.
 
 use super::api::Api;
-use crate::engine::Engine;
-use crate::workspace::Workspace;
-use crate::{Result, image};
+use dind_lab::engine::Engine;
+use dind_lab::product::image;
+use dind_lab::{Result, Workspace};
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::Mode;
@@ -42,15 +42,15 @@ pub(super) enum Kind {
 
 /// Where the inner engine's data root lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum DataRoot {
     /// On the image's volume.
     Volume,
     /// On the container's own overlay.
     Overlay,
 }
 
-impl Place {
-    fn data_root(self) -> &'static str {
+impl DataRoot {
+    fn path(self) -> &'static str {
         match self {
             Self::Volume => "/var/lib/docker",
             Self::Overlay => "/srv/docker",
@@ -64,8 +64,8 @@ pub(super) struct Site<'a> {
     pub(super) workspace: &'a Workspace,
     /// The outer engine.
     pub(super) engine: &'a Engine,
-    /// Has a folder for each container, with the pipe and the inner engine's socket. Short: a socket's path is.
-    pub(super) folder: PathBuf,
+    /// Has a directory for each container, with the pipe and the inner engine's socket. Short: a socket's path is.
+    pub(super) directory: PathBuf,
 }
 
 /// A container. It is gone, with its volumes, when this is.
@@ -75,39 +75,39 @@ pub(super) struct Container<'a> {
     name: String,
     outer: Api,
     inner: Api,
-    folder: PathBuf,
+    directory: PathBuf,
 }
 
 impl<'a> Container<'a> {
     /// Creates the container; it does not run yet.
-    pub(super) fn create(site: &'a Site<'a>, label: &str, kind: Kind, place: Place) -> Result<Self> {
+    pub(super) fn create(site: &'a Site<'a>, label: &str, kind: Kind, data_root: DataRoot) -> Result<Self> {
         let name = format!("dind-bench-{label}");
-        let folder = site.folder.join(label);
-        fs::create_dir_all(&folder)?;
-        let pipe = folder.join("begun");
+        let directory = site.directory.join(label);
+        fs::create_dir_all(&directory)?;
+        let pipe = directory.join("begun");
         if !pipe.exists() {
             nix::unistd::mkfifo(&pipe, Mode::S_IRUSR | Mode::S_IWUSR)?;
         }
-        let inner = Api::at(&folder.join("docker.sock"));
+        let inner = Api::at(&directory.join("docker.sock"));
         let outer = Api::of(&site.engine.host)?;
-        let container = Self { site, kind, name, outer, inner, folder };
+        let container = Self { site, kind, name, outer, inner, directory };
         container.remove();
-        container.docker_create(place)?;
+        container.docker_create(data_root)?;
         Ok(container)
     }
 
-    fn docker_create(&self, place: Place) -> Result<()> {
-        let share = format!("{}:/bench", self.folder.display());
+    fn docker_create(&self, data_root: DataRoot) -> Result<()> {
+        let share = format!("{}:/bench", self.directory.display());
         let preload = format!("{}:/preload:ro", self.site.workspace.preload().display());
-        let data_root = format!("DIND_DATA_ROOT={}", place.data_root());
+        let variable = format!("DIND_DATA_ROOT={}", data_root.path());
         let host = "unix:///bench/docker.sock";
         let listen = format!("DOCKER_DAEMON_ARGS=--host {host}");
         let mut words = vec!["create", "--privileged", "--no-healthcheck", "--name", &self.name];
-        words.extend(["--volume", &share, "--volume", &preload, "--env", &data_root, "--env", &listen]);
+        words.extend(["--volume", &share, "--volume", &preload, "--env", &variable, "--env", &listen]);
         words.extend(["--entrypoint", "sh", image::NODE]);
         words.extend(BEGIN);
         match self.kind {
-            Kind::Bare => words.extend(["dockerd", "--host", host, "--data-root", place.data_root()]),
+            Kind::Bare => words.extend(["dockerd", "--host", host, "--data-root", data_root.path()]),
             Kind::Node => words.extend(["dind-launch", "run", "--", "sleep", "infinity"]),
         }
         self.site.engine.ask(self.site.workspace, &words).map(drop)
@@ -115,17 +115,17 @@ impl<'a> Container<'a> {
 
     /// Starts it; gives the time from the start of PID 1 until the inner engine answers.
     pub(super) fn start(&self) -> Result<Duration> {
-        let _ = fs::remove_file(self.folder.join("docker.sock"));
+        let _ = fs::remove_file(self.directory.join("docker.sock"));
         // Opened first, and for reading without waiting: so the writer does not wait either.
         let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-        let begun = nix::fcntl::open(&self.folder.join("begun"), flags, Mode::empty())?;
+        let begun = nix::fcntl::open(&self.directory.join("begun"), flags, Mode::empty())?;
         std::thread::scope(|scope| {
             let (outer, name) = (&self.outer, &self.name);
             let start = scope.spawn(|| outer.container(name, "start").map_err(|error| error.to_string()));
             let mut fds = [PollFd::new(begun.as_fd(), PollFlags::POLLIN)];
-            let told = poll(&mut fds, PollTimeout::from(BEGIN_LIMIT))?;
+            let ready = poll(&mut fds, PollTimeout::from(BEGIN_LIMIT))?;
             let begun = Instant::now();
-            if told == 0 {
+            if ready == 0 {
                 return Err(format!("`{}` does not start", self.name).into());
             }
             self.inner.until_ping()?;

@@ -1,20 +1,18 @@
 //! Releases of Debian: where kernels and engines of other generations than this machine's own come from.
 
 use crate::Result;
+use crate::setup::DEBIAN_KEYRING;
 use crate::workspace::Workspace;
 use clap::ValueEnum;
 use std::path::Path;
 use xshell::{Cmd, cmd};
-
-/// Signs all releases, and is a package on Ubuntu too.
-pub(crate) const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 /// Asked where this machine's apt knows no mirror of Debian.
 const DEFAULT_MIRROR: &str = "http://deb.debian.org/debian";
 
 /// A release; as an option, by the engine that it has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Release {
+pub enum Release {
     /// Docker Engine 20.10, of Debian 12
     #[value(name = "20")]
     Bookworm,
@@ -28,7 +26,7 @@ pub(crate) enum Release {
 
 impl Release {
     /// As in sources.list(5).
-    pub(crate) fn suite(self) -> &'static str {
+    pub fn suite(self) -> &'static str {
         match self {
             Self::Bookworm => "bookworm",
             Self::Trixie => "trixie",
@@ -37,7 +35,7 @@ impl Release {
     }
 
     /// The major version of its engine.
-    pub(crate) fn engine(self) -> &'static str {
+    pub fn engine(self) -> &'static str {
         match self {
             Self::Bookworm => "20",
             Self::Trixie => "26",
@@ -46,22 +44,17 @@ impl Release {
     }
 
     /// The packages of the engine and its client.
-    pub(crate) fn engine_packages(self) -> &'static str {
+    pub fn engine_packages(self) -> &'static str {
         match self {
             Self::Bookworm => "docker.io",
             Self::Trixie | Self::Sid => "docker.io,docker-cli",
         }
     }
 
-    /// mmdebstrap(1) of this release into `target`; `args` say what of it.
-    pub(crate) fn mmdebstrap<'a>(
-        self,
-        workspace: &'a Workspace,
-        target: &Path,
-        args: &[&str],
-    ) -> Result<Cmd<'a>> {
+    /// mmdebstrap(1) of this release into `target`; `args` choose the format and the packages.
+    pub fn mmdebstrap<'a>(self, workspace: &'a Workspace, target: &Path, args: &[&str]) -> Result<Cmd<'a>> {
         let (shell, suite) = (&workspace.shell, self.suite());
-        let source = format!("deb [signed-by={KEYRING}] {} {suite} main", mirror(workspace)?);
+        let source = format!("deb [signed-by={DEBIAN_KEYRING}] {} {suite} main", mirror(workspace)?);
         // Both go into the new system's apt too. A mirror of the moving release may lag behind, past the date on it.
         let lean = r#"--aptopt=APT::Install-Recommends "false""#;
         let late = (self == Self::Sid).then_some(r#"--aptopt=Acquire::Check-Valid-Until "false""#);

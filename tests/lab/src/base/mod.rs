@@ -1,10 +1,15 @@
 //! The image that ours is built on: a given one, the default, or one bootstrapped from a package mirror.
+//!
+//! [`debian`] has the releases that bring another engine; `distribution` is this machine's own.
 
-use crate::debian::Release;
+mod debian;
+mod distribution;
+
 use crate::engine::Engine;
 use crate::workspace::Workspace;
 use crate::{Result, progress, setup};
-use std::collections::BTreeMap;
+pub use debian::Release;
+use distribution::Distribution;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -22,7 +27,7 @@ const REGISTRY_TIME: Duration = Duration::from_secs(20);
 
 /// What to build on.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) enum Base<'a> {
+pub enum Base<'a> {
     /// The default, or what stands in for it.
     #[default]
     Usual,
@@ -34,7 +39,7 @@ pub(crate) enum Base<'a> {
 
 impl Base<'_> {
     /// The options that choose it again, each with a space before it.
-    pub(crate) fn flags(self) -> String {
+    pub fn flags(self) -> String {
         match self {
             Self::Usual => String::new(),
             Self::Image(image) => format!(" --base {image}"),
@@ -44,7 +49,7 @@ impl Base<'_> {
 }
 
 /// The image to build on, present in the engine. Only the default has a substitute.
-pub(crate) fn ensure(workspace: &Workspace, engine: &Engine, wanted: Base) -> Result<String> {
+pub fn ensure(workspace: &Workspace, engine: &Engine, wanted: Base) -> Result<String> {
     let image = match wanted {
         Base::Release(release) => return of_release(workspace, engine, release),
         Base::Image(image) if !image.is_empty() => Some(image),
@@ -59,8 +64,9 @@ pub(crate) fn ensure(workspace: &Workspace, engine: &Engine, wanted: Base) -> Re
         })?;
         return Ok(image.to_owned());
     }
-    let machine = Machine::read()?;
-    let substitute = machine.tag();
+    let machine = Distribution::read()
+        .map_err(|error| format!("cannot pull `{DEFAULT}`, and cannot make a base instead: {error}"))?;
+    let substitute = tag(&machine.suite);
     if !has(workspace, engine, &substitute) {
         if progress::step(&format!("pull the base image {DEFAULT}"), || pull(engine, DEFAULT)).is_ok() {
             return Ok(DEFAULT.to_owned());
@@ -117,13 +123,13 @@ fn of_release(workspace: &Workspace, engine: &Engine, release: Release) -> Resul
     Ok(tag)
 }
 
-fn bootstrap(workspace: &Workspace, engine: &Engine, machine: &Machine) -> Result<()> {
+fn bootstrap(workspace: &Workspace, engine: &Engine, machine: &Distribution) -> Result<()> {
     let (shell, suite) = (&workspace.shell, &machine.suite);
     let archive = archive(workspace, suite, |fresh| {
         let sources = machine.sources(workspace)?;
         Ok(cmd!(shell, "mmdebstrap --variant=minbase --format=tar {suite} {fresh} {sources...}"))
     })?;
-    import(workspace, engine, &archive, &machine.tag())
+    import(workspace, engine, &archive, &tag(&machine.suite))
 }
 
 /// The archive of a base, made where it is not there yet. It outlives the engine's data root.
@@ -132,11 +138,11 @@ fn archive<'a>(
     name: &str,
     make: impl FnOnce(&Path) -> Result<Cmd<'a>>,
 ) -> Result<PathBuf> {
-    let folder = workspace.target.join("base");
-    let archive = folder.join(format!("{name}.tar"));
+    let directory = workspace.target.join("base");
+    let archive = directory.join(format!("{name}.tar"));
     if !archive.exists() {
         setup::install(workspace, &[setup::BASE])?;
-        fs::create_dir_all(&folder)?;
+        fs::create_dir_all(&directory)?;
         let fresh = archive.with_extension("tar.new");
         progress::step(&format!("bootstrap {name} from this machine's package mirror"), || {
             progress::logged(workspace, "mmdebstrap", make(&fresh)?)
@@ -155,102 +161,4 @@ fn import(workspace: &Workspace, engine: &Engine, archive: &Path, tag: &str) -> 
     progress::step(&format!("import {tag}"), || {
         engine.ask(workspace, &["import", "--change", r#"CMD ["bash"]"#, &archive, tag]).map(drop)
     })
-}
-
-/// The distribution of this machine.
-struct Machine {
-    /// `debian` or `ubuntu`, as os-release(5) has it.
-    id: String,
-    /// `bookworm`, `noble`.
-    suite: String,
-}
-
-impl Machine {
-    fn read() -> Result<Self> {
-        Self::parse(&fs::read_to_string("/etc/os-release")?).ok_or_else(|| {
-            format!(
-                "{DEFAULT} cannot be pulled and this machine is no Debian or Ubuntu: give an image by --base"
-            )
-            .into()
-        })
-    }
-
-    fn parse(os_release: &str) -> Option<Self> {
-        let value = |key: &str| {
-            let line = os_release.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='))?;
-            Some(line.trim_matches('"').to_owned())
-        };
-        Some(Self { id: value("ID")?, suite: value("VERSION_CODENAME")? })
-    }
-
-    fn tag(&self) -> String {
-        tag(&self.suite)
-    }
-
-    /// The distribution's own entries of the machine's apt configuration, in one-line style (sources.list(5)).
-    fn sources(&self, workspace: &Workspace) -> Result<Vec<String>> {
-        let shell = &workspace.shell;
-        let format = "$(ORIGIN)|$(REPO_URI)|$(RELEASE)|$(COMPONENT)";
-        let targets = cmd!(shell, "apt-get indextargets --format {format}")
-            .arg("Created-By: Packages")
-            .quiet()
-            .read()?;
-        let sources = self.select(&targets);
-        if sources.is_empty() {
-            return Err(format!(
-                "apt on this machine knows no mirror of {} {}: run `apt-get update`",
-                self.id, self.suite
-            )
-            .into());
-        }
-        Ok(sources)
-    }
-
-    /// Third parties use the suite's name too; what tells them apart is the origin.
-    fn select(&self, targets: &str) -> Vec<String> {
-        let mut components = BTreeMap::<_, Vec<_>>::new();
-        for line in targets.lines() {
-            let [origin, uri, release, component] = line.split('|').collect::<Vec<_>>()[..] else { continue };
-            let of_suite = release
-                .strip_prefix(&self.suite)
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('-'));
-            if origin.eq_ignore_ascii_case(&self.id) && of_suite {
-                let known = components.entry((uri, release)).or_default();
-                if !known.contains(&component) {
-                    known.push(component);
-                }
-            }
-        }
-        // Newer releases trust no key that a source does not name. The packages have the same path inside.
-        let keyring = format!("/usr/share/keyrings/{}-archive-keyring.gpg", self.id);
-        let line = |((uri, release), components): (_, Vec<_>)| {
-            format!("deb [signed-by={keyring}] {uri} {release} {}", components.join(" "))
-        };
-        components.into_iter().map(line).collect()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Machine;
-
-    #[test]
-    fn only_the_distributions_own_sources_are_taken() {
-        let machine = Machine::parse("NAME=\"Debian\"\nVERSION_CODENAME=bookworm\nID=debian\n").unwrap();
-        assert_eq!(machine.tag(), "dind-base:bookworm");
-        let targets = "Debian|http://mirror.test/debian/|bookworm|main\n\
-            Debian|http://mirror.test/debian/|bookworm|contrib\n\
-            Debian|http://mirror.test/debian/|bookworm|main\n\
-            Debian|http://mirror.test/security/|bookworm-security|main\n\
-            Debian|http://mirror.test/debian/|trixie|main\n\
-            Docker|http://other.test/linux/|bookworm|stable\n";
-        let key = "signed-by=/usr/share/keyrings/debian-archive-keyring.gpg";
-        assert_eq!(
-            machine.select(targets),
-            [
-                format!("deb [{key}] http://mirror.test/debian/ bookworm main contrib"),
-                format!("deb [{key}] http://mirror.test/security/ bookworm-security main"),
-            ]
-        );
-    }
 }

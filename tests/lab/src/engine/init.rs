@@ -1,9 +1,10 @@
 //! PID 1 of the private engine's namespaces: starts dockerd, reaps, and takes everything along when it ends.
 //!
-//! It ends when it is told to (`STOP`), when dockerd ends, and when its owner disappears without having said that
+//! It ends on request (`STOP`), when dockerd ends, and when its owner disappears without having said that
 //! the engine is to stay: an interrupted or killed `cargo xtask test` leaves nothing behind.
 
-use super::{Places, cgroups};
+use super::cgroups;
+use super::paths::{NAME_SERVER, Paths};
 use crate::Result;
 use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
@@ -39,28 +40,28 @@ enum Event {
 }
 
 /// Runs the engine to its end. `line` is the connection to the owner.
-pub(crate) fn run(places: &Places, line: UnixStream) -> Result<()> {
+pub fn run(paths: &Paths, line: UnixStream) -> Result<()> {
     let mut owner = line.try_clone()?;
     // The old /proc still shows the outer numbers.
     writeln!(owner, "pid {}", fs::read_link("/proc/self")?.display())?;
     let machine_run = File::open("/run")?;
-    isolate(places)?;
+    isolate(paths)?;
     let (sender, events) = channel();
     listen_to_owner(line, sender.clone());
-    listen_to_datagrams(places, sender.clone())?;
-    let served = wait_for_go(&events).and_then(|()| serve(places, &mut owner, sender, &events));
+    listen_to_datagrams(paths, sender.clone())?;
+    let served = wait_for_go(&events).and_then(|()| serve(paths, &mut owner, sender, &events));
     let _ = kill(Pid::from_raw(-1), Signal::SIGKILL);
     while wait() != Err(Errno::ECHILD) {}
-    cgroups::remove(&places.cgroup)?;
-    let _ = fs::remove_file(&places.state);
-    remove_run(places, &machine_run)?;
+    cgroups::remove(&paths.cgroup)?;
+    let _ = fs::remove_file(&paths.state);
+    remove_run(paths, &machine_run)?;
     served
 }
 
-/// The folder lies on the machine's /run, which is covered by our own: only the descriptor still leads there.
-fn remove_run(places: &Places, machine_run: &File) -> Result<()> {
-    umount2(&places.run, MntFlags::MNT_DETACH)?;
-    let name = places.run.file_name().unwrap_or_default();
+/// The directory lies on the machine's /run, which is covered by our own: only the descriptor still leads there.
+fn remove_run(paths: &Paths, machine_run: &File) -> Result<()> {
+    umount2(&paths.run, MntFlags::MNT_DETACH)?;
+    let name = paths.run.file_name().unwrap_or_default();
     let machine_run = Path::new("/proc/self/fd").join(machine_run.as_raw_fd().to_string());
     Ok(fs::remove_dir_all(machine_run.join(name))?)
 }
@@ -76,15 +77,15 @@ fn wait_for_go(events: &Receiver<Event>) -> Result<()> {
 }
 
 fn serve(
-    places: &Places,
+    paths: &Paths,
     owner: &mut UnixStream,
     sender: Sender<Event>,
     events: &Receiver<Event>,
 ) -> Result<()> {
     let dockerd = Command::new("dockerd")
         .arg("--config-file")
-        .arg(places.daemon_json())
-        .env("NOTIFY_SOCKET", places.notify())
+        .arg(paths.daemon_json())
+        .env("NOTIFY_SOCKET", paths.notify())
         .stdin(Stdio::null())
         .stdout(std::io::stderr())
         .spawn()
@@ -100,7 +101,7 @@ fn serve(
                 writeln!(owner, "kept")?;
             }
             Event::OwnerGone if keep => {}
-            Event::OwnerGone | Event::Stop => return stop(places, dockerd, events),
+            Event::OwnerGone | Event::Stop => return stop(paths, dockerd, events),
             Event::Ended(pid) if pid == dockerd => return Err("dockerd ended by itself".into()),
             Event::Ended(_) | Event::Go => {}
         }
@@ -108,8 +109,8 @@ fn serve(
 }
 
 /// Containers go first, so that the data root that is kept has none; then dockerd in its own good order.
-fn stop(places: &Places, dockerd: Pid, events: &Receiver<Event>) -> Result<()> {
-    let docker = places.remove_contents().spawn()?;
+fn stop(paths: &Paths, dockerd: Pid, events: &Receiver<Event>) -> Result<()> {
+    let docker = paths.remove_contents().spawn()?;
     wait_for(Pid::from_raw(docker.id() as i32), events);
     kill(dockerd, Signal::SIGTERM)?;
     wait_for(dockerd, events);
@@ -127,25 +128,25 @@ fn wait_for(pid: Pid, events: &Receiver<Event>) {
 
 /// Own /proc, own /run, own name server. With an own /run the machine's containerd is out of sight: dockerd would
 /// use it when it finds its socket.
-fn isolate(places: &Places) -> Result<()> {
+fn isolate(paths: &Paths) -> Result<()> {
     let none = None::<&str>;
     let resolv_conf = fs::canonicalize("/etc/resolv.conf").unwrap_or_else(|_| "/etc/resolv.conf".into());
-    fs::create_dir_all(places.outside())?;
-    mount(Some(&places.run), &places.outside(), none, MsFlags::MS_BIND, none)?;
+    fs::create_dir_all(paths.outside())?;
+    mount(Some(&paths.run), &paths.outside(), none, MsFlags::MS_BIND, none)?;
     mount(Some("tmpfs"), "/run", Some("tmpfs"), MsFlags::MS_NOSUID, Some("mode=755"))?;
-    fs::create_dir_all(&places.run)?;
-    mount(Some(&places.outside()), &places.run, none, MsFlags::MS_MOVE, none)?;
+    fs::create_dir_all(&paths.run)?;
+    mount(Some(&paths.outside()), &paths.run, none, MsFlags::MS_MOVE, none)?;
     mount(Some("proc"), "/proc", Some("proc"), MsFlags::empty(), none)?;
-    name_server(places, &resolv_conf)?;
+    name_server(paths, &resolv_conf)?;
     // As on a machine with systemd: inner mounts can be shared with `:rshared`.
     mount(none, "/", none, MsFlags::MS_SHARED | MsFlags::MS_REC, none)?;
     fs::write("/proc/sys/net/ipv4/ip_forward", "1")?;
     Ok(())
 }
 
-fn name_server(places: &Places, resolv_conf: &Path) -> Result<()> {
-    let ours = places.run.join("resolv.conf");
-    fs::write(&ours, format!("nameserver {}\n", super::NAME_SERVER))?;
+fn name_server(paths: &Paths, resolv_conf: &Path) -> Result<()> {
+    let ours = paths.run.join("resolv.conf");
+    fs::write(&ours, format!("nameserver {NAME_SERVER}\n"))?;
     // On many machines it is a link into /run, which is empty now.
     if !resolv_conf.exists() {
         fs::create_dir_all(resolv_conf.parent().unwrap_or(Path::new("/")))?;
@@ -168,9 +169,9 @@ fn listen_to_owner(line: UnixStream, events: Sender<Event>) {
     });
 }
 
-/// dockerd tells its readiness as systemd wants it (sd_notify(3)); `down` uses the same socket.
-fn listen_to_datagrams(places: &Places, events: Sender<Event>) -> Result<()> {
-    let socket = UnixDatagram::bind(places.notify())?;
+/// dockerd reports its readiness as systemd wants it (sd_notify(3)); `down` uses the same socket.
+fn listen_to_datagrams(paths: &Paths, events: Sender<Event>) -> Result<()> {
+    let socket = UnixDatagram::bind(paths.notify())?;
     thread::spawn(move || {
         let mut buffer = [0; 512];
         while let Ok(length) = socket.recv(&mut buffer) {

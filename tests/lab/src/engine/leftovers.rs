@@ -1,10 +1,11 @@
 //! Looks for everything that a private engine could have left behind.
 
+use super::cgroups;
+use super::paths::Paths;
 use super::state::State;
-use super::{Places, cgroups};
-use crate::Result;
+use crate::machine::{self, LoopDevice};
+use crate::{Result, progress};
 use std::fs;
-use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -12,36 +13,50 @@ use std::time::{Duration, Instant};
 /// time and without an event that could be waited for.
 const SETTLE_TIME: Duration = Duration::from_secs(5);
 
-/// Fails with the name of each thing that is still there.
-pub(super) fn check(places: &Places, state: Option<&State>) -> Result<()> {
+/// The loop devices that nodes of the engine have mounted; they must go with it.
+pub(super) fn loop_devices_in_use(paths: &Paths) -> Vec<LoopDevice> {
+    let group = format!("{}/", paths.cgroup);
+    let inside = machine::processes().filter(|pid| {
+        fs::read_to_string(format!("/proc/{pid}/cgroup")).is_ok_and(|groups| groups.contains(&group))
+    });
+    let sources: Vec<_> = inside.flat_map(machine::mounts_of).map(|mount| mount.source).collect();
+    machine::loop_devices().into_iter().filter(|device| sources.contains(&device.device)).collect()
+}
+
+/// Fails with the name of each thing that is still there. `used` are the loop devices that the engine's nodes had.
+pub(super) fn check(paths: &Paths, state: Option<&State>, used: &[LoopDevice]) -> Result<()> {
     let deadline = Instant::now() + SETTLE_TIME;
     loop {
-        let left = find(places, state);
+        let left = find(paths, state, used);
         if left.is_empty() {
-            return Ok(());
+            break;
         }
         if Instant::now() > deadline {
             return Err(format!("the private engine left behind: {}", left.join(", ")).into());
         }
         sleep(Duration::from_millis(50));
     }
+    let lost: Vec<_> = state.into_iter().flat_map(|state| unknown_loop_devices(state, used)).collect();
+    if !lost.is_empty() {
+        progress::note(&format!("not mounted, and perhaps of a node that was killed: {}", lost.join(", ")));
+    }
+    Ok(())
 }
 
-fn find(places: &Places, state: Option<&State>) -> Vec<String> {
+fn find(paths: &Paths, state: Option<&State>, used: &[LoopDevice]) -> Vec<String> {
     let mut left: Vec<_> = state.map(processes).unwrap_or_default();
-    left.extend(mounts(places));
-    left.extend(state.into_iter().flat_map(loop_devices));
-    left.extend(
-        cgroups::folders(&places.cgroup).iter().map(|folder| format!("control group {}", folder.display())),
-    );
-    left.extend(places.run.exists().then(|| format!("folder {}", places.run.display())));
+    left.extend(mounts(paths));
+    left.extend(unmounted(|device| used.contains(device)));
+    let groups = cgroups::directories(&paths.cgroup);
+    left.extend(groups.iter().map(|directory| format!("control group {}", directory.display())));
+    left.extend(paths.run.exists().then(|| format!("directory {}", paths.run.display())));
     left
 }
 
 fn processes(state: &State) -> Vec<String> {
     let known =
         [state.init, state.slirp].into_iter().filter(|process| process.is_alive()).map(|process| process.pid);
-    let inside = crate::leftovers::processes().filter(|pid| {
+    let inside = machine::processes().filter(|pid| {
         fs::read_link(format!("/proc/{pid}/ns/net"))
             .is_ok_and(|netns| netns.as_os_str() == state.netns.as_str())
     });
@@ -51,25 +66,28 @@ fn processes(state: &State) -> Vec<String> {
     pids.into_iter().map(|pid| format!("process {pid}")).collect()
 }
 
-/// Devices that came later, that nobody has mounted, and whose file only the mounts of a node can show.
-fn loop_devices(state: &State) -> Vec<String> {
-    let later =
-        crate::leftovers::loop_devices().into_iter().filter(|(device, _)| !state.loops.contains(device));
-    let lost = later.filter(|(device, file)| !Path::new(file).exists() && !is_mounted(device));
-    lost.map(|(device, file)| format!("loop device {device} of {file}")).collect()
-}
-
-/// Whether it is mounted in the mount namespace of any process: another engine's nodes have theirs.
-fn is_mounted(device: &str) -> bool {
-    let source = format!(" {device} ");
-    crate::leftovers::processes().any(|pid| {
-        fs::read_to_string(format!("/proc/{pid}/mountinfo")).is_ok_and(|mounts| mounts.contains(&source))
+/// Devices that came later, and whose file only the mounts of a node can show: of one of ours, or of another engine's.
+fn unknown_loop_devices(state: &State, used: &[LoopDevice]) -> Vec<String> {
+    unmounted(|device| {
+        !state.loops.contains(&device.device) && !used.contains(device) && !device.file.exists()
     })
 }
 
-fn mounts(places: &Places) -> Vec<String> {
-    let ours = [places.run.display().to_string(), places.engine.display().to_string()];
-    let targets = crate::leftovers::mounts();
-    let left = targets.into_iter().filter(|target| ours.iter().any(|place| target.starts_with(place)));
-    left.map(|target| format!("mount {target}")).collect()
+/// Attached devices that nobody has mounted, in whichever mount namespace: another engine's nodes have theirs.
+fn unmounted(filter: impl Fn(&LoopDevice) -> bool) -> Vec<String> {
+    let mut devices: Vec<_> = machine::loop_devices().into_iter().filter(filter).collect();
+    if !devices.is_empty() {
+        let mounts = machine::processes().flat_map(machine::mounts_of);
+        mounts.for_each(|mount| devices.retain(|device| device.device != mount.source));
+    }
+    devices
+        .iter()
+        .map(|LoopDevice { device, file }| format!("loop device {device} of {}", file.display()))
+        .collect()
+}
+
+fn mounts(paths: &Paths) -> Vec<String> {
+    let left = machine::mounts().into_iter().map(|mount| mount.point);
+    let left = left.filter(|point| point.starts_with(&paths.run) || point.starts_with(&paths.engine));
+    left.map(|point| format!("mount {}", point.display())).collect()
 }

@@ -1,9 +1,12 @@
-//! An OCI runtime for machines whose root lacks a capability: takes it out of the bundle, then becomes runc.
+//! An OCI runtime for machines whose root has not every capability: takes the missing ones out of the bundle, then
+//! becomes runc.
 //!
 //! `--privileged` asks for every capability the kernel knows, and runc refuses to start a process with one that is
 //! not in the bounding set (capabilities(7)). Some virtual machines and most nested containers have such a set.
 
 use crate::Result;
+use dind_system::proc;
+use dind_system::root::Root;
 use serde_json::Value;
 use std::fs;
 use std::os::unix::process::CommandExt;
@@ -11,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The wrapper is this program under another name: engines give a runtime no arguments of their own.
-pub(crate) const NAME: &str = "dind-runtime";
+pub const NAME: &str = "dind-runtime";
 
 /// By number (linux/capability.h).
 const CAPABILITIES: [&str; 41] = [
@@ -59,22 +62,20 @@ const CAPABILITIES: [&str; 41] = [
 ];
 
 /// Capabilities of this kernel that no process here can have, as OCI spells them.
-pub(crate) fn missing_capabilities() -> Result<Vec<String>> {
-    let status = fs::read_to_string("/proc/self/status")?;
+pub fn missing_capabilities() -> Result<Vec<String>> {
+    let bounding = proc::status(&Root::default())?.bounding;
     let last = fs::read_to_string("/proc/sys/kernel/cap_last_cap")?;
-    Ok(missing(&status, last.trim().parse()?))
+    Ok(missing(bounding, last.trim().parse()?))
 }
 
-/// Compares the `CapBnd` line of a process status with the kernel's last capability.
-fn missing(status: &str, last: usize) -> Vec<String> {
-    let bounding = status.lines().find_map(|line| line.strip_prefix("CapBnd:"));
-    let bounding = bounding.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(u64::MAX);
+/// Compares the capability bounding set, one bit each, with the kernel's last capability.
+fn missing(bounding: u64, last: usize) -> Vec<String> {
     let known = CAPABILITIES.iter().enumerate().take(last + 1);
     known.filter(|(bit, _)| bounding & (1 << bit) == 0).map(|(_, name)| format!("CAP_{name}")).collect()
 }
 
 /// Prepares the document that the call is about and becomes runc; returns only when that fails.
-pub(crate) fn run(args: &[String]) -> Result<()> {
+pub fn run(args: &[String]) -> Result<()> {
     if let Some(document) = document(args) {
         let text = fs::read_to_string(&document)?;
         let stripped = strip(serde_json::from_str(&text)?, &missing_capabilities()?);
@@ -118,10 +119,10 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn a_full_bounding_set_lacks_nothing() {
-        assert!(missing("CapBnd:\t000001ffffffffff\n", 40).is_empty());
-        assert!(missing("CapBnd:\t0000003fffffffff\n", 37).is_empty());
-        assert_eq!(missing("CapBnd:\t000001fffeffffff\n", 40), ["CAP_SYS_RESOURCE"]);
+    fn nothing_is_missing_in_a_full_bounding_set() {
+        assert!(missing(0x1ff_ffff_ffff, 40).is_empty());
+        assert!(missing(0x3f_ffff_ffff, 37).is_empty());
+        assert_eq!(missing(0x1ff_feff_ffff, 40), ["CAP_SYS_RESOURCE"]);
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! Starts the private engine and waits until it serves.
 
+use super::paths::{LOCK_TIME, NAME_SERVER, Paths, UPLINK_RANGE};
 use super::state::State;
-use super::{Engine, LOCK_TIME, NAME_SERVER, Places, UPLINK_RANGE};
+use super::{Engine, runtime};
 use crate::workspace::Workspace;
-use crate::{Result, progress, runtime};
+use crate::{Result, progress};
 use serde_json::json;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -14,21 +15,21 @@ use std::process::{Command, Stdio};
 pub(super) fn start(workspace: &Workspace) -> Result<Engine> {
     progress::step("start a private engine", || {
         super::clear(workspace)?;
-        let places = Places::of(workspace);
-        fs::create_dir_all(&places.engine)?;
-        configure(&places)?;
-        launch(workspace, places)
+        let paths = Paths::of(workspace);
+        fs::create_dir_all(&paths.engine)?;
+        configure(&paths)?;
+        launch(workspace, paths)
     })
 }
 
-fn configure(places: &Places) -> Result<()> {
-    fs::create_dir_all(&places.run)?;
+fn configure(paths: &Paths) -> Result<()> {
+    fs::create_dir_all(&paths.run)?;
     let mut config = json!({
-        "data-root": places.data(),
-        "exec-root": places.run.join("exec"),
-        "pidfile": places.run.join("docker.pid"),
-        "hosts": [places.docker_host()],
-        "cgroup-parent": places.cgroup,
+        "data-root": paths.data(),
+        "exec-root": paths.run.join("exec"),
+        "pidfile": paths.run.join("docker.pid"),
+        "hosts": [paths.docker_host()],
+        "cgroup-parent": paths.cgroup,
         // There is no systemd in the namespaces that could make groups.
         "exec-opts": ["native.cgroupdriver=cgroupfs"],
         "dns": [NAME_SERVER],
@@ -39,50 +40,53 @@ fn configure(places: &Places) -> Result<()> {
     }
     let missing = runtime::missing_capabilities()?;
     if !missing.is_empty() {
-        progress::note(&format!("this machine lacks {}: `--privileged` goes without", missing.join(", ")));
-        let wrapper = places.engine.join(runtime::NAME);
+        progress::note(&format!(
+            "root has no {} on this machine: `--privileged` goes without",
+            missing.join(", ")
+        ));
+        let wrapper = paths.engine.join(runtime::NAME);
         // A copy, so that cargo can replace the original while the engine runs.
         fs::copy("/proc/self/exe", &wrapper)?;
         config["runtimes"] = json!({runtime::NAME: {"path": wrapper}});
         config["default-runtime"] = json!(runtime::NAME);
     }
-    Ok(fs::write(places.daemon_json(), config.to_string())?)
+    Ok(fs::write(paths.daemon_json(), config.to_string())?)
 }
 
-fn launch(workspace: &Workspace, places: Places) -> Result<Engine> {
+fn launch(workspace: &Workspace, paths: Paths) -> Result<Engine> {
     let (ours, theirs) = UnixStream::pair()?;
     // Both ends die with their processes: slirp4netns ends when PID 1 of the namespaces has ended.
     let (alive, watch) = UnixStream::pair()?;
-    namespaces(workspace, &places, theirs, alive)?;
+    namespaces(workspace, &paths, theirs, alive)?;
     let mut owner = BufReader::new(ours);
-    let init = expect(&mut owner, "pid", &places)?.parse()?;
-    let slirp = connect(workspace, &places, init, watch)?;
-    State::observe(init, slirp)?.save(&places.state)?;
+    let init = expect(&mut owner, "pid", &paths)?.parse()?;
+    let slirp = connect(workspace, &paths, init, watch)?;
+    State::observe(init, slirp)?.save(&paths.state)?;
     writeln!(owner.get_mut(), "go")?;
-    expect(&mut owner, "ready", &places)?;
+    expect(&mut owner, "ready", &paths)?;
     // A former engine that was killed could not do it.
-    places.remove_contents().stderr(Stdio::null()).status()?;
-    Ok(Engine { host: places.docker_host(), pid: init, private: Some(places), owner: Some(owner) })
+    paths.remove_contents().stderr(Stdio::null()).status()?;
+    Ok(Engine { host: paths.docker_host(), pid: init, private: Some(paths), owner: Some(owner) })
 }
 
 /// A session of its own keeps Ctrl-C away: the engine's first process decides when it ends.
-fn namespaces(workspace: &Workspace, places: &Places, line: UnixStream, alive: UnixStream) -> Result<()> {
+fn namespaces(workspace: &Workspace, paths: &Paths, line: UnixStream, alive: UnixStream) -> Result<()> {
     Command::new("setsid")
         .args(["flock", "--close", "--timeout", LOCK_TIME])
-        .arg(places.lock())
+        .arg(paths.lock())
         .args(["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child"])
         .arg(std::env::current_exe()?)
         .arg("engine-init")
         .env("PATH", &workspace.path)
         .stdin(OwnedFd::from(line))
         .stdout(OwnedFd::from(alive))
-        .stderr(File::create(places.log())?)
+        .stderr(File::create(paths.log())?)
         .spawn()?;
     Ok(())
 }
 
 /// Gives the namespace a way out, in user space. The machine's own loopback services stay out of reach.
-fn connect(workspace: &Workspace, places: &Places, init: i32, watch: UnixStream) -> Result<i32> {
+fn connect(workspace: &Workspace, paths: &Paths, init: i32, watch: UnixStream) -> Result<i32> {
     let mut slirp = Command::new("setsid")
         .args([
             "slirp4netns",
@@ -97,28 +101,28 @@ fn connect(workspace: &Workspace, places: &Places, init: i32, watch: UnixStream)
         .env("PATH", &workspace.path)
         .stdin(OwnedFd::from(watch))
         .stdout(Stdio::piped())
-        .stderr(File::create(places.engine.join("slirp.log"))?)
+        .stderr(File::create(paths.engine.join("slirp.log"))?)
         .spawn()?;
     let mut ready = Vec::new();
     if let Some(stdout) = slirp.stdout.take() {
         stdout.take(1).read_to_end(&mut ready)?;
     }
     if ready.is_empty() {
-        let log = progress::tail(&places.engine.join("slirp.log"));
+        let log = progress::tail(&paths.engine.join("slirp.log"));
         return Err(format!("cannot connect the engine's network:\n{log}").into());
     }
     Ok(slirp.id() as i32)
 }
 
 /// Reads the next line of the engine's first process, which starts with `word`; its end shows the log instead.
-fn expect(owner: &mut BufReader<UnixStream>, word: &str, places: &Places) -> Result<String> {
+fn expect(owner: &mut BufReader<UnixStream>, word: &str, paths: &Paths) -> Result<String> {
     let mut line = String::new();
     owner.read_line(&mut line)?;
     match line.trim().strip_prefix(word) {
         Some(rest) => Ok(rest.trim().to_owned()),
         None => {
-            let log = progress::tail(&places.log());
-            Err(format!("the private engine does not start; the end of `{}`:\n{log}", places.log().display())
+            let log = progress::tail(&paths.log());
+            Err(format!("the private engine does not start; the end of `{}`:\n{log}", paths.log().display())
                 .into())
         }
     }

@@ -1,7 +1,7 @@
 //! The record of a running private engine, for later commands. A stale one is recognised by the start time.
 
-use super::Places;
-use crate::Result;
+use super::paths::Paths;
+use crate::{Result, machine};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
@@ -62,7 +62,7 @@ impl State {
             init: Process::now(init).ok_or_else(gone)?,
             slirp: Process::now(slirp).ok_or_else(gone)?,
             netns: fs::read_link(format!("/proc/{init}/ns/net"))?.display().to_string(),
-            loops: crate::leftovers::loop_devices().into_iter().map(|(device, _)| device).collect(),
+            loops: machine::loop_devices().into_iter().map(|device| device.device).collect(),
         })
     }
 
@@ -78,8 +78,8 @@ impl State {
     }
 
     /// The last record, of whatever age.
-    pub(super) fn load(places: &Places) -> Option<Self> {
-        let record: Value = serde_json::from_slice(&fs::read(&places.state).ok()?).ok()?;
+    pub(super) fn load(paths: &Paths) -> Option<Self> {
+        let record: Value = serde_json::from_slice(&fs::read(&paths.state).ok()?).ok()?;
         Some(Self {
             init: Process::from_json(&record["init"])?,
             slirp: Process::from_json(&record["slirp"])?,
@@ -89,8 +89,8 @@ impl State {
     }
 
     /// The record of an engine that still runs.
-    pub(super) fn running(places: &Places) -> Option<Self> {
-        Self::load(places).filter(|state| state.init.is_alive())
+    pub(super) fn running(paths: &Paths) -> Option<Self> {
+        Self::load(paths).filter(|state| state.init.is_alive())
     }
 }
 

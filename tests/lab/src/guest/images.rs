@@ -3,8 +3,9 @@
 use super::disk;
 use super::system::System;
 use crate::engine::Engine;
+use crate::product::image;
 use crate::workspace::Workspace;
-use crate::{Result, image, progress};
+use crate::{Result, progress};
 use std::fs;
 use std::path::PathBuf;
 use xshell::cmd;
@@ -23,13 +24,13 @@ pub(super) fn ensure(workspace: &Workspace, engine: &Engine, system: &System, no
     }
     progress::step("load the images into the guest's engine", || {
         let _ = fs::remove_file(&key);
-        let archive = system.folder.join("images.tar");
+        let archive = system.directory.join("images.tar");
         let path = archive.display().to_string();
         engine.ask(workspace, &["save", "--output", &path, node, image::INNER])?;
         let filled = load(workspace, system);
         fs::remove_file(archive)?;
         filled?;
-        let data_root = system.folder.join("var/lib/docker");
+        let data_root = system.directory.join("var/lib/docker");
         disk::make(workspace, &data_root, &disk, SIZE)?;
         fs::remove_dir_all(&data_root)?;
         Ok(fs::write(&key, &wanted)?)
@@ -39,16 +40,17 @@ pub(super) fn ensure(workspace: &Workspace, engine: &Engine, system: &System, no
 
 /// Namespaces of its own keep the engine's mounts and sockets away from the machine, and end with it.
 fn load(workspace: &Workspace, system: &System) -> Result<()> {
-    let data_root = system.folder.join("var/lib/docker");
+    let data_root = system.directory.join("var/lib/docker");
     if data_root.exists() {
         fs::remove_dir_all(&data_root)?;
     }
     fs::create_dir_all(&data_root)?;
-    fs::copy(workspace.root.join("tests/vm/load"), system.folder.join("sbin/vm-load"))?;
+    fs::copy(workspace.root.join("tests/vm/load"), system.directory.join("sbin/vm-load"))?;
     // The engine's unpacker remounts its root, which must be a mount for that.
     let enter = "mount --bind \"$1\" \"$1\" && cd \"$1\" && mount --rbind /sys sys && mount --rbind /dev dev && mount -t proc proc proc \
                  && mount -t tmpfs run run && mount -t tmpfs tmp tmp && exec chroot . /sbin/vm-load";
-    let (shell, folder) = (&workspace.shell, &system.folder);
-    let load = cmd!(shell, "unshare --mount --pid --net --fork --kill-child sh -c {enter} vm-load {folder}");
+    let (shell, directory) = (&workspace.shell, &system.directory);
+    let load =
+        cmd!(shell, "unshare --mount --pid --net --fork --kill-child sh -c {enter} vm-load {directory}");
     progress::logged(workspace, "vm-load", load)
 }

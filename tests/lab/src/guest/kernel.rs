@@ -1,7 +1,7 @@
 //! The guest's kernel: Debian's for clouds, its modules as a disk, and the little that reaches the disks.
 
 use super::disk;
-use crate::debian::Release;
+use crate::base::Release;
 use crate::workspace::Workspace;
 use crate::{Result, progress, setup};
 use clap::ValueEnum;
@@ -16,7 +16,7 @@ const PACKAGE: &str = "linux-image-cloud-amd64";
 
 /// A kernel to run the suite on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Kernel {
+pub enum Kernel {
     /// Debian 12's.
     #[value(name = "6.1")]
     Linux61,
@@ -57,7 +57,7 @@ pub(super) struct Boot {
 
 /// Fetches the kernel where it is not there yet, and packs the first root file system anew.
 pub(super) fn ensure(workspace: &Workspace, kernel: Kernel) -> Result<Boot> {
-    let place = workspace.vm().join(format!("kernel-{}", kernel.release().suite()));
+    let place = workspace.guests().join(format!("kernel-{}", kernel.release().suite()));
     let (unpacked, modules) = (place.join("unpacked"), place.join("modules.img"));
     if !modules.exists() {
         progress::step(&format!("fetch the kernel of {}", kernel.release().suite()), || {
@@ -84,8 +84,9 @@ pub(super) fn ensure(workspace: &Workspace, kernel: Kernel) -> Result<Boot> {
     Ok(Boot { kernel: unpacked.join(format!("boot/vmlinuz-{version}")), initramfs, modules })
 }
 
-fn only(folder: &Path) -> Result<String> {
-    let entry = fs::read_dir(folder)?.next().ok_or_else(|| format!("`{}` is empty", folder.display()))?;
+fn only(directory: &Path) -> Result<String> {
+    let entry =
+        fs::read_dir(directory)?.next().ok_or_else(|| format!("`{}` is empty", directory.display()))?;
     Ok(entry?.file_name().to_string_lossy().into_owned())
 }
 
@@ -98,8 +99,8 @@ fn pack(workspace: &Workspace, unpacked: &Path, version: &str, target: &Path) ->
     if root.exists() {
         fs::remove_dir_all(&root)?;
     }
-    for folder in ["bin", "dev", "modules", "root"] {
-        fs::create_dir_all(root.join(folder))?;
+    for directory in ["bin", "dev", "modules", "root"] {
+        fs::create_dir_all(root.join(directory))?;
     }
     fs::copy(busybox, root.join("bin/busybox"))?;
     symlink("busybox", root.join("bin/sh"))?;

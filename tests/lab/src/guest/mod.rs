@@ -3,26 +3,31 @@
 //! The machine that runs the suites has one kernel and one version of control groups, and often not every capability.
 //! The guest has what hosts have. Everything comes from Debian's packages, is made once and cached in `target/vm`;
 //! what a run writes is thrown away.
+//!
+//! What is made once: `system`, the disk with Debian and its engine; `kernel`, which QEMU boots; `images`, the disk with
+//! the engine's data root. `disk` makes such disks. For each run: `payload`, the test program; `qemu`, the machine itself;
+//! `report`, what it says on its serial line.
 
 mod disk;
 mod images;
 mod kernel;
 mod payload;
 mod qemu;
+mod report;
 mod system;
 
-use crate::debian::Release;
+use crate::base::Release;
 use crate::engine::Engine;
 use crate::workspace::Workspace;
 use crate::{Result, progress};
 use clap::ValueEnum;
-pub(crate) use kernel::Kernel;
-pub(crate) use qemu::Said;
+pub use kernel::Kernel;
+pub use report::Report;
 use std::fmt;
 
 /// Control groups, as the kernel's command line chooses them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Cgroup {
+pub enum Cgroup {
     /// The legacy hierarchies.
     V1,
     /// The unified hierarchy alone.
@@ -40,16 +45,16 @@ impl fmt::Display for Cgroup {
 
 /// A host to run the suite on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Guest {
+pub struct Guest {
     /// Its kernel.
-    pub(crate) kernel: Kernel,
+    pub kernel: Kernel,
     /// Its control groups.
-    pub(crate) cgroup: Cgroup,
+    pub cgroup: Cgroup,
 }
 
 /// The guests of the `vm` tier.
 #[derive(clap::Args, Debug)]
-pub(crate) struct GuestArgs {
+pub struct GuestArgs {
     /// In the vm tier: the guest's kernel
     #[arg(long, default_value_t = Kernel::Linux61)]
     kernel: Kernel,
@@ -63,7 +68,7 @@ pub(crate) struct GuestArgs {
 
 impl GuestArgs {
     /// The guests to run, one after the other.
-    pub(crate) fn chosen(&self) -> Vec<Guest> {
+    pub fn chosen(&self) -> Vec<Guest> {
         if !self.all {
             return vec![Guest { kernel: self.kernel, cgroup: self.cgroup }];
         }
@@ -77,7 +82,7 @@ impl GuestArgs {
 
 impl Guest {
     /// What most hosts are.
-    pub(crate) const USUAL: Self = Self { kernel: Kernel::Linux61, cgroup: Cgroup::V2 };
+    pub const USUAL: Self = Self { kernel: Kernel::Linux61, cgroup: Cgroup::V2 };
 }
 
 /// `6.1-v2`, as it is in the names of logs.
@@ -89,28 +94,28 @@ impl fmt::Display for Guest {
 
 /// What to run in the guests.
 #[derive(Debug)]
-pub(crate) struct Suite<'a> {
+pub struct Suite<'a> {
     /// The node image, which `engine` has.
-    pub(crate) node: &'a str,
+    pub node: &'a str,
     /// The guest's system, and so the outer engine's version.
-    pub(crate) release: Release,
+    pub release: Release,
     /// For the test program: filters, `--nocapture`.
-    pub(crate) args: &'a [String],
+    pub args: &'a [String],
 }
 
 /// Makes what of the guests needs neither binaries nor images.
-pub(crate) fn ahead(workspace: &Workspace, release: Release, guests: &[Guest]) -> Result<()> {
+pub fn ahead(workspace: &Workspace, release: Release, guests: &[Guest]) -> Result<()> {
     system::ensure(workspace, release)?;
     guests.iter().try_for_each(|guest| kernel::ensure(workspace, guest.kernel).map(drop))
 }
 
 /// Runs the suite in each guest, whatever becomes of the one before.
-pub(crate) fn run(
+pub fn run(
     workspace: &Workspace,
     engine: Engine,
     suite: &Suite,
     guests: &[Guest],
-) -> Result<Vec<(Guest, Result<Said>)>> {
+) -> Result<Vec<(Guest, Result<Report>)>> {
     let system = system::ensure(workspace, suite.release)?;
     let data = images::ensure(workspace, &engine, &system, suite.node)?;
     // An emulated guest takes every processor there is.
@@ -120,9 +125,9 @@ pub(crate) fn run(
     let mut outcomes = Vec::new();
     for guest in guests {
         progress::heading(&format!("the guest: kernel and control groups {guest}"));
-        let said = kernel::ensure(workspace, guest.kernel)
+        let report = kernel::ensure(workspace, guest.kernel)
             .and_then(|boot| qemu::run(workspace, *guest, &boot, &disks));
-        outcomes.push((*guest, said));
+        outcomes.push((*guest, report));
     }
     Ok(outcomes)
 }

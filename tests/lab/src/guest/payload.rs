@@ -1,8 +1,9 @@
 //! What changes from run to run: the test program, linked statically, with what it needs in its environment.
 
 use super::Suite;
+use crate::product::{binaries, image};
 use crate::workspace::Workspace;
-use crate::{Result, binaries, image, progress};
+use crate::{Result, progress};
 use serde_json::Value;
 use std::fs;
 use std::path::PathBuf;
@@ -13,7 +14,7 @@ const PROGRAM: &str = "vm";
 
 /// Builds the program and packs it into an archive that the guest reads from a disk.
 pub(super) fn pack(workspace: &Workspace, suite: &Suite) -> Result<PathBuf> {
-    let place = workspace.vm().join("payload");
+    let place = workspace.guests().join("payload");
     if place.exists() {
         fs::remove_dir_all(&place)?;
     }
@@ -37,7 +38,7 @@ pub(super) fn pack(workspace: &Workspace, suite: &Suite) -> Result<PathBuf> {
     ];
     let lines: String = env.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
     fs::write(place.join("env"), lines)?;
-    let archive = workspace.vm().join("payload.tar");
+    let archive = workspace.guests().join("payload.tar");
     cmd!(shell, "tar --create --file {archive} --directory {place} .").quiet().run()?;
     Ok(archive)
 }

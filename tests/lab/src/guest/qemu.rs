@@ -2,8 +2,9 @@
 
 use super::Guest;
 use super::kernel::Boot;
+use super::report::Report;
 use crate::workspace::Workspace;
-use crate::{Result, progress, support};
+use crate::{Result, progress};
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -18,9 +19,6 @@ const SILENCE: Duration = Duration::from_secs(300);
 /// A whole run, for the same reasons.
 const LIMIT: Duration = Duration::from_secs(1800);
 
-/// What the kernel says of a processor that does not come back from it (Documentation/admin-guide/lockup-watchdogs.rst).
-const STUCK: &str = "watchdog: BUG: soft lockup";
-
 /// How processors are had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Accelerator {
@@ -31,7 +29,7 @@ enum Accelerator {
 }
 
 impl Accelerator {
-    /// How long the guest may take to the first word of its own. Emulated, it says it within five seconds on an idle
+    /// How long the guest may take to the first word of its own. Emulated, that comes within five seconds on an idle
     /// machine; but there are machines that offer KVM and do not run a guest with it, which should not cost much time.
     fn first_word(self) -> Duration {
         match self {
@@ -52,79 +50,30 @@ pub(super) struct Disks<'a> {
     pub(super) payload: &'a Path,
 }
 
-/// What the guest said.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Said {
-    /// Version of its kernel.
-    pub(crate) linux: String,
-    /// Version of its engine.
-    pub(crate) docker: String,
-    /// The tests, and whether each passed.
-    pub(crate) tests: Vec<(String, bool)>,
-    /// The programs' status, once all have ended.
-    status: Option<i32>,
-    /// Why it did not get that far.
-    trouble: Option<String>,
-    /// Whether its kernel stopped working, as far as can be seen from outside.
-    stuck: bool,
-}
-
-impl Said {
-    /// Whether all programs ended, and well.
-    pub(crate) fn passed(&self) -> bool {
-        self.status == Some(0)
-    }
-
-    /// What went wrong.
-    pub(crate) fn trouble(&self) -> &str {
-        self.trouble.as_deref().unwrap_or("failures")
-    }
-
-    /// Whether another try may end otherwise, and hides no failure.
-    fn may_be_the_emulator(&self) -> bool {
-        self.stuck && self.tests.iter().all(|(_, passed)| *passed)
-    }
-
-    fn note(&mut self, line: &str) {
-        self.stuck |= line.contains(STUCK);
-        if let Some(word) = line.strip_prefix("vm: ") {
-            let mut words = word.split(' ');
-            let (subject, value) = (words.next(), words.next().unwrap_or_default());
-            match subject {
-                Some("linux") => value.clone_into(&mut self.linux),
-                Some("docker") => value.clone_into(&mut self.docker),
-                Some("end") => self.status = value.parse().ok(),
-                _ => {}
-            }
-        } else {
-            self.tests.extend(support::verdict(line));
-        }
-    }
-}
-
 /// Boots the guest and waits for its end.
-pub(super) fn run(workspace: &Workspace, guest: Guest, boot: &Boot, disks: &Disks) -> Result<Said> {
+pub(super) fn run(workspace: &Workspace, guest: Guest, boot: &Boot, disks: &Disks) -> Result<Report> {
     for accelerator in [Accelerator::Kvm, Accelerator::Tcg] {
         if accelerator == Accelerator::Kvm && !has_kvm() {
             progress::note("no KVM on this machine: emulated");
             continue;
         }
         let watch = || Run::start(workspace, guest, accelerator, boot, disks)?.watch();
-        let mut said = watch()?;
-        if let Some(first) = said.as_ref().filter(|said| said.may_be_the_emulator()) {
+        let mut report = watch()?;
+        if let Some(first) = report.as_ref().filter(|report| report.may_be_the_emulator()) {
             progress::note(&format!("{}\nonce more: it may be the emulator's fault", first.trouble()));
-            said = watch()?;
+            report = watch()?;
         }
-        match said {
-            Some(said) => return Ok(said),
+        match report {
+            Some(report) => return Ok(report),
             None if accelerator == Accelerator::Kvm => {
-                progress::note("the guest says nothing with this machine's KVM: emulated");
+                progress::note("the guest is silent with this machine's KVM: emulated");
             }
             None => {}
         }
     }
     let log = workspace.logs().join(format!("vm-{guest}.err"));
-    Err(format!("the guest said nothing; QEMU says in `{}`:\n{}", log.display(), progress::tail(&log)).into())
+    Err(format!("the guest was silent; the end of QEMU's `{}`:\n{}", log.display(), progress::tail(&log))
+        .into())
 }
 
 /// A machine that is a guest itself may have the device without a processor that can do what a guest needs.
@@ -176,10 +125,10 @@ impl Run {
         Ok(Self { qemu, lines, log, began: Instant::now(), first_word: accelerator.first_word() })
     }
 
-    /// Follows the serial line to its end; what was told before counts, however it ends. None: there was not a word.
-    fn watch(mut self) -> Result<Option<Said>> {
+    /// Follows the serial line to its end; what was reported before counts, however it ends. None: there was not a word.
+    fn watch(mut self) -> Result<Option<Report>> {
         let mut log = File::create(&self.log)?;
-        let (mut said, mut spoke, mut tests_run) = (Said::default(), false, false);
+        let (mut report, mut spoke, mut tests_run) = (Report::default(), false, false);
         loop {
             let limit = if spoke { SILENCE } else { self.first_word };
             match self.lines.recv_timeout(limit.min(LIMIT.saturating_sub(self.began.elapsed()))) {
@@ -187,10 +136,10 @@ impl Run {
                     // The firmware's words are not the guest's.
                     spoke |= line.starts_with("vm: ");
                     writeln!(log, "{:7.2} {line}", self.began.elapsed().as_secs_f32())?;
-                    said.note(&line);
-                    if said.stuck {
-                        said.trouble = Some(self.broken("is stuck"));
-                        return Ok(Some(said));
+                    report.note(&line);
+                    if report.stuck {
+                        report.trouble = Some(self.broken("is stuck"));
+                        return Ok(Some(report));
                     }
                     // Before the tests begin, the kernel and the engine have the word.
                     tests_run |= line.starts_with("running ");
@@ -200,17 +149,17 @@ impl Run {
                 }
                 Err(RecvTimeoutError::Disconnected) => {
                     self.qemu.wait()?;
-                    said.trouble = said.status.is_none().then(|| self.broken("ended early"));
-                    return Ok(spoke.then_some(said));
+                    report.trouble = report.status.is_none().then(|| self.broken("ended early"));
+                    return Ok(spoke.then_some(report));
                 }
                 Err(RecvTimeoutError::Timeout) => {
                     if self.began.elapsed() >= LIMIT {
-                        said.trouble = Some(self.broken(&format!("took more than {} s", LIMIT.as_secs())));
-                        return Ok(spoke.then_some(said));
+                        report.trouble = Some(self.broken(&format!("took more than {} s", LIMIT.as_secs())));
+                        return Ok(spoke.then_some(report));
                     }
-                    said.trouble = Some(self.broken(&format!("said nothing for {} s", limit.as_secs())));
-                    said.stuck = true;
-                    return Ok(spoke.then_some(said));
+                    report.trouble = Some(self.broken(&format!("was silent for {} s", limit.as_secs())));
+                    report.stuck = true;
+                    return Ok(spoke.then_some(report));
                 }
             }
         }
@@ -265,38 +214,4 @@ fn command(guest: Guest, accelerator: Accelerator, boot: &Boot, disks: &Disks) -
         qemu.args(["-drive", &drive, "-device", &format!("virtio-blk-pci,drive={name}")]);
     }
     qemu
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Said;
-
-    #[test]
-    fn what_the_guest_says_is_understood() {
-        let mut said = Said::default();
-        for line in [
-            "vm: linux 6.1.0-50-cloud-amd64 (2.1 s)",
-            "vm: docker 20.10.24+dfsg1 (8.0 s)",
-            "running 2 tests",
-            "test limits ... ok",
-            "test loops::grow ... FAILED",
-            "test result: FAILED. 1 passed; 1 failed",
-            "vm: end 1",
-        ] {
-            said.note(line);
-        }
-        assert_eq!((said.linux.as_str(), said.docker.as_str()), ("6.1.0-50-cloud-amd64", "20.10.24+dfsg1"));
-        assert_eq!(said.tests, [("limits".to_owned(), true), ("grow".to_owned(), false)]);
-        assert!(!said.passed() && said.status == Some(1));
-    }
-    #[test]
-    fn a_stuck_kernel_gets_another_try_unless_a_test_has_failed() {
-        let mut said = Said::default();
-        said.note("test limits ... ok");
-        assert!(!said.may_be_the_emulator());
-        said.note("[   44.609193] watchdog: BUG: soft lockup - CPU#1 stuck for 26s! [runc:448]");
-        assert!(said.may_be_the_emulator());
-        said.note("test loops::grow ... FAILED");
-        assert!(!said.may_be_the_emulator());
-    }
 }

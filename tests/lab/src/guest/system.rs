@@ -1,7 +1,7 @@
-//! The guest's system: a minimal Debian with the distribution's engine, as a folder and as a disk.
+//! The guest's system: a minimal Debian with the distribution's engine, as a directory and as a disk.
 
 use super::disk;
-use crate::debian::Release;
+use crate::base::Release;
 use crate::workspace::Workspace;
 use crate::{Result, progress};
 use std::fs;
@@ -17,31 +17,32 @@ const SIZE: &str = "4G";
 #[derive(Debug)]
 pub(super) struct System {
     /// Unpacked, for programs that run natively in it.
-    pub(super) folder: PathBuf,
+    pub(super) directory: PathBuf,
     /// Its disk.
     pub(super) disk: PathBuf,
 }
 
 /// Bootstraps the system where it is not there yet.
 pub(super) fn ensure(workspace: &Workspace, release: Release) -> Result<System> {
-    let place = workspace.vm().join(release.suite());
-    let system = System { folder: place.join("system"), disk: place.join("system.img") };
+    let place = workspace.guests().join(release.suite());
+    let system = System { directory: place.join("system"), disk: place.join("system.img") };
     if system.disk.exists() {
         return Ok(system);
     }
     progress::step(&format!("bootstrap the guest's {}", release.suite()), || {
         fs::create_dir_all(&place)?;
-        // An interrupted one may lack anything.
-        if system.folder.exists() {
-            fs::remove_dir_all(&system.folder)?;
+        // An interrupted one is incomplete.
+        if system.directory.exists() {
+            fs::remove_dir_all(&system.directory)?;
         }
         let packages = format!("--include={},{PACKAGES}", release.engine_packages());
-        let bootstrap = release.mmdebstrap(workspace, &system.folder, &["--variant=minbase", &packages])?;
+        let bootstrap =
+            release.mmdebstrap(workspace, &system.directory, &["--variant=minbase", &packages])?;
         progress::logged(workspace, "vm-system", bootstrap)?;
-        for folder in ["lib/modules", "var/lib/docker"] {
-            fs::create_dir_all(system.folder.join(folder))?;
+        for directory in ["lib/modules", "var/lib/docker"] {
+            fs::create_dir_all(system.directory.join(directory))?;
         }
-        disk::make(workspace, &system.folder, &system.disk, SIZE)
+        disk::make(workspace, &system.directory, &system.disk, SIZE)
     })?;
     Ok(system)
 }

@@ -1,72 +1,80 @@
-//! What tests and nodes could leave on the machine: processes, loop devices, mounts, links, network namespaces.
+//! What the suites left behind on the machine: [`Run`] knows what is its own, which fails a tier. Everything else that
+//! appeared meanwhile is a note: machines have other users.
+//!
+//! `trace` has the kinds of things that are looked at.
 
-use crate::Result;
+mod run;
+mod trace;
+
+use crate::{Result, progress};
+pub use run::{PREFIX, Run};
 use std::collections::BTreeSet;
-use std::fs;
-use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
+use trace::Trace;
 
 /// The kernel detaches a loop device in its own time after the last unmount.
 const SETTLE_TIME: Duration = Duration::from_secs(5);
 
-/// What is on the machine at one moment.
-#[derive(Debug)]
-pub(crate) struct Snapshot(BTreeSet<String>);
+/// More than these are counted alone.
+const MOST_NOTED: usize = 5;
 
-impl Snapshot {
-    /// Looks around. Of processes only those count whose program is in `binaries`.
-    pub(crate) fn take(binaries: &Path) -> Self {
-        let tools = processes().filter_map(|pid| {
-            let program = fs::read_link(format!("/proc/{pid}/exe")).ok()?;
-            program.starts_with(binaries).then(|| format!("process {pid} of {}", program.display()))
-        });
-        let loops =
-            loop_devices().into_iter().map(|(device, file)| format!("loop device {device} of {file}"));
-        let netns = names("/run/netns").into_iter().map(|name| format!("network namespace {name}"));
-        let mounts = mounts().into_iter().map(|target| format!("mount {target}"));
-        let links = names("/sys/class/net").into_iter().map(|name| format!("network interface {name}"));
-        Self(tools.chain(loops).chain(netns).chain(mounts).chain(links).collect())
+/// What was on the machine when a run began.
+#[derive(Debug)]
+pub struct Snapshot<'a> {
+    run: &'a Run,
+    known: BTreeSet<Trace>,
+}
+
+impl<'a> Snapshot<'a> {
+    /// Looks around.
+    #[must_use]
+    pub fn take(run: &'a Run) -> Self {
+        Self { run, known: trace::all(&run.binaries) }
     }
 
-    /// Fails with the name of each thing that was not there before and still is.
-    pub(crate) fn check(&self, binaries: &Path) -> Result<()> {
+    /// Fails with each thing of the run that was not there before and still is; notes once what others have made.
+    pub fn check(&mut self) -> Result<()> {
         let deadline = Instant::now() + SETTLE_TIME;
-        loop {
-            let now = Self::take(binaries).0;
-            let left: Vec<_> = now.difference(&self.0).map(String::as_str).collect();
-            if left.is_empty() {
-                return Ok(());
-            }
-            if Instant::now() > deadline {
-                return Err(format!("left behind: {}", left.join(", ")).into());
+        let (ours, others) = loop {
+            let new = trace::all(&self.run.binaries).into_iter().filter(|trace| !self.known.contains(trace));
+            let (ours, others): (Vec<_>, Vec<_>) = new.partition(|trace| self.run.owns(trace));
+            if ours.is_empty() || Instant::now() > deadline {
+                break (ours, others);
             }
             sleep(Duration::from_millis(50));
+        };
+        if let Some(note) = note(&others) {
+            progress::note(&note);
         }
+        self.known.extend(others);
+        if ours.is_empty() { Ok(()) } else { Err(format!("left behind: {}", list(&ours)).into()) }
     }
 }
 
-/// Attached loop devices, each with its backing file as the kernel names it.
-pub(crate) fn loop_devices() -> Vec<(String, String)> {
-    let attached = names("/sys/block").into_iter().filter_map(|name| {
-        let file = fs::read_to_string(format!("/sys/block/{name}/loop/backing_file")).ok()?;
-        Some((format!("/dev/{name}"), file.trim().to_owned()))
-    });
-    attached.collect()
+fn note(others: &[Trace]) -> Option<String> {
+    // Those of services and sessions come and go all the time, and say nothing.
+    let others: Vec<_> = others.iter().filter(|trace| !matches!(trace, Trace::Cgroup(_))).collect();
+    let (first, more) = others.split_at(others.len().min(MOST_NOTED));
+    let more = if more.is_empty() { String::new() } else { format!(", and {} more", more.len()) };
+    (!first.is_empty()).then(|| format!("appeared meanwhile, not ours: {}{more}", list(first)))
 }
 
-/// All mount points of this namespace.
-pub(crate) fn mounts() -> Vec<String> {
-    let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
-    mounts.lines().filter_map(|line| line.split(' ').nth(1)).map(str::to_owned).collect()
+fn list(traces: &[impl ToString]) -> String {
+    traces.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
-/// The numbers of all processes.
-pub(crate) fn processes() -> impl Iterator<Item = i32> {
-    names("/proc").into_iter().filter_map(|name| name.parse().ok())
-}
+#[cfg(test)]
+mod tests {
+    use super::{Trace, note};
 
-fn names(folder: impl AsRef<Path>) -> Vec<String> {
-    let entries = fs::read_dir(folder).into_iter().flatten().filter_map(std::io::Result::ok);
-    entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+    #[test]
+    fn a_note_is_short_and_leaves_out_control_groups() {
+        let link = |number: usize| Trace::Link(format!("veth{number}"));
+        assert_eq!(note(&[Trace::Cgroup("/sys/fs/cgroup/a".into())]), None);
+        let one = note(&[Trace::Cgroup("/sys/fs/cgroup/a".into()), link(0)]);
+        assert_eq!(one.as_deref(), Some("appeared meanwhile, not ours: network interface veth0"));
+        let many: Vec<_> = (0..7).map(link).collect();
+        assert!(note(&many).unwrap().ends_with("network interface veth4, and 2 more"));
+    }
 }

@@ -1,11 +1,12 @@
-//! The Compose example's cluster, for `up --mesos` and `bench mesos`: a master, agents, and a framework to give tasks to.
+//! The Compose example's cluster, for `up --mesos` and `bench mesos`: a master and agents.
 
+use super::framework::Framework;
+use super::images;
 use crate::engine::Engine;
 use crate::workspace::Workspace;
-use crate::{Result, image, mesos};
-use serde_json::{Value, json};
-use std::io::{BufRead, BufReader, Lines, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use crate::{Result, progress};
+use serde_json::Value;
+use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 use xshell::cmd;
@@ -15,17 +16,17 @@ const REGISTER_TIME: Duration = Duration::from_secs(90);
 
 /// A Compose project of the example.
 #[derive(Debug)]
-pub(crate) struct Cluster<'a> {
+pub struct Cluster<'a> {
     workspace: &'a Workspace,
     engine: &'a Engine,
     project: &'a str,
     /// The master's address and port.
-    pub(crate) master: String,
+    pub master: String,
 }
 
 impl<'a> Cluster<'a> {
     /// Starts the master and so many agents, and waits until these have registered.
-    pub(crate) fn start(
+    pub fn start(
         workspace: &'a Workspace,
         engine: &'a Engine,
         project: &'a str,
@@ -40,9 +41,9 @@ impl<'a> Cluster<'a> {
         let mut compose = Command::new("docker-compose");
         compose.args(["--project-name", project, "--file", &files[0], "--file", &files[1]]);
         compose.args(["up", "--detach", "--scale", &format!("agent={agents}")]);
-        compose.env("DOCKER_HOST", &engine.host).env("DIND_MESOS_IMAGE", mesos::NODE);
+        compose.env("DOCKER_HOST", &engine.host).env("DIND_MESOS_IMAGE", images::NODE);
         compose.env("DIND_TEST_PRELOAD", workspace.preload());
-        crate::progress::logged(workspace, "compose", compose)?;
+        progress::logged(workspace, "compose", compose)?;
         let master = cluster.containers("master")?;
         let format = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}";
         cluster.master =
@@ -60,8 +61,8 @@ impl<'a> Cluster<'a> {
         self.engine.ask(self.workspace, &["ps", "--quiet", "--filter", &filters[0], "--filter", &filters[1]])
     }
 
-    /// What the master says of the agents that it hears of.
-    pub(crate) fn agents(&self) -> Vec<Value> {
+    /// The active agents, as the master lists them.
+    pub fn agents(&self) -> Vec<Value> {
         let (shell, url) = (&self.workspace.shell, format!("http://{}/slaves", self.master));
         let pid = self.engine.pid.to_string();
         let wget = cmd!(shell, "nsenter --target {pid} --net busybox wget -q -O - {url}");
@@ -72,7 +73,7 @@ impl<'a> Cluster<'a> {
     }
 
     /// Waits until so many agents have registered.
-    pub(crate) fn wait_until_registered(&self, agents: usize) -> Result<()> {
+    pub fn wait_until_registered(&self, agents: usize) -> Result<()> {
         let deadline = Instant::now() + REGISTER_TIME;
         while self.agents().len() != agents {
             if Instant::now() > deadline {
@@ -85,28 +86,18 @@ impl<'a> Cluster<'a> {
     }
 
     /// The network that the nodes are on.
-    pub(crate) fn network(&self) -> String {
+    pub fn network(&self) -> String {
         format!("{}_nodes", self.project)
     }
 
     /// Starts a framework and waits until it is subscribed.
-    pub(crate) fn framework(&self) -> Result<Framework> {
-        let task = format!("TASK_IMAGE={}", image::INNER);
-        let mut docker = Command::new("docker");
-        docker.args(["run", "--rm", "--interactive", "--network", &self.network(), "--env", &task]);
-        docker.args([mesos::BASE, "mesos-framework", &self.master]).env("DOCKER_HOST", &self.engine.host);
-        let mut child = docker.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-        let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
-            return Err("the framework has no pipes".into());
-        };
-        let mut framework = Framework { child, stdin: Some(stdin), lines: BufReader::new(stdout).lines() };
-        framework.until(|event| event["event"] == "subscribed")?;
-        Ok(framework)
+    pub fn framework(&self) -> Result<Framework> {
+        Framework::start(&self.engine.host, &self.network(), &self.master)
     }
 }
 
 /// Removes a project's containers, volumes and network, whether it runs or not; the nodes stop in their own order first.
-pub(crate) fn remove(workspace: &Workspace, engine: &Engine, project: &str) -> Result<()> {
+pub fn remove(workspace: &Workspace, engine: &Engine, project: &str) -> Result<()> {
     let filter = format!("label=com.docker.compose.project={project}");
     let containers = engine.ask(workspace, &["ps", "--all", "--quiet", "--filter", &filter])?;
     let containers: Vec<&str> = containers.lines().collect();
@@ -119,47 +110,4 @@ pub(crate) fn remove(workspace: &Workspace, engine: &Engine, project: &str) -> R
         engine.ask(workspace, &["network", "rm", network])?;
     }
     Ok(())
-}
-
-/// A framework; its tasks end with it.
-#[derive(Debug)]
-pub(crate) struct Framework {
-    child: Child,
-    stdin: Option<ChildStdin>,
-    lines: Lines<BufReader<ChildStdout>>,
-}
-
-impl Framework {
-    /// Hands in a command that runs in an inner container with an address of its own.
-    pub(crate) fn submit(&mut self, id: &str, command: &str) -> Result<()> {
-        let task = json!({"id": id, "network": "BRIDGE", "command": command});
-        let stdin = self.stdin.as_mut().ok_or("the framework has ended")?;
-        Ok(writeln!(stdin, "{task}")?)
-    }
-
-    /// Waits until a task is in a state; any other end of it is an error.
-    pub(crate) fn state(&mut self, id: &str, state: &str) -> Result<Value> {
-        let bad = ["TASK_FAILED", "TASK_LOST", "TASK_ERROR", "TASK_KILLED", "TASK_GONE"];
-        let event = self.until(|event| {
-            event["task"] == id && (event["state"] == state || bad.iter().any(|bad| event["state"] == *bad))
-        })?;
-        if event["state"] == state { Ok(event) } else { Err(format!("the task has ended: {event}").into()) }
-    }
-
-    fn until(&mut self, holds: impl Fn(&Value) -> bool) -> Result<Value> {
-        for line in self.lines.by_ref() {
-            let event: Value = serde_json::from_str(&line?)?;
-            if holds(&event) {
-                return Ok(event);
-            }
-        }
-        Err("the framework has ended".into())
-    }
-}
-
-impl Drop for Framework {
-    fn drop(&mut self) {
-        drop(self.stdin.take());
-        let _ = self.child.wait();
-    }
 }

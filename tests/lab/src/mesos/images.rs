@@ -1,20 +1,21 @@
 //! The images of a Mesos agent with its own engine: one with Mesos, and the node image on top of it.
 //!
-//! No registry of images need be reachable: Mesos itself comes from PyPI, as `tests/mesos/Dockerfile` tells.
+//! They need no registry of images: Mesos itself comes from PyPI, as `tests/mesos/Dockerfile` explains.
 
 use crate::base::{self, Base};
 use crate::engine::Engine;
+use crate::product::image;
 use crate::workspace::Workspace;
-use crate::{Result, image, progress, setup};
+use crate::{Result, progress, setup};
 use std::fs;
 use std::path::{Path, PathBuf};
 use xshell::cmd;
 
 /// Mesos and the test framework on a distribution.
-pub(crate) const BASE: &str = "dind-mesos-base:dev";
+pub const BASE: &str = "dind-mesos-base:dev";
 
 /// The node image on top of it.
-pub(crate) const NODE: &str = "dind-mesos:dev";
+pub const NODE: &str = "dind-mesos:dev";
 
 /// Names an image with a real Mesos to put the node image on, instead of [`BASE`].
 const GIVEN: &str = "DIND_TEST_MESOS_IMAGE";
@@ -29,7 +30,7 @@ const VALIDATOR: &str = "kubernetes-validate==1.37.0";
 const SOURCES: [&str; 5] = ["Dockerfile", "shims.py", "mesos.cpp", "mesos-docker-executor", "framework.py"];
 
 /// Builds all images that a cluster needs. The static binaries are there already.
-pub(crate) fn build(workspace: &Workspace, engine: &Engine, wanted: Base) -> Result<()> {
+pub fn build(workspace: &Workspace, engine: &Engine, wanted: Base) -> Result<()> {
     fixture(workspace, engine, wanted)?;
     let given = std::env::var(GIVEN).ok().filter(|image| !image.is_empty());
     image::node(workspace, engine, Base::Image(given.as_deref().unwrap_or(BASE)), NODE)?;
@@ -57,15 +58,15 @@ fn fixture(workspace: &Workspace, engine: &Engine, wanted: Base) -> Result<()> {
 
 /// The egg, downloaded once.
 fn egg(workspace: &Workspace) -> Result<PathBuf> {
-    let folder = workspace.target.join("mesos");
-    let egg = folder.join("mesos.egg");
+    let directory = workspace.target.join("mesos");
+    let egg = directory.join("mesos.egg");
     if egg.exists() && sha256(workspace, &egg)? == EGG_SHA256 {
         return Ok(egg);
     }
     progress::step("download Mesos from PyPI", || {
         let (shell, fetch) = (&workspace.shell, workspace.root.join("tests/mesos/fetch.py"));
         // The distribution's own interpreter is the one that finds the distribution's setuptools.
-        let fetched = cmd!(shell, "/usr/bin/python3 {fetch} {folder}").quiet().read()?;
+        let fetched = cmd!(shell, "/usr/bin/python3 {fetch} {directory}").quiet().read()?;
         let found = sha256(workspace, Path::new(&fetched))?;
         if found != EGG_SHA256 {
             return Err(format!("`{fetched}` is not what was expected: its SHA-256 is {found}").into());
@@ -82,17 +83,17 @@ fn sha256(workspace: &Workspace, file: &Path) -> Result<String> {
 }
 
 /// The program that validates manifests, in a Python environment of its own.
-pub(crate) fn validator(workspace: &Workspace) -> Result<PathBuf> {
-    let folder = workspace.target.join("mesos/validator");
-    let program = folder.join("bin/kubernetes-validate");
+pub fn validator(workspace: &Workspace) -> Result<PathBuf> {
+    let directory = workspace.target.join("mesos/validator");
+    let program = directory.join("bin/kubernetes-validate");
     if program.exists() {
         return Ok(program);
     }
     setup::install(workspace, &[setup::MESOS])?;
     progress::step(&format!("install {VALIDATOR} from PyPI"), || {
         let shell = &workspace.shell;
-        cmd!(shell, "/usr/bin/python3 -m venv {folder}").quiet().run()?;
-        let pip = cmd!(shell, "{folder}/bin/pip --disable-pip-version-check --quiet install {VALIDATOR}");
+        cmd!(shell, "/usr/bin/python3 -m venv {directory}").quiet().run()?;
+        let pip = cmd!(shell, "{directory}/bin/pip --disable-pip-version-check --quiet install {VALIDATOR}");
         progress::logged(workspace, "pip", pip)
     })?;
     Ok(program)

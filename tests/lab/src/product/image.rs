@@ -9,13 +9,13 @@ use std::os::unix::fs::symlink;
 use xshell::cmd;
 
 /// The node image.
-pub(crate) const NODE: &str = "dind:dev";
+pub const NODE: &str = "dind:dev";
 
 /// A static busybox and nothing else.
-pub(crate) const INNER: &str = "dind-inner:dev";
+pub const INNER: &str = "dind-inner:dev";
 
 /// Builds both images, and gives the node image's name. The static binaries are there already.
-pub(crate) fn build(workspace: &Workspace, engine: &Engine, wanted: Base) -> Result<String> {
+pub fn build(workspace: &Workspace, engine: &Engine, wanted: Base) -> Result<String> {
     let tag = match wanted {
         Base::Release(release) => format!("dind:engine-{}", release.engine()),
         Base::Image(_) | Base::Usual => NODE.to_owned(),
@@ -26,7 +26,7 @@ pub(crate) fn build(workspace: &Workspace, engine: &Engine, wanted: Base) -> Res
 }
 
 /// Builds the node image on a base, under a name.
-pub(crate) fn node(workspace: &Workspace, engine: &Engine, wanted: Base, tag: &str) -> Result<()> {
+pub fn node(workspace: &Workspace, engine: &Engine, wanted: Base, tag: &str) -> Result<()> {
     let base = format!("BASE_IMAGE={}", base::ensure(workspace, engine, wanted)?);
     progress::step(&format!("build the image {tag}"), || {
         let build = engine.docker(workspace, &["build", "--build-arg", &base, "--tag", tag, "."]);
@@ -35,7 +35,7 @@ pub(crate) fn node(workspace: &Workspace, engine: &Engine, wanted: Base, tag: &s
 }
 
 /// Makes what of the node image needs no binaries, so that it is there when these are.
-pub(crate) fn ahead(workspace: &Workspace, engine: &Engine, wanted: Base) -> Result<()> {
+pub fn ahead(workspace: &Workspace, engine: &Engine, wanted: Base) -> Result<()> {
     let base = format!("BASE_IMAGE={}", base::ensure(workspace, engine, wanted)?);
     progress::step("install the engine into the base image", || {
         let build = engine.docker(workspace, &["build", "--build-arg", &base, "--target", "engine", "."]);
@@ -43,8 +43,8 @@ pub(crate) fn ahead(workspace: &Workspace, engine: &Engine, wanted: Base) -> Res
     })
 }
 
-/// Makes the inner image where the engine or the preload folder lacks it. The same bytes in both.
-pub(crate) fn inner(workspace: &Workspace, engine: &Engine) -> Result<()> {
+/// Makes the inner image where the engine or the preload directory does not have it. The same bytes in both.
+pub fn inner(workspace: &Workspace, engine: &Engine) -> Result<()> {
     let archive = workspace.preload().join("inner.tar");
     let path = archive.display().to_string();
     if archive.exists() {

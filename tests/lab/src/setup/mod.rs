@@ -1,36 +1,23 @@
 //! What the commands need beyond a Rust toolchain, and how a fresh Debian or Ubuntu machine gets it.
+//!
+//! `need` is one such thing: whether it is there, and the package that brings it.
+
+mod need;
 
 use crate::workspace::Workspace;
-use crate::{Result, debian, progress};
+use crate::{Result, progress};
+pub use need::{DEBIAN_KEYRING, Need, static_busybox};
 use nix::unistd::Uid;
-use std::fs;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use xshell::{Cmd, cmd};
 
-/// Something that a package brings.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Need {
-    /// A program of this name, from the package of that name.
-    Program(&'static str, &'static str),
-    /// The docker command: part of the engine's package, or one of its own.
-    DockerCli,
-    /// bindgen (of the loopdev crate) loads it at build time.
-    LibClang,
-    /// A module of the distribution's Python, from a package.
-    Module(&'static str, &'static str),
-    /// A busybox without libraries, which is the whole inner image.
-    StaticBusybox,
-    /// What Debian's packages are checked with, here or on Ubuntu.
-    DebianKeys,
-}
-
 /// To compile the workspace.
-pub(crate) const BUILD: &[Need] = &[Need::Program("cc", "gcc"), Need::LibClang];
+pub const BUILD: &[Need] = &[Need::Program("cc", "gcc"), Need::LibClang];
 
 /// To run an engine and build images on it.
-pub(crate) const ENGINE: &[Need] = &[
+pub const ENGINE: &[Need] = &[
     Need::DockerCli,
     Need::Program("dockerd", "docker.io"),
     Need::Program("iptables", "iptables"),
@@ -40,10 +27,10 @@ pub(crate) const ENGINE: &[Need] = &[
 ];
 
 /// To make a base image without a registry.
-pub(crate) const BASE: &[Need] = &[Need::Program("mmdebstrap", "mmdebstrap")];
+pub const BASE: &[Need] = &[Need::Program("mmdebstrap", "mmdebstrap")];
 
 /// To make an image with Mesos, a cluster of it, and a registry to push it to.
-pub(crate) const MESOS: &[Need] = &[
+pub const MESOS: &[Need] = &[
     // The client for eggs; setuptools has it before its version 80.
     Need::Module("setuptools.package_index", "python3-setuptools"),
     Need::Module("ensurepip", "python3-venv"),
@@ -52,7 +39,7 @@ pub(crate) const MESOS: &[Need] = &[
 ];
 
 /// To make and run the guest of the `vm` tier.
-pub(crate) const VM: &[Need] = &[
+pub const VM: &[Need] = &[
     Need::Program("qemu-system-x86_64", "qemu-system-x86"),
     Need::Program("mmdebstrap", "mmdebstrap"),
     Need::Program("modprobe", "kmod"),
@@ -64,7 +51,7 @@ pub(crate) const VM: &[Need] = &[
 ];
 
 /// What the suites call.
-pub(crate) const TESTS: &[Need] = &[
+pub const TESTS: &[Need] = &[
     Need::Program("ip", "iproute2"),
     Need::Program("iptables", "iptables"),
     Need::Program("nft", "nftables"),
@@ -78,7 +65,7 @@ pub(crate) const TESTS: &[Need] = &[
 ];
 
 /// Installs what is missing of some lists.
-pub(crate) fn install(workspace: &Workspace, lists: &[&[Need]]) -> Result<()> {
+pub fn install(workspace: &Workspace, lists: &[&[Need]]) -> Result<()> {
     let missing: Vec<_> =
         lists.iter().flat_map(|list| list.iter()).filter(|need| !need.is_met(workspace)).collect();
     if missing.is_empty() {
@@ -110,8 +97,37 @@ pub(crate) fn install(workspace: &Workspace, lists: &[&[Need]]) -> Result<()> {
     }
 }
 
+/// A program of crates.io, at the version that its output was checked with.
+#[derive(Clone, Copy, Debug)]
+pub struct Tool {
+    /// The crate, which is also the program.
+    pub name: &'static str,
+    /// The version.
+    pub version: &'static str,
+}
+
+/// The path of a program, which is compiled where this checkout does not have it yet.
+pub fn tool(workspace: &Workspace, tool: Tool) -> Result<PathBuf> {
+    let Tool { name, version } = tool;
+    let root = workspace.tools().join(format!("{name}-{version}"));
+    let program = root.join("bin").join(name);
+    if program.exists() {
+        return Ok(program);
+    }
+    install(workspace, &[BUILD])?;
+    progress::step(&format!("compile {name} {version}"), || {
+        let build = workspace.tools().join("build");
+        let (root, build) = (root.display().to_string(), build.display().to_string());
+        let args =
+            ["install", "--locked", name, "--version", version, "--root", &root, "--target-dir", &build];
+        progress::logged(workspace, name, workspace.cargo(&args))?;
+        Ok(std::fs::remove_dir_all(build)?)
+    })?;
+    Ok(program)
+}
+
 /// Starts over as root where that is needed, with what cargo and the options have in the environment.
-pub(crate) fn become_root() -> Result<()> {
+pub fn become_root() -> Result<()> {
     if Uid::effective().is_root() {
         return Ok(());
     }
@@ -127,86 +143,6 @@ pub(crate) fn become_root() -> Result<()> {
     let mut sudo = Command::new("sudo");
     sudo.arg("env").args(kept).arg(std::env::current_exe()?).args(std::env::args_os().skip(1));
     Err(format!("this command needs root, and `sudo` cannot be run: {}", sudo.exec()).into())
-}
-
-impl Need {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Program(program, _) => program,
-            Self::DockerCli => "docker",
-            Self::LibClang => "libclang",
-            Self::Module(module, _) => module,
-            Self::StaticBusybox => "a static busybox",
-            Self::DebianKeys => "the keys of Debian's archive",
-        }
-    }
-
-    fn is_met(self, workspace: &Workspace) -> bool {
-        match self {
-            Self::Program(program, _) => find(workspace, program).is_some(),
-            Self::DockerCli => find(workspace, "docker").is_some(),
-            Self::LibClang => has_libclang(),
-            Self::Module(module, _) => has_module(workspace, module),
-            Self::StaticBusybox => static_busybox(workspace).is_some(),
-            Self::DebianKeys => Path::new(debian::KEYRING).exists(),
-        }
-    }
-
-    fn package(self, workspace: &Workspace) -> Result<String> {
-        match self {
-            Self::Program(_, package) | Self::Module(_, package) => Ok(package.to_owned()),
-            Self::DockerCli => {
-                let shell = &workspace.shell;
-                let own =
-                    cmd!(shell, "apt-cache show docker-cli").quiet().ignore_stdout().ignore_stderr().run();
-                Ok(if own.is_ok() { "docker-cli" } else { "docker.io" }.to_owned())
-            }
-            Self::LibClang => libclang_package(workspace),
-            Self::StaticBusybox => Ok("busybox-static".to_owned()),
-            Self::DebianKeys => Ok("debian-archive-keyring".to_owned()),
-        }
-    }
-}
-
-fn find(workspace: &Workspace, program: &str) -> Option<std::path::PathBuf> {
-    which::which_in(program, Some(&workspace.path), &workspace.root).ok()
-}
-
-/// A busybox that runs without a loader, if there is one.
-pub(crate) fn static_busybox(workspace: &Workspace) -> Option<std::path::PathBuf> {
-    let path = find(workspace, "busybox")?;
-    let loader = b"/ld-";
-    let dynamic = fs::read(&path).ok()?.get(..4096)?.windows(loader.len()).any(|window| window == loader);
-    (!dynamic).then_some(path)
-}
-
-fn has_module(workspace: &Workspace, module: &str) -> bool {
-    let shell = &workspace.shell;
-    let import = format!("import {module}");
-    cmd!(shell, "/usr/bin/python3 -c {import}").quiet().ignore_stdout().ignore_stderr().run().is_ok()
-}
-
-/// Looks where clang-sys looks: the distribution's libraries and each LLVM release's own folder.
-fn has_libclang() -> bool {
-    let releases = fs::read_dir("/usr/lib").into_iter().flatten().flatten().map(|entry| entry.path());
-    let folders = releases.flat_map(|folder| [folder.join("lib"), folder]);
-    let given = std::env::var_os("LIBCLANG_PATH").map(Into::into);
-    folders.chain(given).filter_map(|folder| fs::read_dir(folder).ok()).flatten().flatten().any(|entry| {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        name.contains(".so")
-            && (name.starts_with("libclang.")
-                || name.starts_with("libclang-1")
-                || name.starts_with("libclang-2"))
-    })
-}
-
-/// The library of the release's own LLVM, without the compiler's headers: `libclang1-14` for `libclang-14-dev`.
-fn libclang_package(workspace: &Workspace) -> Result<String> {
-    let shell = &workspace.shell;
-    let depends = cmd!(shell, "apt-cache depends libclang-dev").quiet().read()?;
-    let version =
-        depends.lines().find_map(|line| line.trim().strip_prefix("Depends: libclang-")?.strip_suffix("-dev"));
-    Ok(version.map_or_else(|| "libclang-dev".to_owned(), |version| format!("libclang1-{version}")))
 }
 
 fn apt_get<'a>(workspace: &'a Workspace, args: &[&str]) -> Cmd<'a> {

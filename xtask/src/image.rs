@@ -1,0 +1,35 @@
+//! `image`, and the hidden `engine`: what they make stays in an engine that outlives the command.
+
+use dind_lab::base::Base;
+use dind_lab::engine::Engine;
+use dind_lab::product::{binaries, image};
+use dind_lab::{Result, Workspace, mesos, progress, setup};
+
+/// Builds the node image, or with `mesos` that of a Mesos agent. The engine stays, or the image would go with it.
+pub(crate) fn build(workspace: &Workspace, base: Base, mesos: bool) -> Result<()> {
+    setup::install(workspace, &[setup::BUILD, setup::ENGINE])?;
+    binaries::build(workspace)?;
+    let mut engine = Engine::find_or_start(workspace)?;
+    let image = if mesos {
+        mesos::images::build(workspace, &engine, base)?;
+        mesos::images::NODE.to_owned()
+    } else {
+        image::build(workspace, &engine, base)?
+    };
+    engine.keep()?;
+    if engine.is_private() {
+        progress::note(&format!("{image} is in a private engine: DOCKER_HOST={}", engine.host));
+        progress::note("`cargo xtask down` stops it");
+    }
+    Ok(())
+}
+
+/// Starts the engine that the other commands would use, and prints what finds it.
+pub(crate) fn leave_engine(workspace: &Workspace) -> Result<()> {
+    setup::install(workspace, &[setup::ENGINE])?;
+    let mut engine = Engine::find_or_start(workspace)?;
+    engine.keep()?;
+    let Engine { host, pid, .. } = &engine;
+    println!("export DOCKER_HOST={host} DIND_TEST_DOCKER_HOST={host} DIND_TEST_ENGINE_PID={pid}");
+    Ok(())
+}
