@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 /// Lines of a failed command's log that are shown.
 const TAIL: usize = 25;
 
-/// How long a shorter step took is not shown.
+/// The duration of shorter steps is not shown.
 const WORTH_SHOWING: Duration = Duration::from_secs(1);
 
 thread_local! {

@@ -81,10 +81,12 @@ impl Workspace {
         self.target.join("engine")
     }
 
-    /// Programs of crates that commands need, each made once.
+    /// Programs of crates that commands need, each compiled once for all checkouts.
     #[must_use]
     pub fn tools(&self) -> PathBuf {
-        self.target.join("tools")
+        let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let cache = variable("XDG_CACHE_HOME").or_else(|| Some(variable("HOME")?.join(".cache")));
+        cache.map_or_else(|| self.target.join("tools"), |cache| cache.join("dind-tools"))
     }
 
     /// Disks and kernels of the virtual machines, each made once.

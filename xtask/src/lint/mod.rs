@@ -1,4 +1,4 @@
-//! What needs neither root nor an engine: format, lints, documentation, schemas, and the house's own rules.
+//! What needs neither root nor an engine: format, lints, documentation, schemas, dependencies, and the house's own rules.
 //!
 //! * `house_rules`: what no tool checks, file by file
 //! * `imports`: no import circle between the files of a crate, nor between its directories
@@ -7,8 +7,12 @@ mod house_rules;
 mod imports;
 
 use dind_lab::product::binaries;
-use dind_lab::setup;
+use dind_lab::setup::{self, Tool};
 use dind_lab::{Result, Workspace, progress};
+use xshell::cmd;
+
+/// Checks what we depend on.
+const CARGO_DENY: Tool = Tool { name: "cargo-deny", version: "0.20.2" };
 
 /// Runs all checks; the first failure ends it.
 pub(crate) fn run(workspace: &Workspace, commands: &[String]) -> Result<()> {
@@ -17,6 +21,7 @@ pub(crate) fn run(workspace: &Workspace, commands: &[String]) -> Result<()> {
     workspace.cargo(&["fmt", "--all", "--check"]).run()?;
     progress::heading("house rules");
     house_rules::check(workspace, commands)?;
+    dependencies(workspace)?;
     progress::heading("clippy");
     workspace
         .cargo(&[
@@ -45,4 +50,17 @@ pub(crate) fn schema(workspace: &Workspace, check: bool) -> Result<()> {
     let test = workspace.cargo(&args);
     let test = if check { test.env_remove("DIND_UPDATE") } else { test.env("DIND_UPDATE", "1") };
     Ok(test.run()?)
+}
+
+/// Licences, sources and duplicates of all crates, by the rules in `.deny.toml`.
+fn dependencies(workspace: &Workspace) -> Result<()> {
+    let deny = setup::tool(workspace, CARGO_DENY)?;
+    progress::step("check licences and sources of the dependencies", || {
+        let shell = &workspace.shell;
+        let check = cmd!(
+            shell,
+            "{deny} --locked --config .deny.toml check --hide-inclusion-graph licenses bans sources"
+        );
+        progress::logged(workspace, "cargo-deny", check)
+    })
 }

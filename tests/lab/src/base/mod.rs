@@ -1,6 +1,6 @@
 //! The image that ours is built on: a given one, the default, or one bootstrapped from a package mirror.
 //!
-//! [`debian`] has the releases that bring another engine; `distribution` is this machine's own.
+//! `debian` has the releases that bring another engine; `distribution` is this machine's own.
 
 mod debian;
 mod distribution;
@@ -83,7 +83,7 @@ fn has(workspace: &Workspace, engine: &Engine, image: &str) -> bool {
     engine.ask(workspace, &["image", "inspect", "--format", "{{.Id}}", image]).is_ok()
 }
 
-/// Gives the registry a limited time for its first word, and a slow line all the time it needs.
+/// The registry must begin to answer within a limit; a slow download may take as long as it needs.
 fn pull(engine: &Engine, image: &str) -> Result<()> {
     let mut docker = Command::new("docker")
         .args(["pull", image])
@@ -103,7 +103,7 @@ fn pull(engine: &Engine, image: &str) -> Result<()> {
     if first_line.recv_timeout(REGISTRY_TIME).is_err() {
         docker.kill()?;
         docker.wait()?;
-        return Err(format!("the registry does not answer within {} s", REGISTRY_TIME.as_secs()).into());
+        return Err(format!("the registry did not answer within {} s", REGISTRY_TIME.as_secs()).into());
     }
     let mut complaint = String::new();
     if let Some(mut stderr) = docker.stderr.take() {

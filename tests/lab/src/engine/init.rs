@@ -1,7 +1,7 @@
 //! PID 1 of the private engine's namespaces: starts dockerd, reaps, and takes everything along when it ends.
 //!
-//! It ends on request (`STOP`), when dockerd ends, and when its owner disappears without having said that
-//! the engine is to stay: an interrupted or killed `cargo xtask test` leaves nothing behind.
+//! It ends on request (`STOP`), when dockerd ends, and when its owner disappears without having asked it to
+//! stay: an interrupted or killed `cargo xtask test` leaves nothing behind.
 
 use super::cgroups;
 use super::paths::{NAME_SERVER, Paths};
@@ -102,13 +102,13 @@ fn serve(
             }
             Event::OwnerGone if keep => {}
             Event::OwnerGone | Event::Stop => return stop(paths, dockerd, events),
-            Event::Ended(pid) if pid == dockerd => return Err("dockerd ended by itself".into()),
+            Event::Ended(pid) if pid == dockerd => return Err("dockerd exited unexpectedly".into()),
             Event::Ended(_) | Event::Go => {}
         }
     }
 }
 
-/// Containers go first, so that the data root that is kept has none; then dockerd in its own good order.
+/// Containers go first, so that the data root that is kept has none; then dockerd in its own order.
 fn stop(paths: &Paths, dockerd: Pid, events: &Receiver<Event>) -> Result<()> {
     let docker = paths.remove_contents().spawn()?;
     wait_for(Pid::from_raw(docker.id() as i32), events);

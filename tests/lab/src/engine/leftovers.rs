@@ -38,7 +38,10 @@ pub(super) fn check(paths: &Paths, state: Option<&State>, used: &[LoopDevice]) -
     }
     let lost: Vec<_> = state.into_iter().flat_map(|state| unknown_loop_devices(state, used)).collect();
     if !lost.is_empty() {
-        progress::note(&format!("not mounted, and perhaps of a node that was killed: {}", lost.join(", ")));
+        progress::note(&format!(
+            "appeared meanwhile, not mounted, perhaps of a node that was killed: {}",
+            lost.join(", ")
+        ));
     }
     Ok(())
 }

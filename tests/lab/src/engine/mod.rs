@@ -64,7 +64,7 @@ impl Engine {
 
     /// A docker command for this engine.
     pub fn docker<'a>(&self, workspace: &'a Workspace, args: &[&str]) -> Cmd<'a> {
-        // The classic builder is in every engine of the distributions; the other one is a plugin that most of them do not package.
+        // The classic builder is in every engine of the distributions; the other one is a plugin that most of them leave out.
         let shell = &workspace.shell;
         cmd!(shell, "docker {args...}").env("DOCKER_HOST", &self.host).env("DOCKER_BUILDKIT", "0").quiet()
     }
@@ -165,7 +165,7 @@ pub fn clear(workspace: &Workspace) -> Result<()> {
 fn wait_for_lock(workspace: &Workspace, paths: &Paths) -> Result<()> {
     let (shell, lock) = (&workspace.shell, paths.lock());
     let free = cmd!(shell, "flock --timeout {LOCK_TIME} {lock} true").quiet().ignore_stderr().run();
-    free.map_err(|_| format!("the engine of `{}` does not end", paths.engine.display()).into())
+    free.map_err(|_| format!("the engine of `{}` did not end", paths.engine.display()).into())
 }
 
 fn send_stop(paths: &Paths) -> Result<()> {

@@ -114,7 +114,8 @@ fn connect(workspace: &Workspace, paths: &Paths, init: i32, watch: UnixStream) -
     Ok(slirp.id() as i32)
 }
 
-/// Reads the next line of the engine's first process, which starts with `word`; its end shows the log instead.
+/// Reads the next line of the engine's first process, which starts with `word`. Where that process has ended, the error
+/// has the end of its log.
 fn expect(owner: &mut BufReader<UnixStream>, word: &str, paths: &Paths) -> Result<String> {
     let mut line = String::new();
     owner.read_line(&mut line)?;
@@ -122,7 +123,7 @@ fn expect(owner: &mut BufReader<UnixStream>, word: &str, paths: &Paths) -> Resul
         Some(rest) => Ok(rest.trim().to_owned()),
         None => {
             let log = progress::tail(&paths.log());
-            Err(format!("the private engine does not start; the end of `{}`:\n{log}", paths.log().display())
+            Err(format!("the private engine did not start; the end of `{}`:\n{log}", paths.log().display())
                 .into())
         }
     }

@@ -103,7 +103,7 @@ pub struct Suite<'a> {
     pub args: &'a [String],
 }
 
-/// Makes what of the guests needs neither binaries nor images.
+/// Makes the parts of the guests that need neither binaries nor images.
 pub fn ahead(workspace: &Workspace, release: Release, guests: &[Guest]) -> Result<()> {
     system::ensure(workspace, release)?;
     guests.iter().try_for_each(|guest| kernel::ensure(workspace, guest.kernel).map(drop))

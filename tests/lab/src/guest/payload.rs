@@ -9,7 +9,7 @@ use std::fs;
 use std::path::PathBuf;
 use xshell::cmd;
 
-/// The file below `tests/tests`.
+/// The test program of the tier.
 const PROGRAM: &str = "vm";
 
 /// Builds the program and packs it into an archive that the guest reads from a disk.

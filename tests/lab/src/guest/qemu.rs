@@ -19,7 +19,7 @@ const SILENCE: Duration = Duration::from_secs(300);
 /// A whole run, for the same reasons.
 const LIMIT: Duration = Duration::from_secs(1800);
 
-/// How processors are had.
+/// What runs the guest's processors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Accelerator {
     /// The machine's own.
@@ -29,7 +29,7 @@ enum Accelerator {
 }
 
 impl Accelerator {
-    /// How long the guest may take to the first word of its own. Emulated, that comes within five seconds on an idle
+    /// How long the guest may take to its first line. Emulated, that comes within five seconds on an idle
     /// machine; but there are machines that offer KVM and do not run a guest with it, which should not cost much time.
     fn first_word(self) -> Duration {
         match self {

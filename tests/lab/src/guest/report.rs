@@ -5,7 +5,7 @@ use crate::verdict;
 /// What the kernel prints of a processor that does not come back from it (Documentation/admin-guide/lockup-watchdogs.rst).
 const STUCK: &str = "watchdog: BUG: soft lockup";
 
-/// What the guest report.
+/// What the guest reported on its serial line.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
     /// Version of its kernel.
@@ -35,7 +35,7 @@ impl Report {
         self.trouble.as_deref().unwrap_or("failures")
     }
 
-    /// Whether another try may end otherwise, and hides no failure.
+    /// Whether a second try may pass without hiding a failure.
     pub(super) fn may_be_the_emulator(&self) -> bool {
         self.stuck && self.tests.iter().all(|(_, passed)| *passed)
     }

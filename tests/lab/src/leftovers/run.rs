@@ -121,7 +121,7 @@ mod tests {
         let alive = format!("dind-test-{}", std::process::id());
         for trace in [
             Trace::Process(7, "/other/target/image/bin/dind-net".into()),
-            loop_device("/tmp/dind-test-12/dind-loopback-a/image"),
+            loop_device("/tmp/dind-loopback-a/image"),
             loop_device("/var/lib/snapd/snaps/core.snap"),
             loop_device("/data/docker"),
             loop_device(&format!("/data/{alive}-image-0")),

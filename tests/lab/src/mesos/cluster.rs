@@ -25,7 +25,7 @@ pub struct Cluster<'a> {
 }
 
 impl<'a> Cluster<'a> {
-    /// Starts the master and so many agents, and waits until these have registered.
+    /// Starts the master and this many agents, and waits until they have registered.
     pub fn start(
         workspace: &'a Workspace,
         engine: &'a Engine,
@@ -72,7 +72,7 @@ impl<'a> Cluster<'a> {
         agents.into_iter().filter(|agent| agent["active"] == true).collect()
     }
 
-    /// Waits until so many agents have registered.
+    /// Waits until this many agents have registered.
     pub fn wait_until_registered(&self, agents: usize) -> Result<()> {
         let deadline = Instant::now() + REGISTER_TIME;
         while self.agents().len() != agents {

@@ -23,7 +23,7 @@ const GIVEN: &str = "DIND_TEST_MESOS_IMAGE";
 /// Of mesos.scheduler-1.11.0-py2.7-linux-x86_64.egg: the programs made of it rely on exactly this build.
 const EGG_SHA256: &str = "4940ebb70894ee004cf8a12b7b66b52a351be1070ec2a4e6f7dae4ec04f8cb61";
 
-/// Checks manifests against the schemas of Kubernetes, which it has with it.
+/// Checks manifests against the schemas of Kubernetes, which it brings along.
 const VALIDATOR: &str = "kubernetes-validate==1.37.0";
 
 /// What goes into the image beside the egg, from `tests/mesos`.
@@ -69,7 +69,7 @@ fn egg(workspace: &Workspace) -> Result<PathBuf> {
         let fetched = cmd!(shell, "/usr/bin/python3 {fetch} {directory}").quiet().read()?;
         let found = sha256(workspace, Path::new(&fetched))?;
         if found != EGG_SHA256 {
-            return Err(format!("`{fetched}` is not what was expected: its SHA-256 is {found}").into());
+            return Err(format!("`{fetched}` has an unexpected SHA-256: {found}").into());
         }
         Ok(fs::rename(fetched, &egg)?)
     })?;

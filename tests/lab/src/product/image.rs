@@ -34,7 +34,7 @@ pub fn node(workspace: &Workspace, engine: &Engine, wanted: Base, tag: &str) -> 
     })
 }
 
-/// Makes what of the node image needs no binaries, so that it is there when these are.
+/// Builds the stage of the node image that needs no binaries, while these are still being compiled.
 pub fn ahead(workspace: &Workspace, engine: &Engine, wanted: Base) -> Result<()> {
     let base = format!("BASE_IMAGE={}", base::ensure(workspace, engine, wanted)?);
     progress::step("install the engine into the base image", || {

@@ -106,7 +106,7 @@ pub struct Tool {
     pub version: &'static str,
 }
 
-/// The path of a program, which is compiled where this checkout does not have it yet.
+/// The path of a program, which is compiled where this machine does not have it yet.
 pub fn tool(workspace: &Workspace, tool: Tool) -> Result<PathBuf> {
     let Tool { name, version } = tool;
     let root = workspace.tools().join(format!("{name}-{version}"));
