@@ -85,7 +85,7 @@ pub(crate) enum Command {
     /// Check format, lints, documentation, schemas and house rules
     #[command(visible_alias = "tidy")]
     Lint,
-    /// Make what a release consists of: binaries, man pages, completions, bill of materials, checksums
+    /// Make what a release consists of: binaries, man pages, completions, bills of materials, checksums
     Dist,
     /// Write the JSON Schemas of the tools' documents
     Schema {

@@ -1,6 +1,6 @@
 //! The support table of the README: what passed where, the last time that it was run with `--record`.
 //!
-//! The rows are in `tests/support.json`. Each is one run of the test program `support` on one host with one engine,
+//! The rows are in `tests/support.json`. Each is one run of the test program `matrix` on one host with one engine,
 //! and names the command that runs it again.
 
 use dind_lab::{Result, Workspace};
@@ -18,7 +18,7 @@ const CELLS: [(&str, &str); 4] = [
 ];
 
 /// The program whose tests are the cells.
-pub(crate) const PROGRAM: &str = "support";
+pub(crate) const PROGRAM: &str = "matrix";
 
 /// Where the table is in the README.
 const MARKS: [&str; 2] = [

@@ -9,7 +9,7 @@ use dind_lab::{Result, Workspace};
 
 /// Of the `vm` program, what depends on the host: the rest of what it shares with the image tier does not.
 const OF_THE_HOST: [&str; 3] =
-    ["support::", "an_engine_that_was_started_unprepared", "reduced::the_reduced_set_makes_a_whole_node"];
+    ["matrix::", "an_engine_that_was_started_unprepared", "reduced::the_reduced_set_makes_a_whole_node"];
 
 /// The guests' own engines run the nodes; this machine's builds the image and is gone before they boot.
 pub(super) fn run(workspace: &Workspace, options: &Options) -> Result<()> {

@@ -32,7 +32,7 @@ impl Tier {
             Self::Netns => &["netns"],
             Self::Root => &["loopback"],
             Self::Image => &[
-                "support",
+                "matrix",
                 "engines",
                 "image",
                 "cgroups",

@@ -36,7 +36,10 @@ pub(super) fn pack(workspace: &Workspace, suite: &Suite) -> Result<PathBuf> {
         ("DIND_TEST_PRELOAD", "/payload/preload"),
         ("DIND_BIN_DIR", "/payload/bin"),
     ];
-    let lines: String = env.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
+    let slowness = std::env::var("DIND_TEST_SLOWNESS").ok();
+    let slowness = slowness.iter().map(|factor| ("DIND_TEST_SLOWNESS", factor.as_str()));
+    let lines: String =
+        env.into_iter().chain(slowness).map(|(name, value)| format!("{name}={value}\n")).collect();
     fs::write(place.join("env"), lines)?;
     let archive = workspace.guests().join("payload.tar");
     cmd!(shell, "tar --create --file {archive} --directory {place} .").quiet().run()?;

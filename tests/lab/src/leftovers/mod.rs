@@ -7,7 +7,7 @@ mod run;
 mod trace;
 
 use crate::{Result, progress};
-pub use run::{PREFIX, Run};
+pub use run::{LINK_PREFIX, PREFIX, Run};
 use std::collections::BTreeSet;
 use std::thread::sleep;
 use std::time::{Duration, Instant};

@@ -7,9 +7,12 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-/// What tests make outside their own namespaces is named `dind-test-PID`, with more behind it: control groups, loop
-/// images, network namespaces. The number is that of the test program; of one that still runs, nothing is left over.
+/// What tests make outside their own namespaces is named `dind-test-PID-…`: control groups, loop images, network
+/// namespaces. The number is that of the test program; of one that still runs, nothing is left over. As in `tests/src/lib.rs`.
 pub const PREFIX: &str = "dind-test-";
+
+/// The same for network interfaces, `dtPIDn…`: their names have room for 15 characters (IFNAMSIZ).
+pub const LINK_PREFIX: &str = "dt";
 
 /// One run.
 #[derive(Debug)]
@@ -50,13 +53,14 @@ impl Run {
             Trace::Process(_, program) => program.starts_with(&self.binaries),
             Trace::Loop(device) => self.has_place(&device.file),
             Trace::Mount(path) | Trace::Cgroup(path) => self.has_place(path),
-            Trace::Netns(name) | Trace::Link(name) => is_of_an_ended_test(name),
+            Trace::Netns(name) => is_of_an_ended_test(name, PREFIX, "-"),
+            Trace::Link(name) => is_of_an_ended_test(name, LINK_PREFIX, "n"),
         }
     }
 
     fn has_place(&self, path: &Path) -> bool {
         self.directories.iter().any(|directory| path.starts_with(directory))
-            || path.iter().any(|name| is_of_an_ended_test(&name.to_string_lossy()))
+            || path.iter().any(|name| is_of_an_ended_test(&name.to_string_lossy(), PREFIX, "-"))
     }
 }
 
@@ -70,10 +74,12 @@ impl Drop for Run {
 }
 
 /// Whether a test program gave the name, and has ended since.
-fn is_of_an_ended_test(name: &str) -> bool {
-    let Some(rest) = name.strip_prefix(PREFIX) else { return false };
-    let number = &rest[..rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len())];
-    !number.is_empty() && !Path::new("/proc").join(number).exists()
+fn is_of_an_ended_test(name: &str, prefix: &str, end: &str) -> bool {
+    let number =
+        name.strip_prefix(prefix).map(|rest| rest.split_once(end).map_or(rest, |(number, _)| number));
+    number
+        .and_then(|number| number.parse::<u32>().ok())
+        .is_some_and(|pid| !Path::new("/proc").join(pid.to_string()).exists())
 }
 
 #[cfg(test)]
@@ -109,7 +115,7 @@ mod tests {
             Trace::Mount(format!("/mnt/{ENDED}/root").into()),
             Trace::Netns(ENDED.to_owned()),
             Trace::Netns(format!("{ENDED}-host")),
-            Trace::Link(ENDED.to_owned()),
+            Trace::Link("dt4194305n0".to_owned()),
             Trace::Cgroup(format!("/sys/fs/cgroup/pids/{ENDED}").into()),
         ] {
             assert!(run().owns(&trace), "{trace}");
@@ -132,6 +138,8 @@ mod tests {
             Trace::Netns("dind-test-".to_owned()),
             Trace::Netns(alive.clone()),
             Trace::Link("docker0".to_owned()),
+            Trace::Link("dtap4194305n0".to_owned()),
+            Trace::Mount("/var/tmp/dind-test-4a5b6c/root".into()),
             Trace::Link("veth0123".to_owned()),
             Trace::Cgroup("/sys/fs/cgroup/pids/machine.slice".into()),
             Trace::Cgroup(format!("/sys/fs/cgroup/pids/{alive}").into()),

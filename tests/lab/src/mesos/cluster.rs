@@ -14,6 +14,9 @@ use xshell::cmd;
 /// An agent registers within a second or two of its node's start.
 const REGISTER_TIME: Duration = Duration::from_secs(90);
 
+/// How long a call of docker-compose may take, in seconds. Its default of 60 is too short for a busy machine.
+const COMPOSE_TIME: &str = "180";
+
 /// A Compose project of the example.
 #[derive(Debug)]
 pub struct Cluster<'a> {
@@ -43,6 +46,7 @@ impl<'a> Cluster<'a> {
         compose.args(["up", "--detach", "--scale", &format!("agent={agents}")]);
         compose.env("DOCKER_HOST", &engine.host).env("DIND_MESOS_IMAGE", images::NODE);
         compose.env("DIND_TEST_PRELOAD", workspace.preload());
+        compose.env("COMPOSE_HTTP_TIMEOUT", COMPOSE_TIME);
         progress::logged(workspace, "compose", compose)?;
         let master = cluster.containers("master")?;
         let format = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}";
