@@ -20,9 +20,9 @@ use std::path::Path;
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Subject {
-    /// Loop images: made, mounted, found as they shall be, written to.
+    /// Loop images: made, mounted, found up to date, written to.
     Storage,
-    /// The network: bridged, planned, and found as it shall be.
+    /// The network: bridged, planned, found up to date.
     Net,
     /// Start and stop of a node against bare dockerd, in the image; and what the node costs.
     Lifecycle,
@@ -44,7 +44,7 @@ pub fn run(workspace: &Workspace, subjects: &[Subject], rounds: usize) -> Result
     Ok(())
 }
 
-/// Measures a tool, freshly built, with a directory that is gone afterwards.
+/// Measures a tool, freshly built, in a directory that is removed afterwards.
 fn in_directory(
     workspace: &Workspace,
     tool: &str,

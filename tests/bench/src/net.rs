@@ -118,7 +118,7 @@ impl<'a> Node<'a> {
         self.run(self.command(self.tool, variables).arg(verb))
     }
 
-    /// What is fast because it leaves its work to somebody else would not be.
+    /// Checks that it does the work itself: a program that leaves it to helpers is not as fast as it looks.
     fn no_children(&self, variables: &[(&str, &str)]) -> Result<()> {
         let log: PathBuf = self.state.join("strace");
         let mut strace = self.command(Path::new("strace"), variables);

@@ -20,7 +20,7 @@ const MOST_ROUNDS_OF_WRITING: usize = 7;
 /// Measures and prints.
 pub(super) fn run(workspace: &Workspace, rounds: usize) -> Result<()> {
     in_directory(workspace, "dind-storage", rounds, |tool, directory| {
-        // Whatever is mounted here is gone with this process.
+        // Whatever is mounted here goes with this process.
         unshare(CloneFlags::CLONE_NEWNS)?;
         mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)?;
         let site = Site { tool, directory };
@@ -145,7 +145,7 @@ impl Layers {
         dd.args(["if=/dev/zero", "bs=1M", "conv=fsync", "status=none", &format!("count={WRITTEN}")]);
         let took = timed(dd.arg(format!("of={}", file.display())))?;
         fs::remove_file(file)?;
-        // What the removal writes shall not fall into the next turn, which is the other one's.
+        // The removal's writes must not fall into the next turn, which measures the other one.
         nix::unistd::sync();
         Ok(took)
     }

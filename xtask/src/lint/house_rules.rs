@@ -51,7 +51,7 @@ pub(super) fn check(workspace: &Workspace, commands: &[String]) -> Result<()> {
     if faults.is_empty() { Ok(()) } else { Err(faults.join("\n").into()) }
 }
 
-/// All Rust files of the members: each has `src` and `tests`, and one has a crate inside.
+/// All Rust files of the checkout, but for those in `target` and in hidden directories.
 fn sources(root: &Path) -> Result<Vec<PathBuf>> {
     let mut directories = vec![root.to_owned()];
     let mut files = Vec::new();

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 /// How long an engine may take to come up, and to answer.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// How often a socket is tried that is not there yet.
+/// Pause between two attempts on a socket that is not there yet.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
 
 /// An engine's API on a unix socket.
