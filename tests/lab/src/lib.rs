@@ -5,7 +5,7 @@
 //! * [`workspace`]: where things are: the checkout, the build directory, the private engine's own places
 //! * [`progress`]: what is being done, for people; the output of commands goes to logs
 //! * [`machine`]: what is on the machine at one moment: processes, mounts, loop devices, control groups
-//! * [`leftovers`]: what the tests left behind of all that, told apart from what others have made meanwhile
+//! * [`leftovers`]: what the tests left behind of all that, and what others have made meanwhile
 //! * [`setup`]: what is missing on a fresh machine, and how it gets it
 //! * [`engine`]: the engine that nodes run on: the machine's own, or a private one in namespaces of its own
 //! * [`base`]: the image that ours is built on, bootstrapped from a package mirror where no registry answers
