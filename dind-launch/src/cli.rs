@@ -1,4 +1,4 @@
-//! The command line. Values that users can get wrong stay text here; [`crate::options`] reads them.
+//! The command line. Values that users can get wrong stay text here; [`crate::options`] parses them.
 
 use clap::{Args, Parser, Subcommand};
 use dind_contract::cli::Common;
@@ -19,26 +19,26 @@ pub struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
-    /// Start the engine, run the command beside it, stop both in order. Prints no document: stdout is the command's.
+    /// Start the engine, run the command beside it, stop both in order. Prints no document: stdout belongs to the command.
     Run(Run),
-    /// Say what `run` would do; change nothing.
+    /// Print what `run` would do; change nothing.
     Plan(Run),
     /// Print the record of the running launcher.
     Status(Status),
-    /// Name everything that this container lacks, each with the docker flag that gives it.
+    /// List everything that is missing in this container, each with the docker flag that fixes it.
     Doctor(Doctor),
     /// Prepare cgroups and mounts only, for entrypoints that are shell scripts.
     Prepare,
-    /// Load the image archives of a folder into the engine; what it has is left alone.
+    /// Load the image archives of a directory into the engine, unless it has their images.
     Preload(Preload),
 }
 
 /// Which archives to load.
 #[derive(Args, Debug)]
 pub struct Preload {
-    /// The folder.
+    /// The directory.
     #[arg(value_name = "DIR", env = "DIND_PRELOAD")]
-    pub folder: PathBuf,
+    pub directory: PathBuf,
 }
 
 /// A node and its main process.
@@ -55,7 +55,7 @@ pub struct Run {
 /// How the node is run.
 #[derive(Args, Clone, Debug, Default)]
 pub struct RunOptions {
-    /// Folder of the sibling tools [default: beside this program, then PATH].
+    /// Directory of the sibling tools [default: beside this program, then PATH].
     #[arg(long, value_name = "DIR", env = "DIND_TOOLS")]
     pub tools: Option<PathBuf>,
     /// More flags for dockerd, as shell-style words; nothing is expanded.
@@ -73,13 +73,13 @@ pub struct RunOptions {
     /// When dockerd or containerd dies: `no` ends the node, `on-failure:N` starts it again up to N times in a row [default: no].
     #[arg(long, value_name = "POLICY", env = "DIND_ENGINE_RESTART")]
     pub engine_restart: Option<String>,
-    /// The signal that asks the main process to stop [default: the one that we got, or TERM].
+    /// The signal that asks the main process to stop [default: the one that asked the node, or TERM].
     #[arg(long, value_name = "SIGNAL", env = "DIND_MAIN_STOP_SIGNAL")]
     pub main_stop_signal: Option<String>,
-    /// A folder of image archives (`docker save`) that the engine shall have.
+    /// A directory of image archives (`docker save`) to load into the engine.
     #[arg(long, value_name = "DIR", env = "DIND_PRELOAD")]
     pub preload: Option<String>,
-    /// Whether the main process waits for the archives; else they are loaded beside it [default: true].
+    /// Whether the main process waits for the archives; if not, they are loaded beside it [default: true].
     #[arg(long, value_name = "BOOL", env = "DIND_PRELOAD_WAIT")]
     pub preload_wait: Option<String>,
     /// Whether a Mesos agent gets defaults that fit its container [default: true].
@@ -87,10 +87,10 @@ pub struct RunOptions {
     pub mesos_defaults: Option<String>,
 }
 
-/// What to tell of the running node.
+/// What to report about the running node.
 #[derive(Args, Debug)]
 pub struct Status {
-    /// Only judge: 0 when the engine answers, its storage can be written and is sound, and the main process lives; 69 otherwise.
+    /// Exit with 69 unless the engine answers, its storage can be written to and has met no errors, and the main process runs.
     #[arg(long)]
     pub healthy: bool,
     /// Draw the start as a bar chart on stderr.
@@ -98,7 +98,7 @@ pub struct Status {
     pub timeline: bool,
 }
 
-/// What to tell of the container, or of the machine.
+/// What to report about the container, or about the machine.
 #[derive(Args, Debug)]
 pub struct Doctor {
     /// Print the flags of `docker run` that a node needs, and the seccomp profile that they name. Works outside of any

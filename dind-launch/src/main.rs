@@ -1,26 +1,34 @@
-//! `dind-launch`: parse, call, finish.
+//! `dind-launch`: parses the command line, calls the verb, prints its document.
 
 use clap::Parser;
 use dind_contract::finish;
+use dind_contract::finish::plain_flags;
 use dind_launch::cli::{Cli, Verb};
-use dind_launch::prepare::Caller;
-use dind_launch::{TOOL, chain, doctor, overview, preload, prepare, status};
+use dind_launch::engine::{flags, preload};
+use dind_launch::prepare::{self, Caller};
+use dind_launch::{TOOL, doctor, plan, run, status};
+use dind_system::Root;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let output = cli.common.output;
     match &cli.verb {
-        // stdout belongs to the main process, so there is no document; the record is read by `status`.
-        Verb::Run(run) => ExitCode::from(chain::run(&run.options, &run.command)),
-        Verb::Plan(run) => {
-            finish(TOOL, "plan", output, overview::plan(&run.options, &run.command, &cli.common))
+        // stdout belongs to the main process, so no document is printed there; `status` prints the record instead.
+        Verb::Run(args) => ExitCode::from(run::run(&args.options, &args.command)),
+        Verb::Plan(args) => {
+            let outcome = plan::plan(&args.options, &args.command, &cli.common);
+            finish(TOOL, "plan", output, outcome, |report| flags::words(&report.engine))
         }
-        Verb::Status(wanted) => status::finish(wanted, output),
-        Verb::Doctor(wanted) => doctor::finish(wanted, &cli.common),
-        Verb::Preload(wanted) => finish(TOOL, "preload", output, preload::preload(&wanted.folder)),
+        Verb::Status(args) => status::finish(args, output),
+        Verb::Doctor(args) => doctor::finish(args, &cli.common),
+        Verb::Preload(args) => {
+            let outcome = preload::preload(&args.directory);
+            finish(TOOL, "preload", output, outcome, |report| plain_flags(&report.engine))
+        }
         Verb::Prepare => {
-            finish(TOOL, "prepare", output, prepare::prepare(&cli.common.facts(), Caller::Shell))
+            let outcome = prepare::prepare(&Root::at(&cli.common.root), Caller::Shell);
+            finish(TOOL, "prepare", output, outcome, |report| plain_flags(&report.engine))
         }
     }
 }

@@ -1,27 +1,24 @@
-//! Flags and variables, read: everything that can be wrong about them is found here, before anything changes.
+//! Parses flags and variables. Everything that can be wrong about them is found here, before anything changes.
 
 use crate::cli::RunOptions;
-use crate::daemon_args::{self, DaemonArgs};
+use crate::engine::args::{self, DaemonArgs};
 use crate::fault;
-use crate::restart::Policy;
+use crate::restart_policy::Policy;
 use dind_contract::cli::given;
-use dind_contract::{Code, Fault, value};
+use dind_contract::{Fault, value};
 use nix::sys::signal::Signal;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// Where the engine's log goes in `LOG=file`, as with the predecessors.
-pub const LOG_FILE: &str = "/var/log/docker.log";
-
 /// How a node is run.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Folder of the sibling tools, if it was named.
+    /// Directory of the sibling tools, if it was named.
     pub tools: Option<PathBuf>,
     /// The user's flags for dockerd.
     pub daemon_args: DaemonArgs,
-    /// Whether the engine's log goes to [`LOG_FILE`] instead of stderr.
+    /// Whether the engine's log goes to [`crate::paths::LOG_FILE`] instead of stderr.
     pub log_to_file: bool,
     /// How long the engine may take to answer.
     pub ready_timeout: Duration,
@@ -29,9 +26,9 @@ pub struct Options {
     pub stop_budget: Duration,
     /// What to do when dockerd or containerd dies.
     pub engine_restart: Policy,
-    /// The number of the signal that asks the main process to stop; by default the one we got.
+    /// The number of the signal that asks the main process to stop; without one, the default depends on the main process.
     pub main_stop_signal: Option<i32>,
-    /// A folder of image archives.
+    /// A directory of image archives.
     pub preload: Option<PathBuf>,
     /// Whether the main process waits for them.
     pub preload_wait: bool,
@@ -43,19 +40,19 @@ impl Options {
     /// Reads flags and variables.
     ///
     /// # Errors
-    /// Names the first that cannot be read.
+    /// The fault of the first one that is invalid.
     pub fn read(text: &RunOptions) -> Result<Self, Fault> {
         let log_to_file = match given(text.log.as_ref()) {
             None | Some("stdio") => false,
             Some("file") => true,
             Some(other) => {
-                let fault = fault::LOG_INVALID.cannot("read LOG", other, "it is neither `stdio` nor `file`");
-                return Err(fault.hint("set LOG=file for /var/log/docker.log, or leave it out for stderr"));
+                let fault = fault::LOG_INVALID.invalid("LOG", other, "expected `stdio` or `file`");
+                return Err(fault.hint("set LOG=file for /var/log/docker.log, or unset it for stderr"));
             }
         };
         Ok(Self {
-            tools: text.tools.clone().filter(|folder| !folder.as_os_str().is_empty()),
-            daemon_args: daemon_args::parse(given(text.daemon_args.as_ref()).unwrap_or_default())?,
+            tools: text.tools.clone().filter(|directory| !directory.as_os_str().is_empty()),
+            daemon_args: args::parse(given(text.daemon_args.as_ref()).unwrap_or_default())?,
             log_to_file,
             ready_timeout: duration("DIND_READY_TIMEOUT", text.ready_timeout.as_ref(), 60)?,
             stop_budget: duration("DIND_STOP_BUDGET", text.stop_budget.as_ref(), 9)?,
@@ -71,18 +68,18 @@ impl Options {
 fn duration(name: &str, text: Option<&String>, default_s: u64) -> Result<Duration, Fault> {
     let Some(text) = given(text) else { return Ok(Duration::from_secs(default_s)) };
     match value::duration(text) {
-        Ok(duration) if duration.is_zero() => Err("it leaves no time at all".to_owned()),
+        Ok(duration) if duration.is_zero() => Err("expected a duration above zero".to_owned()),
         other => other,
     }
     .map_err(|cause| {
-        let fault = fault::DURATION_INVALID.cannot(&format!("read {name}"), text, cause);
-        fault.hint(format!("set {name}={default_s}s, or leave it out for that default"))
+        let fault = fault::DURATION_INVALID.invalid(name, text, cause);
+        fault.hint(format!("set {name}={default_s}s, or unset it for that default"))
     })
 }
 
 fn preload_wait(text: &str) -> Result<bool, Fault> {
     value::boolean(text).map_err(|cause| {
-        let fault = fault::PRELOAD_INVALID.cannot("read DIND_PRELOAD_WAIT", text, cause);
+        let fault = fault::PRELOAD_INVALID.invalid("DIND_PRELOAD_WAIT", text, cause);
         fault.hint("set DIND_PRELOAD_WAIT=false to load the archives beside the main process")
     })
 }
@@ -90,12 +87,12 @@ fn preload_wait(text: &str) -> Result<bool, Fault> {
 fn mesos_defaults(text: Option<&String>) -> Result<bool, Fault> {
     let Some(text) = given(text) else { return Ok(true) };
     value::boolean(text).map_err(|cause| {
-        let fault = fault::MESOS_DEFAULTS_INVALID.cannot("read DIND_MESOS_DEFAULTS", text, cause);
-        fault.hint("set DIND_MESOS_DEFAULTS=false to leave the agent's variables alone, or leave it out")
+        let fault = fault::MESOS_DEFAULTS_INVALID.invalid("DIND_MESOS_DEFAULTS", text, cause);
+        fault.hint("set DIND_MESOS_DEFAULTS=false to leave the agent's variables alone, or unset it")
     })
 }
 
-/// `TERM`, `SIGTERM`, `15`, `RTMIN+3`.
+/// Parses `TERM`, `SIGTERM`, `15`, `RTMIN+3` into the number of a signal.
 fn signal(text: &str) -> Result<i32, Fault> {
     let name = text.to_ascii_uppercase();
     let bare = name.strip_prefix("SIG").unwrap_or(&name);
@@ -103,13 +100,12 @@ fn signal(text: &str) -> Result<i32, Fault> {
     let named = || Signal::from_str(&format!("SIG{bare}")).ok().map(|signal| signal as i32);
     match bare.parse().ok().or_else(named).or_else(real_time) {
         Some(number) if (1..=nix::libc::SIGRTMAX()).contains(&number) => Ok(number),
-        _ => Err(unknown_signal(fault::SIGNAL_INVALID, text)),
+        _ => {
+            let expected = "expected the name or the number of a signal";
+            let fault = fault::SIGNAL_INVALID.invalid("DIND_MAIN_STOP_SIGNAL", text, expected);
+            Err(fault.hint("set DIND_MAIN_STOP_SIGNAL=TERM; SIGUSR1, 10 and RTMIN+3 are signals, too"))
+        }
     }
-}
-
-fn unknown_signal(code: Code, text: &str) -> Fault {
-    let fault = code.cannot("read DIND_MAIN_STOP_SIGNAL", text, "there is no such signal");
-    fault.hint("use a name or a number: TERM, SIGUSR1, 10, RTMIN+3")
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! README.md tells of what the tool knows.
+//! README.md names every code, verb, option and variable of the tool.
 
 use clap::CommandFactory;
 use dind_launch::cli::Cli;

@@ -1,77 +1,69 @@
-//! `dist`: what a release consists of, in `target/dist`: the static binaries, man pages, shell completions, a bill of
-//! materials, checksums.
+//! `dist`: what a release consists of, in `target/dist`: the static binaries, man pages, shell completions,
+//! bills of materials, checksums.
 
-use crate::workspace::Workspace;
-use crate::{Result, binaries, progress};
-use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use dind_lab::product::binaries;
+use dind_lab::setup::{self, Tool};
+use dind_lab::{Result, Workspace, progress};
 use std::fs;
 use std::path::Path;
 use xshell::cmd;
 
-/// Makes the folder anew.
+/// Makes the bills of materials.
+const CARGO_CYCLONEDX: Tool = Tool { name: "cargo-cyclonedx", version: "0.5.9" };
+
+/// Makes the directory anew.
 pub(crate) fn make(workspace: &Workspace) -> Result<()> {
     let built = binaries::build(workspace)?;
-    let folder = workspace.target.join("dist");
-    let _ = fs::remove_dir_all(&folder);
-    fs::create_dir_all(folder.join("bin"))?;
+    let directory = workspace.target.join("dist");
+    let _ = fs::remove_dir_all(&directory);
+    fs::create_dir_all(directory.join("bin"))?;
     for tool in binaries::TOOLS {
-        fs::copy(built.join(tool), folder.join("bin").join(tool))?;
+        fs::copy(built.join(tool), directory.join("bin").join(tool))?;
     }
     progress::heading("man pages and completions");
     let docs =
         ["run", "--locked", "--package", "dind-tests", "--features", "docs", "--bin", "dind-docs", "--"];
-    workspace.cargo(&docs).arg(&folder).run()?;
-    progress::heading("bill of materials");
-    fs::write(folder.join("dind.cdx.json"), format!("{:#}\n", bill(workspace)?))?;
+    workspace.cargo(&docs).arg(&directory).run()?;
+    let cyclonedx = setup::tool(workspace, CARGO_CYCLONEDX)?;
+    progress::step("bills of materials", || bills(workspace, &cyclonedx, &directory))?;
     progress::heading("checksums");
-    checksums(workspace, &folder)?;
-    progress::note(&format!("everything is in {}", folder.display()));
+    checksums(workspace, &directory)?;
+    progress::note(&format!("everything is in {}", directory.display()));
     Ok(())
 }
 
-/// What the binaries are made of, as CycloneDX 1.5 (ECMA-424): every crate that is linked into one of them.
-fn bill(workspace: &Workspace) -> Result<Value> {
-    let mut crates = BTreeMap::new();
-    for tool in binaries::TOOLS {
-        let tree = ["tree", "--locked", "--edges", "normal", "--prefix", "none"];
-        let args = [&tree[..], &["--package", tool, "--format", "{p}|{l}"]].concat();
-        for line in workspace.cargo(&args).read()?.lines() {
-            let (package, license) =
-                line.trim_end_matches(" (*)").split_once('|').ok_or("cargo tree has changed")?;
-            let mut words = package.split(' ');
-            let (Some(name), Some(version)) = (words.next(), words.next()) else { continue };
-            crates.insert((name.to_owned(), version.trim_start_matches('v').to_owned()), license.to_owned());
-        }
+/// What each binary is made of, as CycloneDX 1.5 (ECMA-424): every crate that is linked into it.
+fn bills(workspace: &Workspace, cyclonedx: &Path, directory: &Path) -> Result<()> {
+    let (shell, target) = (&workspace.shell, binaries::host_triple(workspace)?);
+    let what = ["--format", "json", "--spec-version", "1.5", "--describe", "binaries", "--no-build-deps"];
+    let mut make = cmd!(shell, "{cyclonedx} cyclonedx {what...} --target {target}");
+    // The same commit makes the same bills.
+    if let Ok(date) = cmd!(shell, "git log -1 --format=%ct").quiet().ignore_stderr().read() {
+        make = make.env("SOURCE_DATE_EPOCH", date);
     }
-    let component = |((name, version), license): ((String, String), String)| {
-        json!({
-            "type": if binaries::TOOLS.contains(&name.as_str()) { "application" } else { "library" },
-            "name": name,
-            "version": version,
-            "purl": format!("pkg:cargo/{name}@{version}"),
-            // Some crates still write the old `MIT/Apache-2.0`, which is no SPDX expression.
-            "licenses": [{"expression": license.replace('/', " OR ")}],
-        })
-    };
-    let components: Vec<_> = crates.into_iter().map(component).collect();
-    Ok(json!({
-        "bomFormat": "CycloneDX",
-        "specVersion": "1.5",
-        "version": 1,
-        "metadata": {"component": {"type": "application", "name": "dind", "version": env!("CARGO_PKG_VERSION")}},
-        "components": components,
-    }))
+    progress::logged(workspace, "cargo-cyclonedx", make)?;
+    // It writes one beside the manifest of each program of the workspace. Where the checkout lies is nobody's business.
+    let checkout = format!("path+file://{}/", workspace.root.display());
+    let find = cmd!(shell, "find . -path ./target -prune -o -name *_bin.cdx.json -print").quiet().read()?;
+    for bill in find.lines().map(|path| workspace.root.join(path)) {
+        let tool = |tool: &&&str| bill.ends_with(format!("{tool}_bin.cdx.json"));
+        if let Some(tool) = binaries::TOOLS.iter().find(tool) {
+            let text = fs::read_to_string(&bill)?.replace(&checkout, "path+file:///");
+            fs::write(directory.join(format!("{tool}.cdx.json")), text)?;
+        }
+        fs::remove_file(bill)?;
+    }
+    Ok(())
 }
 
-/// Of every file, by the names that they have below the folder, for `sha256sum --check`.
-fn checksums(workspace: &Workspace, folder: &Path) -> Result<()> {
+/// Of every file, by the names that they have below the directory, for `sha256sum --check`.
+fn checksums(workspace: &Workspace, directory: &Path) -> Result<()> {
     let shell = &workspace.shell;
-    let _there = shell.push_dir(folder);
+    let _there = shell.push_dir(directory);
     let files = cmd!(shell, "find . -type f -printf %P\\n").quiet().read()?;
     let mut files: Vec<_> = files.lines().collect();
     files.sort_unstable();
     let sums = cmd!(shell, "sha256sum {files...}").quiet().read()?;
-    fs::write(folder.join("SHA256SUMS"), format!("{sums}\n"))?;
+    fs::write(directory.join("SHA256SUMS"), format!("{sums}\n"))?;
     Ok(cmd!(shell, "sha256sum --check --quiet SHA256SUMS").quiet().run()?)
 }

@@ -1,84 +1,35 @@
-//! The node image, and the tiny image that runs inside nodes.
+//! `image`, and the hidden `engine`: what they make stays in an engine that outlives the command.
 
-use crate::base::{self, Base};
-use crate::engine::Engine;
-use crate::workspace::Workspace;
-use crate::{Result, progress, setup};
-use std::fs;
-use std::os::unix::fs::symlink;
-use xshell::cmd;
+use dind_lab::base::Base;
+use dind_lab::engine::Engine;
+use dind_lab::product::{binaries, image};
+use dind_lab::{Result, Workspace, mesos, progress, setup};
 
-/// The node image.
-pub(crate) const NODE: &str = "dind:dev";
-
-/// A static busybox and nothing else.
-pub(crate) const INNER: &str = "dind-inner:dev";
-
-/// Builds both images, and gives the node image's name. The static binaries are there already.
-pub(crate) fn build(workspace: &Workspace, engine: &Engine, wanted: Base) -> Result<String> {
-    let tag = match wanted {
-        Base::Release(release) => format!("dind:engine-{}", release.engine()),
-        Base::Image(_) | Base::Usual => NODE.to_owned(),
+/// Builds the node image, or with `mesos` that of a Mesos agent. The engine stays, or the image would go with it.
+pub(crate) fn build(workspace: &Workspace, base: Base, mesos: bool) -> Result<()> {
+    setup::install(workspace, &[setup::BUILD, setup::ENGINE])?;
+    binaries::build(workspace)?;
+    let mut engine = Engine::find_or_start(workspace)?;
+    let image = if mesos {
+        mesos::images::build(workspace, &engine, base)?;
+        mesos::images::NODE.to_owned()
+    } else {
+        image::build(workspace, &engine, base)?
     };
-    node(workspace, engine, wanted, &tag)?;
-    inner(workspace, engine)?;
-    Ok(tag)
-}
-
-/// Builds the node image on a base, under a name.
-pub(crate) fn node(workspace: &Workspace, engine: &Engine, wanted: Base, tag: &str) -> Result<()> {
-    let base = format!("BASE_IMAGE={}", base::ensure(workspace, engine, wanted)?);
-    progress::step(&format!("build the image {tag}"), || {
-        let build = engine.docker(workspace, &["build", "--build-arg", &base, "--tag", tag, "."]);
-        progress::logged(workspace, "docker-build", build)
-    })
-}
-
-/// Makes what of the node image needs no binaries, so that it is there when these are.
-pub(crate) fn ahead(workspace: &Workspace, engine: &Engine, wanted: Base) -> Result<()> {
-    let base = format!("BASE_IMAGE={}", base::ensure(workspace, engine, wanted)?);
-    progress::step("install the engine into the base image", || {
-        let build = engine.docker(workspace, &["build", "--build-arg", &base, "--target", "engine", "."]);
-        progress::logged(workspace, "docker-build-engine", build)
-    })
-}
-
-/// Makes the inner image where the engine or the preload folder lacks it. The same bytes in both.
-pub(crate) fn inner(workspace: &Workspace, engine: &Engine) -> Result<()> {
-    let archive = workspace.preload().join("inner.tar");
-    let path = archive.display().to_string();
-    if archive.exists() {
-        return engine.ask(workspace, &["load", "--input", &path]).map(drop);
+    engine.keep()?;
+    if engine.is_private() {
+        progress::note(&format!("{image} is in a private engine: DOCKER_HOST={}", engine.host));
+        progress::note("`cargo xtask down` stops it");
     }
-    progress::step(&format!("make the image {INNER}"), || {
-        fs::create_dir_all(workspace.preload())?;
-        let (shell, rootfs) = (&workspace.shell, root_file_system(workspace)?);
-        let layer = workspace.image().join("rootfs.tar");
-        cmd!(shell, "tar --create --file {layer} --directory {rootfs} --owner=0 --group=0 .")
-            .quiet()
-            .run()?;
-        let layer = layer.display().to_string();
-        engine.ask(
-            workspace,
-            &["import", "--change", r#"CMD ["sh"]"#, "--change", "ENV PATH=/bin", &layer, INNER],
-        )?;
-        engine.ask(workspace, &["save", "--output", &path, INNER]).map(drop)
-    })
+    Ok(())
 }
 
-fn root_file_system(workspace: &Workspace) -> Result<std::path::PathBuf> {
-    let busybox = setup::static_busybox(workspace).ok_or("no static busybox on this machine")?;
-    let rootfs = workspace.image().join("rootfs");
-    if rootfs.exists() {
-        fs::remove_dir_all(&rootfs)?;
-    }
-    fs::create_dir_all(rootfs.join("bin"))?;
-    fs::create_dir_all(rootfs.join("tmp"))?;
-    fs::copy(&busybox, rootfs.join("bin/busybox"))?;
-    let shell = &workspace.shell;
-    let applets = cmd!(shell, "{busybox} --list").quiet().read()?;
-    for applet in applets.lines().filter(|applet| *applet != "busybox") {
-        symlink("busybox", rootfs.join("bin").join(applet))?;
-    }
-    Ok(rootfs)
+/// Starts the engine that the other commands would use, and prints what finds it.
+pub(crate) fn leave_engine(workspace: &Workspace) -> Result<()> {
+    setup::install(workspace, &[setup::ENGINE])?;
+    let mut engine = Engine::find_or_start(workspace)?;
+    engine.keep()?;
+    let Engine { host, pid, .. } = &engine;
+    println!("export DOCKER_HOST={host} DIND_TEST_DOCKER_HOST={host} DIND_TEST_ENGINE_PID={pid}");
+    Ok(())
 }

@@ -1,9 +1,10 @@
-//! `version`, `tag`, `push`, `release`: the name of an image tells what is in it, and is read from the image.
+//! `version`, `tag`, `push`, `release`: an image is named after what is in it, read from the image itself.
 
-use crate::base::Base;
-use crate::engine::Engine;
-use crate::workspace::Workspace;
-use crate::{Result, binaries, mesos, progress, setup};
+use dind_lab::base::Base;
+use dind_lab::engine::Engine;
+use dind_lab::mesos::images;
+use dind_lab::product::binaries;
+use dind_lab::{Result, Workspace, progress, setup};
 use xshell::cmd;
 
 /// Prints the versions of a Mesos agent (of any age, or none), the engine, and the distribution.
@@ -14,7 +15,7 @@ const ASK: &str = "mesos-agent --version 2>/dev/null || mesos-slave --version 2>
 #[derive(clap::Args, Debug)]
 pub(crate) struct Target {
     /// An image that the engine has
-    #[arg(long, default_value = mesos::NODE, value_name = "IMAGE")]
+    #[arg(long, default_value = images::NODE, value_name = "IMAGE")]
     image: String,
     /// Where it goes: REGISTRY/NAME, without a tag
     #[arg(long, env = "DIND_REPOSITORY", default_value = "dind", value_name = "NAME")]
@@ -54,7 +55,7 @@ pub(crate) fn release(workspace: &Workspace, target: &Target) -> Result<()> {
     setup::install(workspace, &[setup::BUILD, setup::ENGINE, setup::MESOS])?;
     binaries::build(workspace)?;
     let mut engine = Engine::find_or_start(workspace)?;
-    mesos::build(workspace, &engine, Base::Usual)?;
+    images::build(workspace, &engine, Base::Usual)?;
     engine.keep()?;
     push(workspace, target)
 }
@@ -72,17 +73,17 @@ fn name(workspace: &Workspace, engine: &Engine, target: &Target) -> Result<Strin
 
 fn read(workspace: &Workspace, engine: &Engine, image: &str) -> Result<String> {
     let run = ["run", "--rm", "--network", "none", "--entrypoint", "sh", image, "-c", ASK];
-    let told = engine.ask(workspace, &run)?;
-    compose(env!("CARGO_PKG_VERSION"), &told)
-        .ok_or_else(|| format!("cannot read the versions in `{image}`: it says `{told}`").into())
+    let output = engine.ask(workspace, &run)?;
+    compose(env!("CARGO_PKG_VERSION"), &output)
+        .ok_or_else(|| format!("cannot read the versions in `{image}`: it prints `{output}`").into())
 }
 
 /// `0.1.0_mesos-1.11.0_docker-20.10.24_debian-12`; without the middle where there is no Mesos. A tag has no room for what
 /// distributions put behind a `+` or a `~`.
-fn compose(own: &str, told: &str) -> Option<String> {
+fn compose(own: &str, output: &str) -> Option<String> {
     let plain = |version: &str| version.split(['+', '~', ',', ' ']).next().unwrap_or_default().to_owned();
-    let find = |prefix: &str| told.lines().find_map(|line| Some(plain(line.trim().strip_prefix(prefix)?)));
-    let (id, version) = told.lines().last()?.trim().split_once(' ')?;
+    let find = |prefix: &str| output.lines().find_map(|line| Some(plain(line.trim().strip_prefix(prefix)?)));
+    let (id, version) = output.lines().last()?.trim().split_once(' ')?;
     let docker = find("Docker version ")?;
     let mesos = find("mesos ").map(|version| format!("_mesos-{version}")).unwrap_or_default();
     Some(format!("{own}{mesos}_docker-{docker}_{id}-{}", plain(version)))
@@ -93,8 +94,8 @@ mod tests {
     use super::compose;
 
     #[test]
-    fn versions_as_the_programs_tell_them() {
-        for (told, expected) in [
+    fn versions_as_the_programs_print_them() {
+        for (output, expected) in [
             (
                 "mesos 1.11.0\nDocker version 20.10.24+dfsg1, build 297e128\ndebian 12",
                 Some("0.1.0_mesos-1.11.0_docker-20.10.24_debian-12"),
@@ -106,7 +107,7 @@ mod tests {
             ("mesos 1.11.0\nubuntu 24.04", None),
             ("", None),
         ] {
-            assert_eq!(compose("0.1.0", told).as_deref(), expected, "{told}");
+            assert_eq!(compose("0.1.0", output).as_deref(), expected, "{output}");
         }
     }
 }

@@ -1,61 +1,60 @@
-//! `doctor`: everything that a node lacks here, at once, each with the docker flag or the host's command that gives it.
+//! `doctor`: everything that is missing here for a node, at once, each with the docker flag or the host's command that fixes it.
 //!
-//! What is seen (`facts`, `probe`, `links`) is one thing, what it means another: the judges are pure functions.
+//! What is seen is one thing (`facts`), what it means another (`checks`: a new check goes there). `report` is the document,
+//! `run_flags` the other question that doctor answers: which flags `docker run` needs.
 
-mod cgroups;
-mod check;
-mod devices;
-pub mod facts;
-mod kernel;
-mod limits;
-mod links;
-mod privileges;
-mod probe;
-mod programs;
+mod capabilities;
+mod checks;
+mod facts;
+mod report;
 pub mod run_flags;
-mod socket;
 
-pub use check::{Check, Examination, Verdict};
-pub use facts::{Seen, Wanted};
+pub use facts::{Observed, StorageArgs};
+pub use report::{Alternative, Check, Examination, Verdict};
 
 use crate::cli::Doctor;
 use crate::{TOOL, fault};
-use check::Checks;
 use dind_contract::cli::{Common, given};
-use dind_contract::{Draft, Fault, Outcome, Root, Warning, finish_with, value};
+use dind_contract::finish::plain_flags;
+use dind_contract::{Draft, Fault, Outcome, Warning, value};
+use dind_system::Root;
+use report::Checks;
 use std::process::ExitCode;
 
-/// Examines, or gives the flags of `docker run`; with `--output flags` the latter as words for a shell.
+/// Examines the container, or prints the flags of `docker run`; with `--output flags` the latter as words for a shell.
 #[must_use]
-pub fn finish(wanted: &Doctor, common: &Common) -> ExitCode {
-    let outcome = tell(wanted, &common.facts());
-    finish_with(TOOL, "doctor", common.output, outcome, |report| match &report.result.run_flags {
+pub fn finish(args: &Doctor, common: &Common) -> ExitCode {
+    let outcome = evaluate(args, &Root::at(&common.root));
+    dind_contract::finish(TOOL, "doctor", common.output, outcome, |report| match &report.result.run_flags {
         Some(alternatives) => Ok(run_flags::words(alternatives)),
-        None => report.engine.flags(),
+        None => plain_flags(&report.engine),
     })
 }
 
-fn tell(text: &Doctor, root: &Root) -> Outcome<Examination> {
-    let wanted = Wanted::of_environment();
+fn evaluate(text: &Doctor, root: &Root) -> Outcome<Examination> {
+    let args = StorageArgs::of_environment();
     let asked = given(text.run_flags.as_ref()).map(value::boolean).transpose();
     let asked = asked.map_err(|cause| {
         let text = text.run_flags.clone().unwrap_or_default();
-        fault::RUN_FLAGS_INVALID.cannot("read DIND_RUN_FLAGS", text, cause).hint("write true or false")
+        fault::RUN_FLAGS_INVALID.invalid("DIND_RUN_FLAGS", text, cause).hint("write true or false")
     })?;
     if asked != Some(true) {
-        return examine(root, &wanted);
+        return examine(root, &args);
     }
     let file = given(text.seccomp.as_ref()).unwrap_or(run_flags::PROFILE_FILE);
-    let seen = Seen::of_kernel(root)?;
+    let observed = Observed::of_container(root)?.and_kernel(root);
     let mut checks = Checks::default();
-    kernel::judge(&seen, &mut checks);
-    limits::judge_kernel(&seen, &mut checks);
-    let alternatives = run_flags::alternatives(&seen, &wanted, file);
+    checks::kernel(&observed, &mut checks);
+    let alternatives = run_flags::alternatives(&observed, &args, file);
     if alternatives.iter().all(|alternative| alternative.works == Some(false)) {
         let found = alternatives.iter().map(|alternative| alternative.why.as_str()).collect::<Vec<_>>();
-        checks.missing("docker run", found.join("; "), "run the engine with more capabilities");
+        checks.missing(
+            "docker run",
+            found.join("; "),
+            "give the engine that runs `docker run` more capabilities",
+        );
     }
-    let mut draft = conclude(checks)?;
+    let mut draft = document(checks)?;
     draft.result.run_flags = Some(alternatives);
     draft.result.seccomp_profile = Some(run_flags::profile());
     Ok(draft)
@@ -65,52 +64,44 @@ fn tell(text: &Doctor, root: &Root) -> Outcome<Examination> {
 ///
 /// # Errors
 /// [`fault::NODE_CANNOT_WORK`], with all that is missing as its causes.
-pub fn examine(root: &Root, wanted: &Wanted) -> Outcome<Examination> {
-    let seen = Seen::of_container(root)?.and_kernel(root);
-    let mut checks = container(&seen, wanted);
-    kernel::judge(&seen, &mut checks);
-    limits::judge_kernel(&seen, &mut checks);
-    programs::judge(root, &mut checks);
-    socket::judge(root, &mut checks);
-    Ok(conclude(checks)?)
+pub fn examine(root: &Root, args: &StorageArgs) -> Outcome<Examination> {
+    let observed = Observed::of_container(root)?.and_kernel(root);
+    let mut checks = Checks::default();
+    checks::container(&observed, args, &mut checks);
+    checks::kernel(&observed, &mut checks);
+    checks::installation(root, &mut checks);
+    Ok(document(checks)?)
 }
 
-/// Refuses a start that must fail later, and half-done: what the container lacks, as [`examine`] tells it. What takes
-/// longer to see, or is told by the stage that needs it, is left to that.
+/// Refuses a start that would fail later, and half-done: the container's part of what [`examine`] reports. What takes longer to
+/// see is left out, and so is what another stage reports.
 ///
 /// # Errors
 /// As [`examine`].
-pub fn refuse(root: &Root, wanted: &Wanted) -> Result<(), Fault> {
-    conclude(container(&Seen::of_container(root)?, wanted)).map(drop)
-}
-
-fn container(seen: &Seen, wanted: &Wanted) -> Checks {
+pub fn refuse(root: &Root, args: &StorageArgs) -> Result<(), Fault> {
     let mut checks = Checks::default();
-    privileges::judge(seen, &mut checks);
-    devices::judge(seen, wanted, &mut checks);
-    cgroups::judge(seen, &mut checks);
-    limits::judge_container(seen, &mut checks);
-    checks
+    checks::container(&Observed::of_container(root)?, args, &mut checks);
+    document(checks).map(drop)
 }
 
-fn conclude(checks: Checks) -> Result<Draft<Examination>, Fault> {
+/// The checks as a document, which is an error where anything is missing.
+fn document(checks: Checks) -> Result<Draft<Examination>, Fault> {
     let result = checks.examination();
     let of = |verdict| result.checks.iter().filter(move |check| check.verdict == verdict);
     let missing: Vec<String> =
-        of(Verdict::Missing).map(|check| format!("{} ({})", check.found, check.cure)).collect();
+        of(Verdict::Missing).map(|check| format!("{} ({})", check.found, check.hint)).collect();
     if missing.is_empty() {
-        let poor = |check: &Check| Warning::new("node-is-poor", &check.found, &check.cure);
-        let warnings = of(Verdict::Poor).map(poor).collect();
+        let warning = |check: &Check| Warning::new("node-degraded", &check.found, &check.hint);
+        let warnings = of(Verdict::Degraded).map(warning).collect();
         return Ok(Draft { result, warnings, ..Draft::default() });
     }
-    let object = format!("{} of {} checks", missing.len(), result.checks.len());
-    let mut fault =
-        fault::NODE_CANNOT_WORK.cannot("pass", object, "a node needs what is missing here").details(&result);
-    // Whoever starts the container anew wants to cure all of it at once.
+    let what = format!("{} of {} checks failed", missing.len(), result.checks.len());
+    let mut fault = fault::NODE_CANNOT_WORK.failed(what, "required features are missing").details(&result);
+    // Whoever starts the container anew wants to fix all of it at once.
     fault.causes = missing;
-    fault.causes.extend(of(Verdict::Poor).map(|check| format!("also: {} ({})", check.found, check.cure)));
+    fault.causes.extend(of(Verdict::Degraded).map(|check| format!("also: {} ({})", check.found, check.hint)));
     Err(fault.hint(
-        "each cause names its own cure; `docker run --privileged` gives all privileges, \
+        "each cause names the flag that fixes it. `docker run --privileged` gives all privileges; \
          `dind-launch doctor --run-flags` prints the smallest set",
     ))
 }

@@ -1,17 +1,15 @@
-//! `doctor --run-flags`: what `docker run` has to be told so that a node can work, the smallest set and `--privileged`.
+//! `doctor --run-flags`: the flags of `docker run` that a node needs, as `--privileged` and as the smallest set.
 
-use super::facts::{Seen, Wanted};
-use super::privileges::{ADDED, DEFAULT};
-use crate::facts::has;
-use dind_contract::engine::is_plain;
-use schemars::JsonSchema;
-use serde::Serialize;
+use super::capabilities::{ADDED, AUDIT_READ, DEFAULT, name};
+use super::facts::{Observed, StorageArgs};
+use super::report::Alternative;
+use dind_contract::finish::unquoted;
 use serde_json::Value;
 
-/// What the file with the seccomp profile is called unless `--seccomp` says otherwise, from where `docker run` is called.
+/// The file with the seccomp profile unless `--seccomp` names another one, relative to where `docker run` is called.
 pub const PROFILE_FILE: &str = "seccomp.json";
 
-/// Docker's default profile, with the calls that inner containers need; the README tells of its origin.
+/// Docker's default profile, with the calls that inner containers need; see the README for its origin.
 const PROFILE: &str = include_str!("../../seccomp.json");
 
 /// `docker-default` refuses all mounts.
@@ -19,45 +17,20 @@ pub(super) const NO_APPARMOR: &str = "apparmor=unconfined";
 /// So do the types that container engines give.
 pub(super) const NO_LABEL: &str = "label=disable";
 
-/// The last capability that Docker 20.10 knows, and asks for on every machine. Newer engines ask for what there is.
-const AUDIT_READ: u8 = 37;
-
-/// One way to start a node.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Alternative {
-    /// `privileged` or `reduced`.
-    pub name: String,
-    /// Words for `docker run`, one flag or value each.
-    pub flags: Vec<String>,
-    /// Whether it works on this machine; null where that cannot be told, from inside a container.
-    pub works: Option<bool>,
-    /// The reason of `works`.
-    pub why: String,
-    /// What has to be there, in words.
-    pub needs: Vec<String>,
-}
-
-/// By number (linux/capability.h).
-const CAPABILITIES: &str = "CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE \
-    NET_BIND_SERVICE NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO SYS_CHROOT SYS_PTRACE \
-    SYS_PACCT SYS_ADMIN SYS_BOOT SYS_NICE SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG MKNOD LEASE AUDIT_WRITE AUDIT_CONTROL \
-    SETFCAP MAC_OVERRIDE MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ PERFMON BPF CHECKPOINT_RESTORE";
-
 /// `--privileged`, and then the smallest set.
 #[must_use]
-pub fn alternatives(seen: &Seen, wanted: &Wanted, profile_file: &str) -> Vec<Alternative> {
-    vec![privileged(seen), reduced(seen, wanted, profile_file)]
+pub fn alternatives(observed: &Observed, args: &StorageArgs, profile_file: &str) -> Vec<Alternative> {
+    vec![privileged(observed), reduced(observed, args, profile_file)]
 }
 
-/// The flags of the first that works, or may: each quoted for a shell that reads them again with `eval`.
+/// The flags of the first set that works, or of the first that may, each quoted for a shell that reads them again with `eval`.
 #[must_use]
 pub fn words(alternatives: &[Alternative]) -> Vec<String> {
     let best =
         [Some(true), None].into_iter().find_map(|works| alternatives.iter().find(|one| one.works == works));
     let flags = best.iter().flat_map(|alternative| &alternative.flags);
-    let quoted = |flag: &String| {
-        if is_plain(flag) { flag.clone() } else { shell_words::quote(flag).into_owned() }
-    };
+    let quoted =
+        |flag: &String| unquoted(flag.clone()).unwrap_or_else(|_| shell_words::quote(flag).into_owned());
     flags.map(quoted).collect()
 }
 
@@ -68,20 +41,20 @@ pub fn profile() -> Value {
     serde_json::from_str(PROFILE).unwrap_or_default()
 }
 
-fn privileged(seen: &Seen) -> Alternative {
-    let last = seen.value("/proc/sys/kernel/cap_last_cap").and_then(|text| text.parse().ok());
+fn privileged(observed: &Observed) -> Alternative {
+    let last = observed.value("/proc/sys/kernel/cap_last_cap").and_then(|text| text.parse().ok());
     let asked = 0..=last.unwrap_or(AUDIT_READ).min(AUDIT_READ);
-    let (works, why) = judge(seen, asked, "Docker 20.10 asks for it whether root has it or not");
+    let (works, why) = evaluate(observed, asked, "Docker 20.10 asks for it whether root has it or not");
     Alternative {
         name: "privileged".to_owned(),
         flags: vec!["--privileged".to_owned()],
         works,
         why,
-        needs: vec!["users of the node who may have the whole machine".to_owned()],
+        needs: vec!["users of the node who can be trusted with the whole machine".to_owned()],
     }
 }
 
-fn reduced(seen: &Seen, wanted: &Wanted, profile_file: &str) -> Alternative {
+fn reduced(observed: &Observed, args: &StorageArgs, profile_file: &str) -> Alternative {
     let mut flags: Vec<String> = Vec::new();
     let mut add = |flag: &str, value: &str| flags.extend([flag.to_owned(), value.to_owned()]);
     for (_, name, _) in ADDED {
@@ -89,18 +62,18 @@ fn reduced(seen: &Seen, wanted: &Wanted, profile_file: &str) -> Alternative {
     }
     add("--device", "/dev/loop-control");
     add("--device-cgroup-rule", "b 7:* rwm");
-    if wanted.driver == "fuse-overlayfs" {
+    if args.driver == "fuse-overlayfs" {
         add("--device", "/dev/fuse");
     }
     add("--security-opt", &format!("seccomp={profile_file}"));
-    if seen.value("/sys/module/apparmor/parameters/enabled") == Some("Y") {
+    if observed.value("/sys/module/apparmor/parameters/enabled") == Some("Y") {
         add("--security-opt", NO_APPARMOR);
     }
-    if seen.value("/sys/fs/selinux/enforce").is_some() {
+    if observed.value("/sys/fs/selinux/enforce").is_some() {
         add("--security-opt", NO_LABEL);
     }
     let all = ADDED.iter().map(|(number, ..)| *number).chain(DEFAULT.iter().map(|(number, _)| *number));
-    let (works, why) = judge(seen, all, "a node needs it");
+    let (works, why) = evaluate(observed, all, "a node needs it");
     let needs = vec![
         format!(
             "the seccomp profile in the file `{profile_file}`, where `docker run` is called: \
@@ -111,81 +84,69 @@ fn reduced(seen: &Seen, wanted: &Wanted, profile_file: &str) -> Alternative {
     Alternative { name: "reduced".to_owned(), flags, works, why, needs }
 }
 
-/// Whether an engine here may give these capabilities. Only outside of containers is that what we have ourselves.
-fn judge(seen: &Seen, needed: impl Iterator<Item = u8>, reason: &str) -> (Option<bool>, String) {
-    let lacking: Vec<_> = needed.filter(|number| !has(seen.bounding(), *number)).map(name).collect();
-    if lacking.is_empty() {
-        let who = if seen.on_the_machine { "this machine's root" } else { "this container" };
-        return (Some(true), format!("{who} has the capabilities that it takes"));
+/// Whether an engine here can give these capabilities. Only outside of containers are they the ones that we have ourselves.
+fn evaluate(observed: &Observed, needed: impl Iterator<Item = u32>, reason: &str) -> (Option<bool>, String) {
+    let missing: Vec<_> = needed.filter(|number| observed.bounding() >> *number & 1 == 0).map(name).collect();
+    if missing.is_empty() {
+        let who = if observed.on_the_machine { "this machine's root" } else { "this container" };
+        return (Some(true), format!("{who} has all required capabilities"));
     }
-    let lacking = lacking.join(", ");
-    if seen.on_the_machine {
-        return (Some(false), format!("this machine's root cannot have {lacking}; {reason}"));
+    let missing = missing.join(", ");
+    if observed.on_the_machine {
+        return (Some(false), format!("this machine's root cannot have {missing}; {reason}"));
     }
     (
         None,
-        format!("this container was not given {lacking}; whether another may be cannot be told from inside"),
+        format!(
+            "this container does not have {missing}; from inside it is not known whether another one could"
+        ),
     )
-}
-
-fn name(capability: u8) -> String {
-    let name = CAPABILITIES.split_whitespace().nth(capability.into());
-    name.map_or_else(|| format!("capability {capability}"), |name| format!("CAP_{name}"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use dind_system::proc;
 
-    fn machine(bounding: &str) -> Seen {
+    fn machine(bounding: &str) -> Observed {
         let values = [("/proc/sys/kernel/cap_last_cap", "40".to_owned())].into();
-        Seen { status: format!("CapBnd:\t{bounding}\n"), on_the_machine: true, values, ..Seen::default() }
+        let status = proc::parse_status(&format!("CapBnd:\t{bounding}\n"));
+        Observed { status, on_the_machine: true, values, ..Observed::default() }
     }
 
-    fn works(seen: &Seen) -> [Option<bool>; 2] {
-        let told = alternatives(seen, &Wanted::default(), PROFILE_FILE);
-        assert_eq!([told[0].name.as_str(), told[1].name.as_str()], ["privileged", "reduced"]);
-        [told[0].works, told[1].works]
+    fn works(observed: &Observed) -> [Option<bool>; 2] {
+        let found = alternatives(observed, &StorageArgs::default(), PROFILE_FILE);
+        assert_eq!([found[0].name.as_str(), found[1].name.as_str()], ["privileged", "reduced"]);
+        [found[0].works, found[1].works]
     }
 
     #[test]
     fn the_bounding_set_of_the_machine_decides() {
         assert_eq!(works(&machine("000001ffffffffff")), [Some(true); 2]);
-        let lacking = machine("000001fffeffffff");
-        assert_eq!(works(&lacking), [Some(false), Some(true)]);
-        let why = &alternatives(&lacking, &Wanted::default(), PROFILE_FILE)[0].why;
+        let missing = machine("000001fffeffffff");
+        assert_eq!(works(&missing), [Some(false), Some(true)]);
+        let why = &alternatives(&missing, &StorageArgs::default(), PROFILE_FILE)[0].why;
         assert!(why.contains("cannot have CAP_SYS_RESOURCE;"), "{why}");
         assert_eq!(works(&machine("00000000a80425fb")), [Some(false); 2]);
     }
 
     #[test]
     fn inside_of_a_container_only_what_it_has_is_known() {
-        let inside = |bounding| Seen { on_the_machine: false, ..machine(bounding) };
+        let inside = |bounding| Observed { on_the_machine: false, ..machine(bounding) };
         assert_eq!(works(&inside("00000000a82435fb")), [None, Some(true)]);
         assert_eq!(works(&inside("00000000a80425fb")), [None; 2]);
     }
 
     #[test]
     fn the_first_that_works_is_printed_for_shells() {
-        let told = |seen: &Seen| words(&alternatives(seen, &Wanted::default(), "/tmp/my profile")).join(" ");
-        assert_eq!(told(&machine("000001ffffffffff")), "--privileged");
+        let printed = |observed: &Observed| {
+            words(&alternatives(observed, &StorageArgs::default(), "/tmp/my profile")).join(" ")
+        };
+        assert_eq!(printed(&machine("000001ffffffffff")), "--privileged");
         assert_eq!(
-            told(&machine("000001fffeffffff")),
+            printed(&machine("000001fffeffffff")),
             "--cap-add SYS_ADMIN --cap-add NET_ADMIN --device /dev/loop-control \
              --device-cgroup-rule 'b 7:* rwm' --security-opt 'seccomp=/tmp/my profile'"
-        );
-    }
-
-    #[test]
-    fn what_is_named_by_number_is_named_right() {
-        assert_eq!(CAPABILITIES.split_whitespace().count(), 41);
-        for (number, known) in ADDED.iter().map(|(a, b, _)| (a, b)).chain(DEFAULT.iter().map(|(a, b)| (a, b)))
-        {
-            assert_eq!(name(*number), format!("CAP_{known}"));
-        }
-        assert_eq!(
-            (name(24), name(40), name(41)),
-            ("CAP_SYS_RESOURCE".into(), "CAP_CHECKPOINT_RESTORE".into(), "capability 41".into())
         );
     }
 }

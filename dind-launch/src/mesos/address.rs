@@ -1,18 +1,18 @@
 //! An agent that comes back at another address. Docker gives a restarted container any free one, and a master refuses an
 //! agent that claims its old id from elsewhere ("different IP / hostname", src/master/master.cpp), again and again.
 //!
-//! What the old id was good for, recovering tasks, is over: they ended with the container. So the agent becomes a new
-//! one, in the way that Mesos' own message tells operators: `rm -f WORK_DIR/meta/slaves/latest`.
+//! The old id would only serve to recover tasks, and they ended with the container. So the agent becomes a new one, in the
+//! way that Mesos' own message gives operators: `rm -f WORK_DIR/meta/slaves/latest`.
 
-use dind_contract::Root;
+use dind_system::Root;
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
-/// Where we note the address that the agent in a work folder had.
+/// Where we note the address that the agent in a work directory had.
 const NOTE: &str = ".dind-address";
 
-/// The address that this container's host name stands for, which is the one an agent registers with.
+/// The address of this container's host name, with which an agent registers.
 #[must_use]
 pub fn own(root: &Root) -> Option<String> {
     let name = root.read("/proc/sys/kernel/hostname").ok()?;
@@ -28,11 +28,11 @@ fn of_host(hosts: &str, name: &str) -> Option<String> {
     hosts.lines().find_map(line)
 }
 
-/// Notes the address, and makes the agent of a work folder a new one where it had another. Returns that other address.
+/// Notes the address, and makes the agent of a work directory a new one where it had another. Returns that other address.
 ///
 /// # Errors
-/// The work folder cannot be written.
-pub fn settle(work_dir: &Path, address: &str) -> io::Result<Option<String>> {
+/// The work directory cannot be written.
+pub fn reconcile(work_dir: &Path, address: &str) -> io::Result<Option<String>> {
     fs::create_dir_all(work_dir)?;
     let note = work_dir.join(NOTE);
     let before = match fs::read_to_string(&note) {
@@ -67,16 +67,16 @@ mod tests {
 
     #[test]
     fn an_agent_at_another_address_is_a_new_one() {
-        let folder = tempfile::tempdir().unwrap();
-        let latest = folder.path().join("meta/slaves/latest");
+        let directory = tempfile::tempdir().unwrap();
+        let latest = directory.path().join("meta/slaves/latest");
         fs::create_dir_all(latest.parent().unwrap()).unwrap();
         symlink("abc-S0", &latest).unwrap();
         for (address, before, there) in
             [("10.9.0.2", None, true), ("10.9.0.2", None, true), ("10.9.0.3", Some("10.9.0.2"), false)]
         {
-            assert_eq!(settle(folder.path(), address).unwrap().as_deref(), before);
+            assert_eq!(reconcile(directory.path(), address).unwrap().as_deref(), before);
             assert_eq!(latest.is_symlink(), there, "{address}");
         }
-        assert_eq!(settle(folder.path(), "10.9.0.3").unwrap(), None);
+        assert_eq!(reconcile(directory.path(), "10.9.0.3").unwrap(), None);
     }
 }

@@ -3,13 +3,13 @@
 use super::Facts;
 use dind_contract::Warning;
 
-/// The agent's work folder; the image has a volume there. Not below the engine's data root, which only root may enter:
-/// tasks of other users have their sandboxes in the work folder.
+/// The agent's work directory; the image has a volume there. Not below the engine's data root, which only root may enter:
+/// tasks of other users have their sandboxes in the work directory.
 pub(super) const WORK_DIR: &str = "/var/lib/mesos";
 
-/// What Mesos itself takes where it cannot measure (src/slave/constants.hpp: `DEFAULT_CPUS`, `DEFAULT_MEM`, `DEFAULT_DISK`,
-/// `DEFAULT_PORTS`). We take it where the container has no limit: the machine's totals would be promised once by
-/// each agent on it.
+/// What Mesos itself assumes where it cannot measure (src/slave/constants.hpp: `DEFAULT_CPUS`, `DEFAULT_MEM`, `DEFAULT_DISK`,
+/// `DEFAULT_PORTS`). We assume it where the container has no limit: otherwise each agent would offer the whole
+/// machine.
 const CPU_MILLIS: u64 = 1000;
 const MEMORY_MIB: u64 = 1024;
 const DISK_MIB: u64 = 10 * 1024;
@@ -17,11 +17,11 @@ const PORTS: &str = "[31000-32000]";
 
 const MIB: u64 = 1 << 20;
 
-/// The least that is kept from tasks: dockerd, containerd and the agent take about 200 MiB, and each task's `docker`
+/// The least that tasks do not get: dockerd, containerd and the agent take about 200 MiB, and each task's `docker`
 /// client 40.
 const ENGINE_MIB: u64 = 256;
 
-/// A variable with our value for it, and what the user should know where that is used.
+/// A variable with our value for it, and what the user should know if that value is used.
 #[derive(Debug)]
 pub(super) struct Variable {
     pub(super) name: &'static str,
@@ -49,8 +49,12 @@ fn work_dir(facts: &Facts) -> Variable {
     let warning = || {
         Warning::new(
             "mesos-work-dir-in-layer",
-            format!("the agent's work folder {WORK_DIR} is no volume: it is gone with the container"),
-            format!("mount a volume there (-v agent:{WORK_DIR}), or set MESOS_WORK_DIR to a folder on one"),
+            format!(
+                "the agent's work directory {WORK_DIR} is not on a volume: it is lost with the container"
+            ),
+            format!(
+                "mount a volume there (-v agent:{WORK_DIR}), or set MESOS_WORK_DIR to a directory on one"
+            ),
         )
     };
     let warnings = (!facts.work_dir_on_volume).then(warning).into_iter().collect();
@@ -59,10 +63,10 @@ fn work_dir(facts: &Facts) -> Variable {
 
 fn resources(facts: &Facts, disk_bytes: Option<u64>) -> Variable {
     let mut missing = Vec::new();
-    let mut or = |found: Option<u64>, otherwise, what| {
+    let mut or = |found: Option<u64>, default, what| {
         found.unwrap_or_else(|| {
             missing.push(what);
-            otherwise
+            default
         })
     };
     let cpus = or(facts.limits.cpu_millis, CPU_MILLIS, "CPU (--cpus)");
@@ -85,13 +89,13 @@ fn resources(facts: &Facts, disk_bytes: Option<u64>) -> Variable {
     Variable { name: "MESOS_RESOURCES", value, warnings }
 }
 
-/// What tasks may have of a memory limit: all but an eighth, which is at least [`ENGINE_MIB`] and at most the half.
+/// What tasks may have of a memory limit: all but an eighth, which is at least [`ENGINE_MIB`] and at most half of it.
 fn for_tasks_mib(limit_bytes: u64) -> u64 {
     let limit = limit_bytes / MIB;
     limit - (limit / 8).max(ENGINE_MIB).min(limit / 2)
 }
 
-/// `1.5`, `2`: as short as it can be, as people write it.
+/// `1.5`, `2`: as short as people write it.
 fn thousandths(millis: u64) -> String {
     let text = format!("{}.{:03}", millis / 1000, millis % 1000);
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
@@ -130,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_work_folder_in_the_layer_is_warned_of() {
+    fn a_work_directory_in_the_layer_is_a_warning() {
         let codes =
             |work_dir_on_volume| work_dir(&Facts { work_dir_on_volume, ..Facts::default() }).warnings.len();
         assert_eq!((codes(true), codes(false)), (0, 1));

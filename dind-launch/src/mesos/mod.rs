@@ -1,16 +1,16 @@
-//! A Mesos agent as the main process: what it would find out wrongly by itself, because it looks at the machine and not
-//! at its container.
+//! A Mesos agent as the main process. By itself it would get things wrong, because it looks at the machine and not at its
+//! container: `limits` and `address` are facts, `defaults` the variables that follow from them, `pair` checks whether agent and engine fit.
 
 pub mod address;
 mod defaults;
 mod limits;
 mod pair;
 
-use crate::engine::SOCKET;
-use crate::mounts;
-use crate::options::Options;
-use crate::tools::Document;
-use dind_contract::{Root, Warning};
+use crate::paths::SOCKET;
+use crate::process::sibling::Document;
+use dind_contract::Warning;
+use dind_system::Root;
+use dind_system::proc::{self, Mount};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -30,7 +30,7 @@ pub fn is_agent(command: &[String]) -> bool {
     name.is_some_and(|name| AGENTS.iter().any(|agent| name == *agent))
 }
 
-/// What the agent is told beside what the user tells it.
+/// The variables that the agent gets beside those that the user has set.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Agent {
     /// The variables that were unset, with our values. Flags of the agent's own command line win over them.
@@ -39,29 +39,29 @@ pub struct Agent {
     pub kept: Vec<String>,
 }
 
-/// What the defaults are made of.
+/// What the defaults follow from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
     /// The container's own limits.
     pub limits: Limits,
-    /// What tells this container from all others that may see the same cgroups.
+    /// What distinguishes this container from all others that may see the same cgroups.
     pub identity: String,
-    /// Whether the default work folder outlives the container's own layer.
+    /// Whether the default work directory outlives the container's own layer.
     pub work_dir_on_volume: bool,
-    /// The address that the agent will register with, where it can be told.
+    /// The address that the agent will register with, where it is known.
     pub address: Option<String>,
 }
 
 impl Facts {
     /// Reads the container, where the main process is an agent and its defaults are wanted.
     #[must_use]
-    pub fn of(root: &Root, command: &[String], options: &Options) -> Option<Self> {
-        (options.mesos_defaults && is_agent(command)).then(|| Self::read(root))
+    pub fn of(root: &Root, command: &[String], wanted: bool) -> Option<Self> {
+        (wanted && is_agent(command)).then(|| Self::read(root))
     }
 
     fn read(root: &Root) -> Self {
-        let groups = root.read("/proc/self/cgroup").unwrap_or_default();
-        let mounts = mounts::parse(&root.read("/proc/self/mountinfo").unwrap_or_default());
+        let groups = proc::cgroups(root).unwrap_or_default();
+        let mounts = proc::mounts(root).unwrap_or_default();
         let hostname = root.read("/proc/sys/kernel/hostname").unwrap_or_default();
         Self {
             limits: Limits::read(root, &groups, &mounts),
@@ -71,27 +71,29 @@ impl Facts {
         }
     }
 
-    /// Lets an agent whose container has another address now become a new one. Returns what to tell of it.
+    /// Lets an agent whose container has another address now become a new one. Returns a warning where it did.
     ///
     /// # Errors
-    /// The work folder cannot be written.
-    pub fn settle(
+    /// The work directory cannot be written.
+    pub fn reconcile(
         &self,
         agent: &Agent,
         user: impl Fn(&str) -> Option<String>,
     ) -> io::Result<Option<Warning>> {
         const WORK_DIR: &str = "MESOS_WORK_DIR";
-        let folder = agent.defaults.get(WORK_DIR).cloned().or_else(|| user(WORK_DIR));
-        let (Some(folder), Some(address)) = (folder, &self.address) else { return Ok(None) };
-        let before = address::settle(Path::new(&folder), address)?;
+        let directory = agent.defaults.get(WORK_DIR).cloned().or_else(|| user(WORK_DIR));
+        let (Some(directory), Some(address)) = (directory, &self.address) else { return Ok(None) };
+        let before = address::reconcile(Path::new(&directory), address)?;
         Ok(before.map(|before| {
-            let message = format!("cannot keep `the agent's id`: its address was {before} and is {address}");
-            Warning::new("mesos-agent-renewed", message, "give the container a fixed address: --ip")
+            let message = format!(
+                "the Mesos agent registers as a new one: its address was {before} and is now {address}"
+            );
+            Warning::new("mesos-agent-renewed", message, "give the container a fixed address with --ip")
         }))
     }
 
-    /// The agent's variables: ours, where `user` tells of none. An empty one counts as unset. The disk is what `dind-storage`
-    /// says of it.
+    /// The agent's variables: ours where `user` has none. An empty one counts as unset. The size of the disk is in the plan of
+    /// `dind-storage`.
     #[must_use]
     pub fn agent(&self, storage: &Document, user: impl Fn(&str) -> Option<String>) -> (Agent, Vec<Warning>) {
         let is_set = |name: &str| user(name).is_some_and(|value| !value.trim().is_empty());
@@ -110,17 +112,15 @@ impl Facts {
     }
 }
 
-/// A loop image bounds the data by its size; otherwise its filesystem does. Free space would be another figure at each
-/// start, and Mesos refuses an agent that comes back with less than it had.
+/// A loop image limits the data by its size; otherwise the filesystem does. Free space would differ at each start, and Mesos refuses an agent that comes back with less than it had.
 fn disk(storage: &Document) -> Option<u64> {
     let size = |pointer| storage.result.pointer(pointer).and_then(serde_json::Value::as_u64);
     size("/image/size_bytes").or_else(|| size("/space/total_bytes"))
 }
 
-/// Whether a folder lies in a mount of its own, and not in the container's root filesystem.
-fn on_volume(mounts: &[mounts::Mount], folder: &str) -> bool {
-    let above = mounts.iter().filter(|mount| Path::new(folder).starts_with(&mount.point));
-    above.max_by_key(|mount| mount.point.len()).is_some_and(|mount| mount.point != "/")
+/// Whether a directory lies in a mount of its own, and not in the container's root filesystem.
+fn on_volume(mounts: &[Mount], directory: &str) -> bool {
+    proc::mount_of(mounts, directory).is_some_and(|mount| mount.point != Path::new("/"))
 }
 
 #[cfg(test)]
@@ -155,6 +155,14 @@ mod tests {
     }
 
     #[test]
+    fn a_machine_that_cannot_be_read_has_no_limits() {
+        let directory = tempfile::tempdir().unwrap();
+        let command = ["mesos-agent".to_owned()];
+        assert_eq!(Facts::of(&Root::at(directory.path()), &command, true), Some(Facts::default()));
+        assert_eq!(Facts::of(&Root::at(directory.path()), &command, false), None);
+    }
+
+    #[test]
     fn only_what_is_unset_gets_a_default() {
         let facts = Facts { identity: "abc".to_owned(), ..Facts::default() };
         let user = |name: &str| match name {
@@ -166,7 +174,7 @@ mod tests {
         assert_eq!(agent.kept, ["MESOS_RESOURCES"]);
         assert!(!agent.defaults.contains_key("MESOS_RESOURCES"));
         assert_eq!(agent.defaults["MESOS_CONTAINERIZERS"], "docker,mesos");
-        // Nobody needs to be warned of limits that nothing was derived from.
+        // The user has set the resources, so missing limits are not worth a warning.
         let codes: Vec<_> = warnings.iter().map(|warning| warning.code.as_str()).collect();
         assert_eq!(codes, ["mesos-work-dir-in-layer"]);
     }

@@ -1,18 +1,18 @@
 //! Whether the installed agent and the installed engine understand each other.
 
 use super::AGENTS;
-use crate::support;
-use dind_contract::helper::Helper;
+use crate::engine::version;
+use dind_system::Helper;
 use std::time::Duration;
 
 /// From this release on, `GET /images/NAME/json` has no `ContainerConfig` any more (version 1.45 of Docker's API), whose
 /// entrypoint Apache's agent reads before each task (src/docker/docker.cpp).
 const FIRST_WITHOUT_CONTAINER_CONFIG: u32 = 26;
 
-/// A version is told in a few milliseconds.
+/// Programs print their version in a few milliseconds.
 const LIMIT: Duration = Duration::from_secs(2);
 
-/// An agent and an engine, by what they say of themselves.
+/// The versions of an agent and an engine, as they print them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pair {
     /// Such as `1.11.0`.
@@ -22,18 +22,18 @@ pub struct Pair {
 }
 
 impl Pair {
-    /// Asks both; nothing where one of them is not installed, or does not tell.
+    /// Asks both; nothing where one of them is not installed, or does not answer.
     #[must_use]
     pub fn installed() -> Option<Self> {
-        let say = |name: &str| Some(Helper::find(name)?.arg("--version").run(LIMIT).ok()?.stdout);
-        let agent = AGENTS.iter().find_map(|name| agent_version(&say(name)?))?;
-        Some(Self { agent, engine: support::installed()? })
+        let version_text = |name: &str| Some(Helper::find(name)?.arg("--version").run(LIMIT).ok()?.stdout);
+        let agent = AGENTS.iter().find_map(|name| agent_version(&version_text(name)?))?;
+        Some(Self { agent, engine: version::installed()? })
     }
 
-    /// Whether the agent can run tasks on the engine. Clusterd, which carries Apache's code on, can; its versions have a
+    /// Whether the agent can run tasks on the engine. Clusterd, the successor of Apache's code, can; its versions have a
     /// suffix, such as `1.11.0-0.5.0`.
     #[must_use]
-    pub fn suits(&self) -> bool {
+    pub fn fits(&self) -> bool {
         let major = self.engine.split('.').next().and_then(|text| text.parse().ok());
         self.agent.contains('-') || major.is_none_or(|major: u32| major < FIRST_WITHOUT_CONTAINER_CONFIG)
     }
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn apaches_agent_and_new_engines_do_not_suit() {
+    fn apaches_agent_does_not_fit_new_engines() {
         for (agent, engine, expected) in [
             ("mesos 1.11.0\n", "20.10.24+dfsg1", true),
             ("mesos 1.11.0\n", "25.0.5", true),
@@ -58,7 +58,7 @@ mod tests {
             ("mesos 1.11.0\n", "master-dockerproject", true),
         ] {
             let pair = Pair { agent: agent_version(agent).unwrap(), engine: engine.to_owned() };
-            assert_eq!(pair.suits(), expected, "{pair:?}");
+            assert_eq!(pair.fits(), expected, "{pair:?}");
         }
         assert_eq!(agent_version("usage: something else"), None);
     }

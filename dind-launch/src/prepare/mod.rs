@@ -1,134 +1,163 @@
-//! `prepare`: what a container lacks before an engine can run in it. Cgroups that can be written and nested, a shared
-//! mount tree, securityfs, a /tmp that is no overlay. For `run`, and alone for entrypoints that are shell scripts.
+//! `prepare`: what an engine needs of a container before it can run there. Cgroups that can be written and nested, a shared
+//! mount tree, securityfs, a /tmp that does not lie on an overlay. `run` does it first; the verb is for entrypoints that are shell scripts.
+//!
+//! In this order: `facts` are read, `plan` makes steps of them, `step` says how each is made and undone. Below it are `mount`
+//! with the mount calls, and `nest` and `threaded` for cgroup v2.
 
-mod cgroup1;
-mod cgroup2;
-mod namespace;
+mod facts;
+mod failed;
+mod mount;
+mod nest;
+mod plan;
+mod report;
+mod step;
 mod threaded;
-mod tree;
 
-use crate::facts;
-use crate::fault;
-use crate::mounts::{self, Mount};
-use crate::record::RUN_DIR;
-use dind_contract::{Draft, Failed, Fault, Outcome, Root, State, Steps, Warning};
-use nix::mount::{MntFlags, MsFlags, mount, umount2};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-use std::fs;
-use std::path::Path;
+pub use facts::Caller;
+pub use report::Prepared;
 
-/// What was found and prepared.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Prepared {
-    /// `v1` (with or without a unified hierarchy beside it) or `v2`.
-    pub cgroup_version: String,
-    /// Whose cgroup namespace the engine will see: `private`, by the container's runtime; `own`, taken by us; `host`.
-    pub cgroup_namespace: String,
-    /// The hierarchies that can be used, by their folder's name; on v2 the delegated controllers.
-    pub controllers: Vec<String>,
-}
+use crate::{TOOL, fault};
+use dind_contract::step::{Journal, planned};
+use dind_contract::{Draft, Failed, Fault, Outcome, Report, Warning};
+use dind_system::{Root, proc};
+use facts::Facts;
+use serde_json::Value;
+use std::slice;
+use step::PrepareStep;
 
-/// Who starts the engine afterwards.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Caller {
-    /// This process, whose namespaces its children inherit.
-    Launcher,
-    /// Another one, such as a shell script.
-    Shell,
-}
-
-/// What the preparing of one part needs: for whom, the mounts as they are, and where to note what is done.
-struct Work {
-    caller: Caller,
-    mounts: Vec<Mount>,
-    steps: Steps,
-    warnings: Vec<Warning>,
-}
-
-/// Prepares cgroups and mounts. What is as it should be is left alone, so a second time changes nothing.
+/// What `run` would prepare.
 ///
 /// # Errors
-/// The caller lacks `CAP_SYS_ADMIN`, or a cgroup hierarchy cannot be made usable. The rest only warns: engines run
-/// without it.
+/// The facts cannot be read.
+pub fn plan(root: &Root) -> Result<Draft<Prepared>, Fault> {
+    let mut facts = Facts::read(root)?;
+    let mut steps: Vec<PrepareStep> = plan::namespace(&facts).into_iter().collect();
+    if !steps.is_empty() {
+        facts = facts.predict_unshare();
+    }
+    let plan = plan::container(&facts, Caller::Launcher);
+    steps.extend(plan.steps);
+    Ok(Draft { result: plan.result, steps: planned(&steps), warnings: plan.warnings, ..Draft::default() })
+}
+
+/// The document of an outcome, as the launcher passes it on: `mode` is `plan` or `prepare`.
+#[must_use]
+pub fn document(draft: Draft<Prepared>, mode: &str) -> Report<Value> {
+    let Draft { result, engine, steps, warnings } = draft;
+    let result = serde_json::to_value(result).unwrap_or_default();
+    Draft { result, engine, steps, warnings }.report(TOOL, mode)
+}
+
+/// Prepares cgroups and mounts. What is as it should be is left alone, so a second time changes nothing. After a failure,
+/// mounts and links are undone; processes stay in their leaf.
+///
+/// # Errors
+/// `CAP_SYS_ADMIN` is missing, or a cgroup hierarchy cannot be made usable. The rest only warns: engines run without it.
 pub fn prepare(root: &Root, caller: Caller) -> Outcome<Prepared> {
     if !root.is_host() {
         let fault = fault::ROOT_IS_FAKE.cannot("prepare", root.path("/").display(), "it is not this machine");
-        return Err(fault.hint("leave --root out; `dind-launch plan` takes it").into());
+        return Err(fault.hint("leave out --root; `dind-launch plan` takes it").into());
     }
-    facts::privileged(root)?;
-    let (steps, warnings) = (Steps::default(), Vec::new());
-    let mut work = Work { caller, mounts: mounts::read(root)?, steps, warnings };
-    match all(root, &mut work) {
-        Ok(result) => Ok(Draft { result, steps: work.steps, warnings: work.warnings, ..Draft::default() }),
-        Err(fault) => Err(Failed { fault: Box::new(fault), steps: work.steps }),
+    check_privileges(root)?;
+    let mut work = Work::default();
+    match work.prepare(root, caller) {
+        Ok(result) => {
+            Ok(Draft { result, steps: work.journal.keep(), warnings: work.warnings, ..Draft::default() })
+        }
+        Err(fault) => Err(Failed { fault: Box::new(fault), steps: work.journal.undo(&mut ()) }),
     }
 }
 
-fn all(root: &Root, work: &mut Work) -> Result<Prepared, Fault> {
-    let unified = mounts::at(&work.mounts, CGROUPS).is_some_and(|mount| mount.kind == "cgroup2");
-    let prepared = if unified { cgroup2::prepare(root, work)? } else { cgroup1::prepare(root, work)? };
-    tree::security(work);
-    tree::network_settings(work);
-    tree::temporary(work);
-    tree::share(work);
-    Ok(prepared)
+/// Refuses early what would fail late, and half-done.
+///
+/// # Errors
+/// Not root, or no `CAP_SYS_ADMIN`.
+fn check_privileges(root: &Root) -> Result<(), Fault> {
+    if !nix::unistd::geteuid().is_root() {
+        let fault = fault::NOT_ROOT.failed("cannot prepare the container", "the caller is not root");
+        return Err(fault.hint("run the container with --user 0"));
+    }
+    let status = proc::status(root)
+        .map_err(|error| fault::INIT_FAILED.cannot("read", "/proc/self/status", error).hint("mount /proc"))?;
+    if !status.can(proc::CAP_SYS_ADMIN) {
+        let fault =
+            fault::CAP_SYS_ADMIN_MISSING.failed("cannot prepare the container", "CAP_SYS_ADMIN is missing");
+        return Err(fault.hint(
+            "run the container with --privileged; `dind-launch doctor` names everything that is missing",
+        ));
+    }
+    Ok(())
 }
 
-/// Where all container runtimes mount cgroups.
-const CGROUPS: &str = "/sys/fs/cgroup";
-
-/// What every pseudo filesystem is mounted with.
-const PLAIN: MsFlags = MsFlags::MS_NOSUID.union(MsFlags::MS_NODEV).union(MsFlags::MS_NOEXEC);
+/// What has been done and found so far.
+#[derive(Default)]
+struct Work {
+    journal: Journal<()>,
+    warnings: Vec<Warning>,
+}
 
 impl Work {
-    /// Mounts a pseudo filesystem and notes the step.
-    fn mount(&mut self, kind: &str, point: &str, flags: MsFlags, data: &str) -> Result<(), Fault> {
-        mount(Some(kind), point, Some(kind), flags, Some(data)).map_err(|error| {
-            failed("mount", point, &error.into()).cause(format!("mount -t {kind} -o '{data}' {kind} {point}"))
-        })?;
-        self.steps.push(&format!("mount-{kind}"), point, State::Done);
-        Ok(())
-    }
-
-    /// Mounts a pseudo filesystem over one that may be the same: the kernel refuses that (EBUSY), but for a bind mount.
-    fn mount_over(&mut self, kind: &str, point: &str, flags: MsFlags, data: &str) -> Result<(), Fault> {
-        if mounts::at(&self.mounts, point).is_none() {
-            return self.mount(kind, point, flags, data);
+    fn prepare(&mut self, root: &Root, caller: Caller) -> Result<Prepared, Fault> {
+        let mut facts = Facts::read(root)?;
+        if let Some(step) = plan::namespace(&facts) {
+            let unshared = match caller {
+                Caller::Launcher => self.run(&step)?,
+                // A namespace that ends with this process changes nothing for the caller, so it is not a step to report.
+                Caller::Shell => {
+                    let mut unreported = Self::default();
+                    let unshared = unreported.run(&step)?;
+                    self.warnings.append(&mut unreported.warnings);
+                    unshared
+                }
+            };
+            if unshared {
+                facts = facts.after_unshare(root)?;
+            }
         }
-        let aside = Path::new(RUN_DIR).join("mount");
-        make_folder(&aside)?;
-        let over = mount(Some(kind), &aside, Some(kind), flags, Some(data)).and_then(|()| {
-            let bound = mount(Some(&aside), point, None::<&str>, MsFlags::MS_BIND, None::<&str>);
-            umount2(&aside, MntFlags::MNT_DETACH).and(bound)
-        });
-        let _ = fs::remove_dir(&aside);
-        over.map_err(|error| failed("mount over", point, &error.into()))?;
-        self.steps.push(&format!("mount-{kind}"), point, State::Done);
-        Ok(())
+        let plan = plan::container(&facts, caller);
+        self.warnings.extend(plan.warnings);
+        for step in &plan.steps {
+            self.run(step)?;
+        }
+        let mut result = plan.result;
+        // A tree of v2 that was mounted just now has controllers that nobody could see before.
+        if let Some(tree) =
+            facts.own_namespace.then(|| Facts::read(root)).transpose()?.and_then(|facts| facts.unified)
+        {
+            result.controllers = tree.controllers;
+        }
+        Ok(result)
     }
 
-    /// Makes a read-only mount writable by a bind remount: a plain one is EBUSY where other containers hold the
-    /// same hierarchy.
-    fn remount_writable(&mut self, point: &str) -> Result<(), Fault> {
-        let flags = MsFlags::MS_REMOUNT | MsFlags::MS_BIND | PLAIN;
-        mount(None::<&str>, point, None::<&str>, flags, None::<&str>)
-            .map_err(|error| failed("make writable", point, &error.into()))?;
-        self.steps.push("remount-writable", point, State::Done);
-        Ok(())
-    }
-
-    fn warn(&mut self, code: &str, fault: &Fault, hint: &str) {
-        self.warnings.push(Warning::new(code, fault.to_string(), hint));
+    /// Makes one step. Returns whether it could; the failure of an optional one is a warning.
+    fn run(&mut self, step: &PrepareStep) -> Result<bool, Fault> {
+        match (self.journal.run(slice::from_ref(step), &mut ()), step.optional) {
+            (Ok(()), _) => Ok(true),
+            (Err(fault), Some(optional)) => {
+                self.warnings.push(Warning::new(optional.code, fault.to_string(), optional.hint));
+                Ok(false)
+            }
+            (Err(fault), None) => Err(fault),
+        }
     }
 }
 
-fn make_folder(path: &Path) -> Result<(), Fault> {
-    fs::create_dir_all(path).map_err(|error| failed("create", &path.display().to_string(), &error))
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use step::Change;
 
-fn failed(verb: &str, object: &str, error: &std::io::Error) -> Fault {
-    fault::PREPARE_FAILED
-        .cannot(verb, object, error)
-        .hint("run the container with --privileged; `dind-launch doctor` names what is missing")
+    #[test]
+    fn only_a_needed_step_that_fails_is_an_error() {
+        let change = Change::RemountWritable("/nonexistent".into());
+        let mut work = Work::default();
+        let optional = PrepareStep::optional(change.clone(), "tmp-not-mounted", "a hint");
+        assert!(!work.run(&optional).unwrap());
+        assert_eq!(work.warnings[0].code, "tmp-not-mounted");
+        assert!(work.warnings[0].message.starts_with("cannot make writable `/nonexistent`: "));
+        let fault = work.run(&PrepareStep::needed(change.clone())).unwrap_err();
+        assert_eq!(fault.code, fault::PREPARE_FAILED);
+        assert!(work.journal.keep().0.is_empty(), "what failed is not listed");
+        assert!(Work::default().run(&PrepareStep::needed(change).unless(true)).unwrap());
+    }
 }

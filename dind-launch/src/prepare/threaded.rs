@@ -1,8 +1,8 @@
-//! A cgroup v2 in threaded mode, made whole again. An engine that runs in a container before its cgroups were nested gets
-//! the controllers that threads can share (cpu, cpuset, pids) and no other; its containers' groups, and the one above
-//! them, stay threaded, and then never take `memory` or `io` (cgroup-v2.rst, "Threads").
+//! Takes a cgroup v2 out of threaded mode. An engine that runs in a container before its cgroups were nested gets only the
+//! controllers that threads can share (cpu, cpuset, pids). Its containers' groups, and the one above them, stay threaded, and
+//! then never accept `memory` or `io` (cgroup-v2.rst, "Threads").
 
-use super::failed;
+use super::failed::failed;
 use crate::fault;
 use dind_contract::Fault;
 use std::fs;
@@ -13,7 +13,7 @@ use std::path::Path;
 ///
 /// # Errors
 /// [`fault::CGROUP_BUSY`]: processes are in the threaded groups.
-pub(super) fn undo(base: &Path) -> Result<bool, Fault> {
+pub(super) fn repair(base: &Path) -> Result<bool, Fault> {
     if read(&base.join("cgroup.type"))?.trim() != "domain threaded" {
         return Ok(false);
     }
@@ -43,7 +43,7 @@ fn remove_groups(group: &Path) -> io::Result<()> {
 }
 
 fn read(file: &Path) -> Result<String, Fault> {
-    fs::read_to_string(file).map_err(|error| failed("read", &file.display().to_string(), &error))
+    fs::read_to_string(file).map_err(|error| failed("read", file, &error))
 }
 
 #[cfg(test)]
@@ -52,21 +52,24 @@ mod tests {
 
     #[test]
     fn a_domain_is_left_alone() {
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("cgroup.type"), "domain\n").unwrap();
-        fs::create_dir(folder.path().join("docker")).unwrap();
-        assert!(!undo(folder.path()).unwrap());
-        assert!(folder.path().join("docker").exists());
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("cgroup.type"), "domain\n").unwrap();
+        fs::create_dir(directory.path().join("docker")).unwrap();
+        assert!(!repair(directory.path()).unwrap());
+        assert!(directory.path().join("docker").exists());
     }
 
     #[test]
     fn groups_go_and_controllers_are_taken_back() {
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("cgroup.type"), "domain threaded\n").unwrap();
-        fs::write(folder.path().join("cgroup.subtree_control"), "cpu pids\n").unwrap();
-        fs::create_dir_all(folder.path().join("docker/abc")).unwrap();
-        assert!(undo(folder.path()).unwrap());
-        assert!(!folder.path().join("docker").exists());
-        assert_eq!(fs::read_to_string(folder.path().join("cgroup.subtree_control")).unwrap(), "-cpu -pids");
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("cgroup.type"), "domain threaded\n").unwrap();
+        fs::write(directory.path().join("cgroup.subtree_control"), "cpu pids\n").unwrap();
+        fs::create_dir_all(directory.path().join("docker/abc")).unwrap();
+        assert!(repair(directory.path()).unwrap());
+        assert!(!directory.path().join("docker").exists());
+        assert_eq!(
+            fs::read_to_string(directory.path().join("cgroup.subtree_control")).unwrap(),
+            "-cpu -pids"
+        );
     }
 }

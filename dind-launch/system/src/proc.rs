@@ -17,6 +17,9 @@ const PID_NAMESPACE: &str = "/proc/self/ns/pid";
 /// The machine's first PID namespace (`PROC_PID_INIT_INO`, include/linux/proc_ns.h).
 const FIRST_PID_NAMESPACE: &str = "pid:[4026531836]";
 
+/// The capability for mounts, cgroups and namespaces, for [`Status::can`] (linux/capability.h).
+pub const CAP_SYS_ADMIN: u32 = 21;
+
 /// A line of mountinfo (proc_pid_mountinfo(5)).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mount {

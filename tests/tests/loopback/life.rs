@@ -12,8 +12,13 @@ use std::process::Command;
 fn the_first_apply_makes_and_mounts_the_second_does_nothing_release_leaves_nothing() {
     let machine = Machine::new();
     let first = machine.apply();
-    let expected =
-        ["make-folder:done", "make-image:done", "attach-image:done", "make-folder:done", "mount-image:done"];
+    let expected = [
+        "make-directory:done",
+        "make-image:done",
+        "attach-image:done",
+        "make-directory:done",
+        "mount-image:done",
+    ];
     assert_eq!(steps(&first), expected);
     let image = &first["result"]["image"];
     assert_eq!((&first["changed"], &image["size_bytes"]), (&true.into(), &(64 << 20).into()));

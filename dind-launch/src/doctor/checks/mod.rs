@@ -1,0 +1,38 @@
+//! The checks: pure functions of what was observed, each group of them in the file of its topic.
+//!
+//! A new check goes into that file, or into a new one that is called from here. It ends in [`Checks::ok`],
+//! [`Checks::degraded`] or [`Checks::missing`]; the latter two take a hint, which is a docker flag or a command. What it has
+//! to know of the machine becomes a field of [`Observed`], read in `facts`. Its name goes into the table of README.md, and
+//! `tests/cases` shows it on captured machines.
+
+mod cgroups;
+mod devices;
+mod kernel;
+mod limits;
+mod privileges;
+mod programs;
+mod socket;
+
+use super::facts::{Observed, StorageArgs};
+use super::report::Checks;
+use dind_system::Root;
+
+/// What `docker run` gives a container. `run` refuses to start without it.
+pub(super) fn container(observed: &Observed, args: &StorageArgs, checks: &mut Checks) {
+    privileges::evaluate(observed, checks);
+    devices::evaluate(observed, args, checks);
+    cgroups::evaluate(observed, checks);
+    limits::evaluate_container(observed, checks);
+}
+
+/// What the machine's kernel can do.
+pub(super) fn kernel(observed: &Observed, checks: &mut Checks) {
+    kernel::evaluate(observed, checks);
+    limits::evaluate_kernel(observed, checks);
+}
+
+/// What is installed and running.
+pub(super) fn installation(root: &Root, checks: &mut Checks) {
+    programs::evaluate(root, checks);
+    socket::evaluate(root, checks);
+}

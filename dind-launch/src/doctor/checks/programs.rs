@@ -1,0 +1,72 @@
+//! Checks whether the programs that a node runs are in the image, and fit together.
+
+use crate::doctor::report::{Checks, Verdict};
+use crate::engine::version;
+use crate::mesos;
+use crate::process::sibling::Tools;
+use dind_system::Root;
+
+const PROGRAMS: [(&str, Verdict, &str); 5] = [
+    ("dockerd", Verdict::Missing, "docker.io"),
+    ("containerd", Verdict::Missing, "containerd"),
+    ("runc", Verdict::Missing, "runc"),
+    ("iptables", Verdict::Missing, "iptables"),
+    ("mkfs.ext4", Verdict::Degraded, "e2fsprogs"),
+];
+
+pub(super) fn evaluate(root: &Root, checks: &mut Checks) {
+    for (name, verdict, package) in PROGRAMS {
+        match is_on_path(root, name) {
+            true => checks.ok(name, "installed"),
+            false => {
+                checks.push(
+                    name,
+                    verdict,
+                    format!("{name} is not on PATH"),
+                    &format!("apt-get install {package}"),
+                );
+            }
+        }
+    }
+    // Beside this very program, which is not part of a captured machine.
+    if root.is_host() {
+        match Tools::find(None) {
+            Ok(_) => checks.ok("dind tools", "found"),
+            Err(_) => checks.missing(
+                "dind tools",
+                "dind-storage, dind-net and dind-reaper are not all beside dind-launch or on PATH",
+                "put the four tools into one directory",
+            ),
+        }
+        if let Some(version) = version::installed() {
+            match version::objection(&version) {
+                None => checks.ok("engine", format!("version {version}")),
+                Some(objection) => checks.missing("engine", objection, version::HINT),
+            }
+        }
+        if let Some(pair) = mesos::Pair::installed() {
+            agent(&pair, checks);
+        }
+    }
+}
+
+fn agent(pair: &mesos::Pair, checks: &mut Checks) {
+    let found = format!("Mesos {} with engine {}", pair.agent, pair.engine);
+    match pair.fits() {
+        true => checks.ok("Mesos agent", found),
+        false => checks.degraded(
+            "Mesos agent",
+            format!("{found}: this agent cannot run tasks on engine 26 and newer"),
+            "install clusterd 1.11.0-0.5.0 or newer in the image, or an engine older than 26",
+        ),
+    }
+}
+
+fn is_on_path(root: &Root, name: &str) -> bool {
+    if root.is_host() {
+        return which::which(name).is_ok();
+    }
+    ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"]
+        .iter()
+        .any(|directory| root.exists(format!("{directory}/{name}")))
+}

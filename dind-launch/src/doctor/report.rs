@@ -1,0 +1,94 @@
+//! What a check is, and the document that they fill.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
+
+/// How a check ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// As it should be.
+    Ok,
+    /// A node runs without it, but some things do not work.
+    Degraded,
+    /// A node cannot run without it.
+    Missing,
+}
+
+/// One check.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Check {
+    /// What was looked at; from the table in the README.
+    pub name: String,
+    /// How it ended.
+    pub verdict: Verdict,
+    /// What was found.
+    pub found: String,
+    /// The docker flag or the command that fixes it; empty where nothing is wrong.
+    pub hint: String,
+}
+
+/// All checks, and with `--run-flags` the flags for `docker run`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Examination {
+    /// In the order in which a start would meet them.
+    pub checks: Vec<Check>,
+    /// With `--run-flags`: sets of flags that each make a node, `privileged` and then `reduced`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run_flags: Option<Vec<Alternative>>,
+    /// With `--run-flags`: the seccomp profile of the reduced set, to be written to the file that its flags name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seccomp_profile: Option<Value>,
+}
+
+/// One way to start a node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Alternative {
+    /// `privileged` or `reduced`.
+    pub name: String,
+    /// Words for `docker run`, one flag or value each.
+    pub flags: Vec<String>,
+    /// Whether it works on this machine; null where it is not known, as inside a container.
+    pub works: Option<bool>,
+    /// The reason of `works`.
+    pub why: String,
+    /// What it requires, in words.
+    pub needs: Vec<String>,
+}
+
+/// The checks while they are made.
+#[derive(Debug, Default)]
+pub(super) struct Checks(Vec<Check>);
+
+impl Checks {
+    pub(super) fn ok(&mut self, name: &str, found: impl Into<String>) {
+        self.push(name, Verdict::Ok, found.into(), "");
+    }
+
+    pub(super) fn degraded(&mut self, name: &str, found: impl Into<String>, hint: &str) {
+        self.push(name, Verdict::Degraded, found.into(), hint);
+    }
+
+    pub(super) fn missing(&mut self, name: &str, found: impl Into<String>, hint: &str) {
+        self.push(name, Verdict::Missing, found.into(), hint);
+    }
+
+    pub(super) fn push(&mut self, name: &str, verdict: Verdict, found: String, hint: &str) {
+        self.0.push(Check { name: name.to_owned(), verdict, found, hint: hint.to_owned() });
+    }
+
+    pub(super) fn examination(self) -> Examination {
+        Examination { checks: self.0, ..Examination::default() }
+    }
+}
+
+#[cfg(test)]
+impl Checks {
+    /// The verdict and the hint of one check.
+    pub(super) fn outcome(&self, name: &str) -> (Verdict, &str) {
+        let check = self.0.iter().find(|check| check.name == name);
+        let check = check.unwrap_or_else(|| panic!("there is no check `{name}`: {self:?}"));
+        (check.verdict, &check.hint)
+    }
+}

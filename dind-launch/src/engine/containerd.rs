@@ -1,0 +1,49 @@
+//! How containerd is started.
+
+use super::daemon::{Daemon, DaemonKind, Programs, spawn};
+use crate::paths::{RUN_DIR, containerd_socket, state_dir};
+use crate::process::{Node, init_failed};
+use dind_contract::Fault;
+use serde_json::{Value, json};
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+/// Plugins of containerd that no Docker Engine uses, by their names in containerd 1 and 2: the one for Kubernetes, and
+/// snapshotters that without settings of their own only warn that they are missing, one of them after a modprobe.
+const UNUSED_PLUGINS: [&str; 8] = [
+    "io.containerd.grpc.v1.cri",
+    "io.containerd.cri.v1.runtime",
+    "io.containerd.cri.v1.images",
+    "io.containerd.grpc.v1.sandbox-controllers",
+    "io.containerd.podsandbox.controller.v1.podsandbox",
+    "io.containerd.snapshotter.v1.aufs",
+    "io.containerd.snapshotter.v1.blockfile",
+    "io.containerd.snapshotter.v1.devmapper",
+];
+
+/// Starts containerd. Its persistent part lies where dockerd's own containerd would have it, so that a data root can
+/// change hands between the two.
+///
+/// # Errors
+/// Its settings cannot be written, or it cannot be executed.
+pub fn start(node: &mut Node, programs: &Programs, data_root: &Path) -> Result<Daemon, Fault> {
+    let file = Path::new(RUN_DIR).join("containerd.toml");
+    let settings = format!(
+        "version = 2\nroot = {root}\nstate = {state}\ndisabled_plugins = {disabled}\n[grpc]\naddress = {address}\n[debug]\nlevel = \"warn\"\n",
+        root = toml(&data_root.join("containerd/daemon")),
+        state = toml(&state_dir()),
+        disabled = json!(UNUSED_PLUGINS),
+        address = toml(&containerd_socket()),
+    );
+    fs::write(&file, settings)
+        .map_err(|error| init_failed(format_args!("cannot write `{}`", file.display()), &error))?;
+    let mut command = Command::new(&programs.containerd);
+    command.arg("--config").arg(&file);
+    spawn(node, DaemonKind::Containerd, command, &[])
+}
+
+/// A TOML basic string takes JSON's escapes.
+fn toml(path: &Path) -> Value {
+    Value::String(path.display().to_string())
+}

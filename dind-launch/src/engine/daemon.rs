@@ -1,0 +1,202 @@
+//! What containerd and dockerd have in common: their environment, their log, and the wait until they are ready or die.
+
+use super::readiness::{Notify, listens, ping};
+use crate::fault;
+use crate::paths::{RUN_DIR, SOCKET, containerd_socket};
+use crate::process::{Node, StopReason, WaitOutcome, init_failed};
+use dind_contract::Fault;
+use dind_system::supervisor::SpawnMode;
+use nix::unistd::Pid;
+use std::io;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// How often a daemon's socket is tried, in case it does not report its readiness by sd_notify.
+const POLL_EVERY: Duration = Duration::from_millis(100);
+
+/// How long a try may keep us from signals and from the log. dockerd accepts connections long before it is ready, and does not
+/// answer until then; once it is, it answers within a millisecond.
+const PING_LIMIT: Duration = Duration::from_millis(20);
+
+/// The variables of our environment that the engine gets: no secrets of the main process, and no settings of ours.
+const ENVIRONMENT: &[&str] = &[
+    "PATH",
+    "HOME",
+    "TZ",
+    "LANG",
+    "TMPDIR",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "GODEBUG",
+    "GOGC",
+    "GOMAXPROCS",
+    "GOMEMLIMIT",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "FTP_PROXY",
+    "ALL_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "ftp_proxy",
+    "all_proxy",
+    "no_proxy",
+    "DOCKER_RAMDISK",
+    "DOCKER_TMPDIR",
+    "DOCKER_MIN_API_VERSION",
+];
+
+/// The engine's daemons.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DaemonKind {
+    /// Runs the containers' shims.
+    Containerd,
+    /// Everything else.
+    Dockerd,
+}
+
+impl DaemonKind {
+    /// The program's name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Containerd => "containerd",
+            Self::Dockerd => "dockerd",
+        }
+    }
+
+    /// Whether its socket answers.
+    fn answers(self) -> bool {
+        match self {
+            Self::Containerd => listens(&containerd_socket()),
+            Self::Dockerd => ping(Path::new(SOCKET), PING_LIMIT),
+        }
+    }
+}
+
+/// Where the engine's programs are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Programs {
+    /// Absolute path of dockerd.
+    pub dockerd: PathBuf,
+    /// Absolute path of containerd.
+    pub containerd: PathBuf,
+}
+
+impl Programs {
+    /// Looks both up on PATH.
+    ///
+    /// # Errors
+    /// [`fault::ENGINE_MISSING`].
+    pub fn find() -> Result<Self, Fault> {
+        let one = |name: &str| {
+            which::which(name).map_err(|_| {
+                let fault = fault::ENGINE_MISSING.cannot("find", name, "it is not on PATH");
+                fault.hint("install the Docker Engine in the image: apt-get install docker.io")
+            })
+        };
+        Ok(Self { dockerd: one("dockerd")?, containerd: one("containerd")? })
+    }
+}
+
+/// A daemon that has been started.
+#[derive(Debug)]
+pub struct Daemon {
+    /// Its pid.
+    pub pid: Pid,
+    /// When it was started.
+    pub started: Instant,
+    kind: DaemonKind,
+    notify: Notify,
+}
+
+/// Starts a daemon in a session of its own, with the engine's environment; what it prints goes to the engine's log.
+///
+/// # Errors
+/// [`fault::ENGINE_MISSING`]: it cannot be executed. [`fault::INIT_FAILED`]: there is no socket or pipe for it.
+pub(super) fn spawn(
+    node: &mut Node,
+    kind: DaemonKind,
+    mut command: Command,
+    path_prepend: &[PathBuf],
+) -> Result<Daemon, Fault> {
+    let socket = Path::new(RUN_DIR).join(format!("{}.notify", kind.name()));
+    let notify = Notify::bind(&socket)
+        .map_err(|error| init_failed(format_args!("cannot bind `{}`", socket.display()), &error))?;
+    let inherited: Vec<_> =
+        ENVIRONMENT.iter().filter_map(|name| Some((*name, std::env::var_os(name)?))).collect();
+    command.env_clear().envs(inherited).env("NOTIFY_SOCKET", notify.path());
+    // By this containerd knows that it is in a container, and leaves AppArmor alone, whose profiles are the host's.
+    command.env("container", "docker");
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let directories = path_prepend.iter().cloned().chain(std::env::split_paths(&path));
+    if let Ok(path) = std::env::join_paths(directories) {
+        command.env("PATH", path);
+    }
+    // Both streams into one pipe: the engine's stdout must not mix with the main process'.
+    let pipes = || -> io::Result<_> {
+        let (log, stderr) = io::pipe()?;
+        Ok((log, stderr.try_clone()?, stderr))
+    };
+    let (log, stdout, stderr) = pipes().map_err(|error| init_failed("cannot create a pipe", &error))?;
+    command.stdin(Stdio::null()).stdout(stdout).stderr(stderr).current_dir("/");
+    let program = command.get_program().to_string_lossy().into_owned();
+    let (pid, _) = node.spawn(&mut command, SpawnMode::Session).map_err(|error| {
+        let fault = fault::ENGINE_MISSING.cannot("execute", program, error);
+        fault.hint("install the Docker Engine in the image again: apt-get install --reinstall docker.io")
+    })?;
+    node.log.add(log);
+    Ok(Daemon { pid, started: Instant::now(), kind, notify })
+}
+
+/// Waits until a daemon reports that it is ready, or its socket answers. The death of the daemon, or of one that it needs,
+/// ends the wait at once.
+///
+/// # Errors
+/// [`fault::ENGINE_DIED`], with the last lines of the log as causes; [`fault::ENGINE_SLOW`] after `limit`; the signal that asks
+/// the node to stop.
+pub fn wait_ready(
+    node: &mut Node,
+    daemon: &Daemon,
+    needed: Option<&Daemon>,
+    limit: Duration,
+) -> Result<(), StopReason> {
+    let deadline = Instant::now() + limit;
+    loop {
+        if let Some(dead) = needed.into_iter().chain([daemon]).find(|one| node.exit_status(one.pid).is_some())
+        {
+            return Err(died(node, dead).into());
+        }
+        let next_poll = (Instant::now() + POLL_EVERY).min(deadline);
+        match node.wait(&[daemon.notify.as_fd()], Some(next_poll))? {
+            WaitOutcome::Ready(_) if daemon.notify.is_ready() => return Ok(()),
+            WaitOutcome::Ready(_) | WaitOutcome::Exited(_) => {}
+            WaitOutcome::StopSignal(number) => return Err(StopReason::Signal(number)),
+            WaitOutcome::Deadline if daemon.kind.answers() => return Ok(()),
+            WaitOutcome::Deadline if Instant::now() >= deadline => {
+                return Err(slow(node, daemon, limit).into());
+            }
+            WaitOutcome::Deadline => {}
+        }
+    }
+}
+
+/// The fault of a daemon that has exited unexpectedly.
+pub fn died(node: &mut Node, daemon: &Daemon) -> Fault {
+    node.log.drain();
+    let status = node.exit_status(daemon.pid).map_or(0, |exit_status| exit_status.status());
+    let mut fault =
+        fault::ENGINE_DIED.cannot("run", daemon.kind.name(), format!("it ended with status {status}"));
+    fault.causes = node.log.tail();
+    fault.hint("the causes are the last lines of its log; DOCKER_DAEMON_ARGS=--debug shows more")
+}
+
+fn slow(node: &Node, daemon: &Daemon, limit: Duration) -> Fault {
+    let cause = format!("no answer within {} s", limit.as_secs_f32());
+    let what = format!("`{}` did not become ready", daemon.kind.name());
+    let mut fault = fault::ENGINE_SLOW.failed(what, cause);
+    fault.causes = node.log.tail();
+    fault.hint("if the machine is slow, set a longer DIND_READY_TIMEOUT, such as 5m")
+}

@@ -1,0 +1,23 @@
+//! The engine: containerd and dockerd, what they are started with, and what they leave behind.
+//!
+//! containerd is the launcher's own child and not dockerd's. dockerd waits for a containerd that it manages in steps of
+//! a second when it stops, and after a crash takes any process with the number in a stale pid file for it.
+//!
+//! * Settings: [`args`] (the user's flags), [`config`] (the merged `daemon.json`), [`flags`] (settings written as flags).
+//! * The daemons: [`daemon`] (what both share, readiness and death), [`containerd`], [`dockerd`], [`readiness`] (the signs of
+//!   it), [`version`] (which engines are supported).
+//! * What an earlier run left: [`stale`] in /run, [`networks`] in the data root, in the format of [`boltdb`].
+//! * [`preload`]: image archives.
+
+pub mod args;
+pub mod boltdb;
+pub mod config;
+pub mod containerd;
+pub mod daemon;
+pub mod dockerd;
+pub mod flags;
+pub mod networks;
+pub mod preload;
+pub mod readiness;
+pub mod stale;
+pub mod version;

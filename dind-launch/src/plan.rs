@@ -1,0 +1,114 @@
+//! `plan`: what `run` would do. Changes nothing.
+
+use crate::cli::RunOptions;
+use crate::engine::config;
+use crate::fault;
+use crate::mesos::{self, Agent};
+use crate::paths::LOG_FILE;
+use crate::prepare;
+use crate::process::sibling::{self, Document};
+use crate::process::{Node, StopReason};
+use crate::run::preflight::{Inputs, forwarding};
+use crate::stage::Stage;
+use dind_contract::cli::Common;
+use dind_contract::{Draft, Engine, Fault, Outcome, StepState, Steps};
+use dind_system::Root;
+use nix::sys::signal::Signal;
+use schemars::JsonSchema;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// What `run` would do.
+#[derive(Debug, Default, Serialize, JsonSchema)]
+pub struct RunPlan {
+    /// The main process; empty where the engine is the service.
+    pub command: Vec<String>,
+    /// The programs that would be run, by name.
+    pub programs: BTreeMap<String, PathBuf>,
+    /// More words for dockerd, after our own.
+    pub daemon_args: Vec<String>,
+    /// Image archives that would be loaded, in order.
+    pub preload: Vec<PathBuf>,
+    /// Where the engine's log would go: a file, or `stderr`.
+    pub log: String,
+    /// How long the engine may take to answer, in milliseconds.
+    pub ready_timeout_ms: u64,
+    /// Whether an engine that dies would be started again: `no`, `on-failure`, `on-failure:N`.
+    pub engine_restart: String,
+    /// How long the whole stop may take, in milliseconds.
+    pub stop_budget_ms: u64,
+    /// The number of the signal that would ask the main process to stop, 10 (USR1) for a Mesos agent; nothing: the same one that
+    /// asks the node.
+    pub main_stop_signal: Option<i32>,
+    /// The variables that a Mesos agent would get; nothing for other main processes.
+    pub mesos: Option<Agent>,
+    /// The plans of the sibling tools, and that of `prepare`.
+    pub documents: BTreeMap<String, Document>,
+}
+
+/// Plans a run; `engine.config` is the merged `daemon.json`.
+///
+/// # Errors
+/// What would make `run` fail: wrong settings, missing programs, a sibling tool whose own plan fails.
+pub fn plan(text: &RunOptions, command: &[String], common: &Common) -> Outcome<RunPlan> {
+    let Inputs { options, tools, programs, user_config, command, archives } = Inputs::read(text, command)?;
+    let root = root_text(common)?;
+    let mut node = Node::without_engine()?;
+    let variables = forwarding(&user_config, &options);
+    let [storage, net] =
+        sibling::plans(&mut node, &tools, root, variables).map_err(StopReason::into_fault)?;
+
+    let merged = config::merge(&[&storage.engine, &net.engine], &user_config, &options.daemon_args);
+    let path_prepend =
+        [&storage, &net].iter().flat_map(|document| document.engine.path_prepend.clone()).collect();
+    let mut warnings = merged.warnings;
+    warnings.extend([&storage, &net].iter().flat_map(|document| document.warnings.clone()));
+    let machine = Root::at(&common.root);
+    let prepare = prepare::document(prepare::plan(&machine)?, "plan");
+    warnings.extend(prepare.warnings.clone());
+    let mut agent = None;
+    if let Some(facts) = mesos::Facts::of(&machine, &command, options.mesos_defaults) {
+        let (variables, found) = facts.agent(&storage, |name| std::env::var(name).ok());
+        warnings.extend(found);
+        agent = Some(variables);
+    }
+    let is_agent = mesos::is_agent(&command);
+    let main_stop_signal = options.main_stop_signal.or(is_agent.then_some(Signal::SIGUSR1 as i32));
+    let mut steps = Steps::default();
+    for stage in Stage::of_start(&options, &command) {
+        steps.push(stage.name(), "node", StepState::Planned);
+    }
+    let named = [
+        ("containerd", programs.containerd),
+        ("dockerd", programs.dockerd),
+        ("dind-net", tools.net),
+        ("dind-reaper", tools.reaper),
+        ("dind-storage", tools.storage),
+    ];
+    let result = RunPlan {
+        command,
+        programs: named.into_iter().map(|(name, path)| (name.to_owned(), path)).collect(),
+        daemon_args: options.daemon_args.words,
+        preload: archives,
+        log: if options.log_to_file { LOG_FILE.to_owned() } else { "stderr".to_owned() },
+        ready_timeout_ms: options.ready_timeout.as_millis() as u64,
+        engine_restart: options.engine_restart.to_string(),
+        stop_budget_ms: options.stop_budget.as_millis() as u64,
+        main_stop_signal,
+        mesos: agent,
+        documents: [("prepare", prepare), ("storage", storage), ("net", net)]
+            .map(|(name, plan)| (name.to_owned(), plan))
+            .into(),
+    };
+    Ok(Draft { result, engine: Engine { config: merged.config, path_prepend }, steps, warnings })
+}
+
+/// The directory of the captured machine, as an argument for the sibling tools.
+fn root_text(common: &Common) -> Result<&str, Fault> {
+    common.root.to_str().ok_or_else(|| {
+        fault::ROOT_IS_FAKE
+            .cannot("read facts below", common.root.display(), "the path is not UTF-8")
+            .hint("rename the directory")
+    })
+}

@@ -1,0 +1,182 @@
+//! The engine's log: passed on, with its last lines kept for the error of an engine that dies.
+//!
+//! PID 1 must never block on a reader that does not read. What cannot be written at once is kept up to a bound. What exceeds
+//! it is dropped, and a line in the log reports how much.
+
+use crate::paths::LOG_FILE;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use std::collections::VecDeque;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// How many bytes are kept for a slow reader.
+const BACKLOG: usize = 256 * 1024;
+/// A pipe that polls as writable takes this many bytes without blocking (pipe(7), `PIPE_BUF`).
+const CHUNK: usize = 4096;
+/// How many lines are kept for error messages.
+const TAIL: usize = 8;
+
+/// The log of the engine's processes.
+#[derive(Debug)]
+pub struct EngineLog {
+    sources: Vec<File>,
+    sink: File,
+    backlog: VecDeque<u8>,
+    dropped: usize,
+    tail: VecDeque<String>,
+    partial: String,
+}
+
+impl EngineLog {
+    /// A log that goes to our stderr, or to [`LOG_FILE`].
+    ///
+    /// # Errors
+    /// The file cannot be opened.
+    pub fn open(to_file: bool) -> io::Result<Self> {
+        let sink = if to_file {
+            OpenOptions::new().append(true).create(true).open(LOG_FILE)?
+        } else {
+            io::stderr().as_fd().try_clone_to_owned()?.into()
+        };
+        Ok(Self {
+            sources: Vec::new(),
+            sink,
+            backlog: VecDeque::new(),
+            dropped: 0,
+            tail: VecDeque::new(),
+            partial: String::new(),
+        })
+    }
+
+    /// Adds a pipe that one of the engine's processes writes into.
+    pub fn add(&mut self, pipe: impl Into<OwnedFd>) {
+        self.sources.push(File::from(pipe.into()));
+    }
+
+    /// The descriptors to watch; [`EngineLog::relay`] takes their index.
+    #[must_use]
+    pub fn sources(&self) -> Vec<BorrowedFd<'_>> {
+        self.sources.iter().map(AsFd::as_fd).collect()
+    }
+
+    /// Passes on what one source holds, and removes a source that is closed.
+    pub fn relay(&mut self, index: usize) {
+        let mut chunk = [0; CHUNK];
+        match self.sources[index].read(&mut chunk) {
+            Ok(0) => drop(self.sources.remove(index)),
+            Ok(length) => {
+                self.keep(&chunk[..length]);
+                self.backlog.extend(&chunk[..length]);
+                self.flush();
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => drop(self.sources.remove(index)),
+        }
+    }
+
+    /// Passes on what is left in all pipes, without waiting. Meant for the moment after a process has exited.
+    pub fn drain(&mut self) {
+        while let Some(index) = self.sources.iter().position(|source| readable(source.as_fd())) {
+            self.relay(index);
+        }
+    }
+
+    /// The last lines, oldest first.
+    #[must_use]
+    pub fn tail(&self) -> Vec<String> {
+        let last = Some(self.partial.clone()).filter(|line| !line.is_empty());
+        self.tail.iter().cloned().chain(last).collect()
+    }
+
+    fn keep(&mut self, bytes: &[u8]) {
+        self.partial.push_str(&String::from_utf8_lossy(bytes));
+        while let Some((line, rest)) = self.partial.split_once('\n') {
+            let (line, rest) = (line.to_owned(), rest.to_owned());
+            // Indented lines would push the line that they belong to out: newer engines print the two hundred lines of all their
+            // flags after the name of an unknown one.
+            if !line.is_empty() && !line.starts_with([' ', '\t']) {
+                self.tail.push_back(line);
+            }
+            if self.tail.len() > TAIL {
+                self.tail.pop_front();
+            }
+            self.partial = rest;
+        }
+        // A line that never ends must not grow for ever.
+        if self.partial.len() > BACKLOG {
+            self.partial.clear();
+        }
+    }
+
+    fn flush(&mut self) {
+        while !self.backlog.is_empty() && writable(self.sink.as_fd()) {
+            let length = self.backlog.len().min(CHUNK);
+            let chunk: Vec<u8> = self.backlog.iter().take(length).copied().collect();
+            match self.sink.write(&chunk) {
+                Ok(written) => drop(self.backlog.drain(..written)),
+                Err(_) => break,
+            }
+        }
+        let excess = self.backlog.len().saturating_sub(BACKLOG);
+        if excess > 0 {
+            self.backlog.drain(..excess);
+            self.dropped += excess;
+        } else if self.dropped > 0 && self.backlog.is_empty() {
+            let line = format!(
+                "dind-launch: warning: {} bytes of the engine's log were dropped: they were not read in time\n",
+                self.dropped
+            );
+            self.dropped = 0;
+            self.backlog.extend(line.bytes());
+        }
+    }
+}
+
+fn readable(fd: BorrowedFd<'_>) -> bool {
+    ready(fd, PollFlags::POLLIN)
+}
+
+fn writable(fd: BorrowedFd<'_>) -> bool {
+    ready(fd, PollFlags::POLLOUT)
+}
+
+fn ready(fd: BorrowedFd<'_>, flags: PollFlags) -> bool {
+    let mut fds = [PollFd::new(fd, flags)];
+    loop {
+        match poll(&mut fds, PollTimeout::ZERO) {
+            Err(Errno::EINTR) => {}
+            answer => return answer == Ok(1) && fds[0].any() == Some(true),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_that_sleeps_blocks_nobody_and_the_tail_is_kept() {
+        let (source, mut engine) = std::io::pipe().unwrap();
+        let (reader, sink) = std::io::pipe().unwrap();
+        let mut log = EngineLog { sink: OwnedFd::from(sink).into(), ..EngineLog::open(false).unwrap() };
+        log.add(source);
+        for n in 0..20_000 {
+            writeln!(engine, "line {n:06} {}", "x".repeat(20)).unwrap();
+            log.relay(0);
+        }
+        assert_eq!(log.tail().last().map(|line| line[..11].to_owned()), Some("line 019999".to_owned()));
+        assert!(log.backlog.len() <= BACKLOG && log.dropped > 0);
+        drop(reader);
+    }
+
+    #[test]
+    fn a_long_list_of_flags_does_not_hide_the_wrong_one() {
+        let mut log = EngineLog::open(false).unwrap();
+        log.keep(b"Status: unknown flag: --no-such-flag\n\nOptions:\n");
+        (0..200).for_each(|_| log.keep(b"      --flag string   A flag\n"));
+        log.keep(b", Code: 125\n");
+        assert_eq!(log.tail(), ["Status: unknown flag: --no-such-flag", "Options:", ", Code: 125"]);
+    }
+}

@@ -1,0 +1,190 @@
+//! The processes of a running node: its children, their exit statuses, the engine's log, and the signals that ask it to stop.
+//!
+//! [`Node`] is the event loop. On it build [`tool`], which runs programs for what they print, and [`sibling`], which runs the
+//! other dind tools; [`log`] passes on what the engine writes.
+
+pub mod log;
+pub mod sibling;
+pub mod tool;
+
+use crate::fault;
+use dind_contract::Fault;
+use dind_system::supervisor::{Event, ExitStatus, SpawnMode, Supervisor, send};
+use log::EngineLog;
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
+
+/// Why a run does not go on.
+#[derive(Debug)]
+pub enum StopReason {
+    /// The signal with this number asked the node to stop.
+    Signal(i32),
+    /// Something failed.
+    Fault(Box<Fault>),
+}
+
+impl From<Fault> for StopReason {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(Box::new(fault))
+    }
+}
+
+impl StopReason {
+    /// The fault, for callers that no signal can stop.
+    #[must_use]
+    pub fn into_fault(self) -> Fault {
+        match self {
+            Self::Fault(fault) => *fault,
+            Self::Signal(number) => fault::INIT_FAILED
+                .failed("a stage did not finish", format_args!("signal {number} interrupted it"))
+                .hint("try again"),
+        }
+    }
+}
+
+/// What ended a wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WaitOutcome {
+    /// A child exited.
+    Exited(Pid),
+    /// The signal with this number asks the node to stop.
+    StopSignal(i32),
+    /// The watched descriptor with this index is ready.
+    Ready(usize),
+    /// The deadline passed.
+    Deadline,
+}
+
+/// The node's processes and what is known of them.
+#[derive(Debug)]
+pub struct Node {
+    supervisor: Supervisor,
+    /// The engine's log.
+    pub log: EngineLog,
+    /// The main process, once it is started: signals go to it.
+    pub main: Option<Pid>,
+    exit_statuses: BTreeMap<Pid, ExitStatus>,
+}
+
+impl Node {
+    /// A node without processes. The supervisor has taken over the signals long before.
+    #[must_use]
+    pub fn new(supervisor: Supervisor, log: EngineLog) -> Self {
+        Self { supervisor, log, main: None, exit_statuses: BTreeMap::new() }
+    }
+
+    /// A node without engine, for verbs that only run programs. Takes over the signals.
+    ///
+    /// # Errors
+    /// [`fault::INIT_FAILED`].
+    pub fn without_engine() -> Result<Self, Fault> {
+        let supervisor =
+            Supervisor::new().map_err(|error| init_failed("cannot take over signals", &error))?;
+        let log = EngineLog::open(false).map_err(|error| init_failed("cannot duplicate stderr", &error))?;
+        Ok(Self::new(supervisor, log))
+    }
+
+    /// Starts a child; see [`Supervisor::spawn`].
+    ///
+    /// # Errors
+    /// Those of fork and exec.
+    pub fn spawn(&mut self, command: &mut Command, mode: SpawnMode) -> io::Result<(Pid, Child)> {
+        self.supervisor.spawn(command, mode)
+    }
+
+    /// How a child exited, if it has.
+    #[must_use]
+    pub fn exit_status(&self, pid: Pid) -> Option<ExitStatus> {
+        self.exit_statuses.get(&pid).copied()
+    }
+
+    /// Waits until a child exits, a watched descriptor is ready, a signal asks the node to stop, or the deadline passes. The
+    /// log is passed on meanwhile, orphans are reaped, and all other signals go to the main process.
+    ///
+    /// # Errors
+    /// [`fault::INIT_FAILED`]: the kernel refuses to wait, so nothing can be supervised any more.
+    pub fn wait(
+        &mut self,
+        watched: &[BorrowedFd<'_>],
+        deadline: Option<Instant>,
+    ) -> Result<WaitOutcome, Fault> {
+        loop {
+            let event = {
+                let mut all = watched.to_vec();
+                all.extend(self.log.sources());
+                self.supervisor.next(&all, deadline)
+            };
+            match event.map_err(|error| init_failed("cannot wait for signals and children", &error))? {
+                Event::Ready(index) if index >= watched.len() => self.log.relay(index - watched.len()),
+                Event::Ready(index) => return Ok(WaitOutcome::Ready(index)),
+                Event::Exited(pid, exit_status) => {
+                    self.exit_statuses.insert(pid, exit_status);
+                    return Ok(WaitOutcome::Exited(pid));
+                }
+                Event::Signal(number) if self.asks_to_stop(number) => {
+                    return Ok(WaitOutcome::StopSignal(number));
+                }
+                Event::Signal(number) => self.forward(number),
+                Event::Deadline => return Ok(WaitOutcome::Deadline),
+            }
+        }
+    }
+
+    /// TERM and INT ask the node to stop. QUIT does so where the engine is the service. To a main process it may mean
+    /// something else (a JVM prints its threads), so there it is passed on.
+    fn asks_to_stop(&self, number: i32) -> bool {
+        let stops = [Signal::SIGTERM, Signal::SIGINT].iter().any(|signal| *signal as i32 == number);
+        stops || (self.main.is_none() && number == Signal::SIGQUIT as i32)
+    }
+
+    /// Whether there was a main process, and it has exited.
+    #[must_use]
+    pub fn main_has_exited(&self) -> bool {
+        self.main.is_some_and(|main| self.exit_status(main).is_some())
+    }
+
+    /// Sends a signal to the main process, while it runs.
+    fn forward(&self, number: i32) {
+        if let Some(main) = self.main {
+            self.signal(main, number);
+        }
+    }
+
+    /// Sends a signal to a child that still runs. After its exit the pid may belong to another process, so nothing is sent.
+    pub fn signal(&self, pid: Pid, number: i32) {
+        if self.supervisor.is_running(pid) {
+            let _ = send(pid.as_raw(), number);
+        }
+    }
+
+    /// Waits until a child has exited or `limit` has passed; a signal that asks the node to stop ends the wait at once.
+    /// Returns whether the child has exited.
+    ///
+    /// # Errors
+    /// As [`Node::wait`].
+    pub fn wait_for(&mut self, pid: Pid, limit: Duration) -> Result<bool, Fault> {
+        let deadline = Instant::now() + limit;
+        while self.exit_status(pid).is_none() {
+            match self.wait(&[], Some(deadline))? {
+                WaitOutcome::Deadline | WaitOutcome::StopSignal(_) => {
+                    return Ok(self.exit_status(pid).is_some());
+                }
+                WaitOutcome::Exited(_) | WaitOutcome::Ready(_) => {}
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// A failed call without which no process can be supervised. `what` is what failed, as in "cannot create a pipe".
+pub fn init_failed(what: impl fmt::Display, error: &io::Error) -> Fault {
+    fault::INIT_FAILED
+        .failed(what, error)
+        .hint("this is a bug in the kernel or in dind-launch: please report it")
+}

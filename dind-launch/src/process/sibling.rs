@@ -1,0 +1,154 @@
+//! The sibling tools: found, run as programs, and understood by their documents. The launcher does nothing with them that
+//! a shell script could not do.
+
+use super::tool::{OnStopSignal, ToolProcess, wait_all};
+use super::{Node, StopReason};
+use crate::fault;
+use dind_contract::{Code, ExitCode, Failure, Fault, Report};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// A document with a result of any shape: the launcher passes on what it does not need to understand.
+pub type Document = Report<Value>;
+
+/// Where the sibling tools are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tools {
+    /// `dind-storage`.
+    pub storage: PathBuf,
+    /// `dind-net`.
+    pub net: PathBuf,
+    /// `dind-reaper`.
+    pub reaper: PathBuf,
+}
+
+impl Tools {
+    /// Looks in the named directory; without one, beside this program and then on PATH.
+    ///
+    /// # Errors
+    /// [`fault::TOOL_MISSING`].
+    pub fn find(directory: Option<&Path>) -> Result<Self, Fault> {
+        let one = |name| find(name, directory);
+        Ok(Self { storage: one("dind-storage")?, net: one("dind-net")?, reaper: one("dind-reaper")? })
+    }
+}
+
+fn find(name: &str, directory: Option<&Path>) -> Result<PathBuf, Fault> {
+    let own = std::env::current_exe().ok();
+    let beside = directory.or(own.as_deref().and_then(Path::parent));
+    let here = beside.map(|directory| directory.join(name)).filter(|path| path.is_file());
+    let found = if directory.is_some() { here } else { here.or_else(|| which::which(name).ok()) };
+    found.ok_or_else(|| {
+        let place = directory.map_or_else(|| "PATH".to_owned(), |directory| directory.display().to_string());
+        fault::TOOL_MISSING
+            .cannot("find", name, format!("it is not in {place}"))
+            .hint("put the four dind tools into one directory, or name it with --tools")
+    })
+}
+
+/// Starts a verb of a sibling tool that changes something. Its stderr is ours, for people.
+///
+/// # Errors
+/// [`fault::TOOL_BROKEN`]: it cannot be executed.
+pub fn start(
+    node: &mut Node,
+    tool: &Path,
+    args: &[&str],
+    variables: &[(&str, &str)],
+) -> Result<ToolProcess, Fault> {
+    ToolProcess::start(node, command(tool, args, variables)).map_err(|error| not_executed(tool, &error))
+}
+
+/// The plans of dind-storage and dind-net for the machine below `root`, in this order; both run at once. Nobody sees their stderr:
+/// an `apply` repeats the warnings, and an error becomes ours.
+///
+/// # Errors
+/// [`fault::SETTINGS_REFUSED`]: one of them could not produce a plan. [`fault::TOOL_BROKEN`]. The signal that asks the node to stop.
+pub fn plans(
+    node: &mut Node,
+    tools: &Tools,
+    root: &str,
+    net_variables: &[(&str, &str)],
+) -> Result<[Document; 2], StopReason> {
+    let mut start = |tool: &Path, variables| {
+        let command = command(tool, &["plan", "--root", root], variables);
+        ToolProcess::start_quiet(node, command).map_err(|error| not_executed(tool, &error))
+    };
+    let plans = [start(&tools.storage, &[])?, start(&tools.net, net_variables)?];
+    documents(node, plans, OnStopSignal::Terminate)
+}
+
+fn command(tool: &Path, args: &[&str], variables: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(tool);
+    command.args(args).envs(variables.iter().copied()).env("DIND_OUTPUT", "json");
+    command
+}
+
+fn not_executed(tool: &Path, error: &std::io::Error) -> Fault {
+    fault::TOOL_BROKEN.cannot("execute", tool.display(), error).hint("install the dind tools again")
+}
+
+/// Waits for sibling tools that run at once, and gives their documents in order.
+///
+/// # Errors
+/// The first fault of one of them, or the signal that asks the node to stop.
+pub fn documents<const N: usize>(
+    node: &mut Node,
+    mut tools: [ToolProcess; N],
+    on_stop: OnStopSignal,
+) -> Result<[Document; N], StopReason> {
+    wait_all(node, &mut tools, on_stop, None)?;
+    let mut documents = Vec::with_capacity(N);
+    for tool in &tools {
+        documents.push(document(node, tool)?);
+    }
+    documents.try_into().map_err(|_| {
+        fault::TOOL_BROKEN
+            .failed("cannot collect the documents of the sibling tools", "one is missing")
+            .into()
+    })
+}
+
+/// The document of a tool that has finished.
+///
+/// # Errors
+/// The tool's own fault, or [`fault::TOOL_BROKEN`]: it has printed no document of its schema.
+pub fn document(node: &Node, tool: &ToolProcess) -> Result<Document, Fault> {
+    let broken = |cause: String| {
+        let fault = fault::TOOL_BROKEN.cannot("read the document of", tool.name(), cause);
+        fault.hint("install all dind tools from one release; this tool's own messages are above")
+    };
+    let status = tool.status(node);
+    let value: Value = serde_json::from_str(tool.output().trim()).map_err(|error| {
+        broken(format!("it exited with status {status}, and stdout is not JSON: {error}"))
+    })?;
+    let schema = format!("{}/v1", tool.name().replace('-', "."));
+    if value.get("schema").and_then(Value::as_str) != Some(&schema) {
+        return Err(broken(format!("its schema is not {schema}")));
+    }
+    if value.get("ok") == Some(&Value::Bool(false)) {
+        let failure = serde_json::from_value(value).map_err(|error| broken(error.to_string()))?;
+        return Err(fault_of(tool, failure, status));
+    }
+    if status != 0 {
+        return Err(broken(format!("it reports success, and exited with status {status}")));
+    }
+    serde_json::from_value(value).map_err(|error| broken(error.to_string()))
+}
+
+/// A tool's own error: its code, causes and hint, under its own exit status. The message of a tool that is not quiet is on
+/// stderr already, so ours names its code alone.
+fn fault_of(tool: &ToolProcess, failure: Failure, status: u8) -> Fault {
+    let error = failure.error;
+    let (code, cause) = if tool.is_quiet() {
+        (fault::SETTINGS_REFUSED, &error.message)
+    } else {
+        (fault::STAGE_FAILED, &error.code)
+    };
+    let code = Code { exit: ExitCode::from_status(status).unwrap_or(code.exit), ..code };
+    let mut fault = code.failed(format_args!("`{} {}` failed", tool.name(), failure.mode), cause);
+    fault.causes = std::iter::once(error.code).chain(error.causes).collect();
+    fault.causes.dedup();
+    fault.hint(error.hint)
+}

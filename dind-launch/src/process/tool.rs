@@ -1,0 +1,144 @@
+//! Programs that are started for what they print, and waited for.
+
+use super::{Node, StopReason, WaitOutcome};
+use dind_system::supervisor::SpawnMode;
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
+use std::process::{ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// How long a program may take to end after the node was asked to stop, before it is killed.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// A program that was started for what it prints.
+#[derive(Debug)]
+pub struct ToolProcess {
+    name: String,
+    quiet: bool,
+    pid: Pid,
+    stdout: Option<ChildStdout>,
+    output: Vec<u8>,
+}
+
+/// What a signal that asks the node to stop does to programs that still run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnStopSignal {
+    /// They are ended: TERM, and KILL a second later.
+    Terminate,
+    /// They run to their end.
+    RunToEnd,
+}
+
+impl ToolProcess {
+    /// Starts a program. Its stderr is ours.
+    ///
+    /// # Errors
+    /// Those of fork and exec.
+    pub fn start(node: &mut Node, mut command: Command) -> io::Result<Self> {
+        let program = Path::new(command.get_program());
+        let name = program.file_name().unwrap_or(program.as_os_str()).to_string_lossy().into_owned();
+        command.stdin(Stdio::null()).stdout(Stdio::piped());
+        let (pid, mut child) = node.spawn(&mut command, SpawnMode::Session)?;
+        Ok(Self { name, quiet: false, pid, stdout: child.stdout.take(), output: Vec::new() })
+    }
+
+    /// Starts a program whose stderr nobody sees.
+    ///
+    /// # Errors
+    /// Those of fork and exec.
+    pub fn start_quiet(node: &mut Node, mut command: Command) -> io::Result<Self> {
+        command.stderr(Stdio::null());
+        Ok(Self { quiet: true, ..Self::start(node, command)? })
+    }
+
+    /// The base name of the program.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether nobody sees its stderr.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
+    /// Its pid.
+    #[must_use]
+    pub fn pid(&self) -> Pid {
+        self.pid
+    }
+
+    /// Its stdout, until that is closed: to be watched, and then read by [`ToolProcess::read_stdout`].
+    #[must_use]
+    pub fn stdout(&self) -> Option<BorrowedFd<'_>> {
+        self.stdout.as_ref().map(AsFd::as_fd)
+    }
+
+    /// Reads what it has printed by now.
+    pub fn read_stdout(&mut self) {
+        let mut chunk = [0; 4096];
+        match self.stdout.as_mut().map(|stdout| stdout.read(&mut chunk)) {
+            Some(Ok(length)) if length > 0 => self.output.extend_from_slice(&chunk[..length]),
+            Some(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
+            _ => self.stdout = None,
+        }
+    }
+
+    /// Whether it has exited, and all that it printed is read.
+    #[must_use]
+    pub fn is_finished(&self, node: &Node) -> bool {
+        self.stdout.is_none() && node.exit_status(self.pid).is_some()
+    }
+
+    /// What it has printed.
+    #[must_use]
+    pub fn output(&self) -> String {
+        String::from_utf8_lossy(&self.output).into_owned()
+    }
+
+    /// The exit status of a program that has finished.
+    #[must_use]
+    pub fn status(&self, node: &Node) -> u8 {
+        node.exit_status(self.pid).map_or(0, |exit_status| exit_status.status())
+    }
+}
+
+/// Waits until all of these programs have finished; at `limit` they are killed.
+///
+/// # Errors
+/// The signal that asks the node to stop, after the programs have finished; the faults of [`Node::wait`].
+pub fn wait_all(
+    node: &mut Node,
+    tools: &mut [ToolProcess],
+    on_stop: OnStopSignal,
+    limit: Option<Duration>,
+) -> Result<(), StopReason> {
+    let mut stop_signal = None;
+    let mut deadline = limit.map(|limit| Instant::now() + limit);
+    while tools.iter().any(|tool| !tool.is_finished(node)) {
+        let open: Vec<usize> = (0..tools.len()).filter(|&i| tools[i].stdout.is_some()).collect();
+        let outcome = {
+            let fds: Vec<_> = tools.iter().filter_map(ToolProcess::stdout).collect();
+            node.wait(&fds, deadline)?
+        };
+        match outcome {
+            WaitOutcome::Ready(index) => tools[open[index]].read_stdout(),
+            WaitOutcome::Exited(_) => {}
+            WaitOutcome::StopSignal(_) if on_stop == OnStopSignal::RunToEnd => {}
+            WaitOutcome::StopSignal(number) if stop_signal.is_none() => {
+                stop_signal = Some(number);
+                deadline = Some(Instant::now() + GRACE);
+                tools.iter().for_each(|tool| node.signal(tool.pid, Signal::SIGTERM as i32));
+            }
+            WaitOutcome::StopSignal(_) | WaitOutcome::Deadline => {
+                deadline = None;
+                tools.iter().for_each(|tool| node.signal(tool.pid, Signal::SIGKILL as i32));
+            }
+        }
+    }
+    stop_signal.map_or(Ok(()), |number| Err(StopReason::Signal(number)))
+}

@@ -1,0 +1,114 @@
+//! The main process: which program it is, how it is started, and which signals ask it to stop.
+
+use crate::fault;
+use crate::mesos;
+use crate::process::Node;
+use dind_contract::Fault;
+use dind_system::supervisor::{SpawnMode, exec_status};
+use nix::sys::signal::Signal;
+use nix::unistd::{AccessFlags, Pid, access};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The command to run: the given one, or a Mesos agent if there is one; empty where the engine itself is the service.
+///
+/// # Errors
+/// [`fault::COMMAND_NOT_FOUND`], [`fault::COMMAND_NOT_EXECUTABLE`]: found before an engine is started for nothing.
+pub fn choose(command: &[String]) -> Result<Vec<String>, Fault> {
+    let Some(program) = command.first() else {
+        let agent = mesos::AGENTS.iter().find(|agent| which::which(agent).is_ok());
+        return Ok(agent.map(|agent| vec![(*agent).to_owned()]).unwrap_or_default());
+    };
+    let candidates: Vec<PathBuf> = if program.contains('/') {
+        vec![program.into()]
+    } else {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        std::env::split_paths(&path).map(|directory| directory.join(program)).collect()
+    };
+    if candidates.iter().any(|path| is_executable(path)) {
+        return Ok(command.to_vec());
+    }
+    Err(if candidates.iter().any(|path| path.exists()) {
+        not_executable(program)
+    } else {
+        not_found(program)
+    })
+}
+
+fn is_executable(path: &Path) -> bool {
+    path.is_file() && access(path, AccessFlags::X_OK).is_ok()
+}
+
+fn not_found(program: &str) -> Fault {
+    let fault = fault::COMMAND_NOT_FOUND.cannot("execute", program, "command not found");
+    fault.hint("name a program in the image, by its path or a name on PATH")
+}
+
+fn not_executable(program: &str) -> Fault {
+    let fault = fault::COMMAND_NOT_EXECUTABLE.cannot("execute", program, "not an executable file");
+    fault.hint("make it executable: chmod +x")
+}
+
+/// Starts the main process, with our stdin, stdout, stderr and environment, more variables, and the terminal if there
+/// is one.
+///
+/// # Errors
+/// As [`choose`]: a missing interpreter or a wrong architecture shows only now.
+pub fn start(
+    node: &mut Node,
+    command: &[String],
+    variables: &BTreeMap<String, String>,
+) -> Result<Pid, Fault> {
+    let Some((program, args)) = command.split_first() else { return Err(not_found("")) };
+    let started = node.spawn(Command::new(program).args(args).envs(variables), SpawnMode::Foreground);
+    let (pid, _) = started.map_err(|error| {
+        let fault = if exec_status(&error) == 127 { not_found(program) } else { not_executable(program) };
+        fault.cause(error)
+    })?;
+    node.main = Some(pid);
+    Ok(pid)
+}
+
+/// The numbers of the signals that ask the main process to stop, one after the other: the one that the user has set; for a
+/// Mesos agent USR1 and then TERM; otherwise the one that asked the node to stop, or TERM.
+///
+/// On USR1 an agent leaves its master and ends its tasks, and frameworks hear of it at once. After a TERM they hear of it only
+/// when the master gives the agent up.
+#[must_use]
+pub fn stop_signals(command: &[String], from_user: Option<i32>, to_node: Option<i32>) -> Vec<i32> {
+    let (usr1, term) = (Signal::SIGUSR1 as i32, Signal::SIGTERM as i32);
+    match from_user {
+        Some(signal) => vec![signal],
+        None if mesos::is_agent(command) => vec![usr1, term],
+        None => vec![to_node.unwrap_or(term)],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mesos_agent_is_asked_to_leave_before_it_is_asked_to_end() {
+        let (agent, other) = (["mesos-agent".to_owned()], ["sleep".to_owned()]);
+        assert_eq!(stop_signals(&agent, None, Some(2)), [10, 15]);
+        assert_eq!(stop_signals(&agent, Some(15), Some(2)), [15]);
+        assert_eq!(stop_signals(&other, None, Some(2)), [2]);
+        assert_eq!(stop_signals(&other, None, None), [15]);
+    }
+
+    #[test]
+    fn what_can_be_executed_is_known_before_it_is_tried() {
+        let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(choose(&words("sh -c true")).unwrap(), words("sh -c true"));
+        for (command, code) in [
+            ("/no/such", fault::COMMAND_NOT_FOUND),
+            ("no-such-program", fault::COMMAND_NOT_FOUND),
+            ("/etc/passwd", fault::COMMAND_NOT_EXECUTABLE),
+            ("/etc", fault::COMMAND_NOT_EXECUTABLE),
+        ] {
+            assert_eq!(choose(&words(command)).unwrap_err().code, code, "{command}");
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! `run`: a node, from the first signal mask to the last unmount, and the status that it exits with.
+//!
+//! In the order of a run:
+//! 1. [`preflight`] finds everything that can be wrong before anything changes, and makes the [`state`] of the run.
+//! 2. [`start`] prepares the container, has the sibling tools set up the data root and the network, starts containerd and
+//!    dockerd, loads image archives, and starts the [`main_process`].
+//! 3. [`supervise`] waits for the end: of the main process, of the engine, or by a signal.
+//! 4. [`shutdown`] stops everything in order.
+
+pub mod main_process;
+pub mod preflight;
+pub mod shutdown;
+pub mod start;
+pub mod state;
+pub mod supervise;
+
+use crate::cli::RunOptions;
+use crate::process::{Node, StopReason, init_failed};
+use crate::status::record::NodeState;
+use crate::{TOOL, fault};
+use dind_contract::Fault;
+use dind_contract::finish::{log, log_fault};
+use dind_system::supervisor::{ExitStatus, Supervisor};
+use preflight::preflight;
+use shutdown::stop;
+use start::start;
+use state::RunState;
+use std::time::Instant;
+use supervise::supervise;
+
+/// The status when the launcher or one of its stages failed, as with `docker run`.
+const LAUNCHER_FAILED: u8 = 125;
+
+/// Runs a node to its end. Returns the status to exit with.
+#[must_use]
+pub fn run(text: &RunOptions, command: &[String]) -> u8 {
+    let begun = Instant::now();
+    let supervisor = match Supervisor::new() {
+        Ok(supervisor) => supervisor,
+        Err(error) => return report(&init_failed("cannot take over signals", &error)),
+    };
+    match preflight(begun, text, command) {
+        Ok((state, log)) => run_node(Node::new(supervisor, log), state),
+        Err(fault) => report(&fault),
+    }
+}
+
+fn run_node(mut node: Node, mut state: RunState) -> u8 {
+    let reason = start(&mut node, &mut state).and_then(|()| supervise(&mut node, &mut state)).err();
+    let signal = match &reason {
+        Some(StopReason::Signal(number)) => Some(*number),
+        _ => None,
+    };
+    let engine_was_the_service = state.writer.record.state == NodeState::Running && node.main.is_none();
+    let mut final_state = NodeState::Stopped;
+    if let Some(StopReason::Fault(fault)) = &reason {
+        report(fault);
+        state.writer.record.error = Some(fault.object());
+        final_state = NodeState::Failed;
+    }
+    state.writer.enter(NodeState::Stopping);
+    let (main, faults) = stop(&mut node, &mut state, signal);
+    let mut status = match (reason, main) {
+        (Some(StopReason::Fault(fault)), _) => status_of(&fault),
+        (_, Some(exit_status)) => exit_status.status(),
+        (Some(StopReason::Signal(_)), None) if engine_was_the_service => 0,
+        (Some(StopReason::Signal(number)), None) => ExitStatus::Signaled(number).status(),
+        (None, None) => LAUNCHER_FAILED,
+    };
+    for fault in &faults {
+        let failed = report(fault);
+        // A failure of the main process itself matters more than ours.
+        status = if status == 0 { failed } else { status };
+    }
+    state.writer.record.exit_status = Some(status);
+    state.writer.enter(final_state);
+    status
+}
+
+/// Logs a fault, and gives the status to exit with.
+fn report(fault: &Fault) -> u8 {
+    // The verb of a sibling tool that failed has logged its own causes and hint.
+    if fault.code.name == fault::STAGE_FAILED.name {
+        log(TOOL, "error", fault);
+    } else {
+        log_fault(TOOL, fault);
+    }
+    status_of(fault)
+}
+
+fn status_of(fault: &Fault) -> u8 {
+    match fault.code {
+        fault::COMMAND_NOT_FOUND => 127,
+        fault::COMMAND_NOT_EXECUTABLE => 126,
+        _ => LAUNCHER_FAILED,
+    }
+}

@@ -1,0 +1,191 @@
+//! The start of a node, stage by stage. `plan` prints the same stages, from the same list ([`Stage`]).
+
+use super::main_process;
+use super::preflight::{forwarding, is_set};
+use super::state::RunState;
+use crate::TOOL;
+use crate::engine::daemon::{DaemonKind, wait_ready};
+use crate::engine::dockerd::Settings;
+use crate::engine::{config, networks, readiness, stale, version};
+use crate::paths::SOCKET;
+use crate::prepare::{self, Caller};
+use crate::process::sibling::{self, documents};
+use crate::process::tool::{OnStopSignal, ToolProcess, wait_all};
+use crate::process::{Node, StopReason, init_failed};
+use crate::stage::Stage;
+use crate::status::record::NodeState;
+use dind_contract::finish::log_warning;
+use dind_contract::{Engine, Failed, Fault};
+use dind_system::Root;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+/// The MTU of Ethernet, which engine and containers have without any setting.
+const ETHERNET_MTU: u64 = 1500;
+
+/// How long dockerd may take to report its version; after that the node starts without knowing it.
+const VERSION_LIMIT: Duration = Duration::from_secs(20);
+
+/// How long `dind-net apply` may take to end by itself once `dind-storage apply` has failed.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// Starts everything, up to the main process.
+///
+/// # Errors
+/// The fault of the stage that failed, or the signal that asks the node to stop. What was started or applied is in `state`, for
+/// [`super::shutdown`].
+pub(super) fn start(node: &mut Node, state: &mut RunState) -> Result<(), StopReason> {
+    let version_query = check(node, state)?;
+    prepare_container(state)?;
+    stale::remove_stale_state(&Root::default())?;
+    let engines = apply(node, state, version_query)?;
+    start_engine(node, state, &engines)?;
+    preload(node, state)?;
+    start_main(node, state)
+}
+
+/// Runs the plans of both tools, which find wrong settings before anything changes.
+///
+/// Some of the network's settings depend on the engine's version where the MTU is not Ethernet's (dind-net's README, "MTU").
+/// Only then dockerd is asked for it: the answer takes a sixth as long as its whole start. Returns that query, to be waited for
+/// later.
+fn check(node: &mut Node, state: &mut RunState) -> Result<Option<ToolProcess>, StopReason> {
+    state.writer.begin(Stage::Check);
+    let variables = forwarding(&state.user_config, &state.options);
+    let [_, net] = sibling::plans(node, &state.tools, "/", variables)?;
+    if is_set("DIND_ENGINE_VERSION")
+        || net.engine.config.get("mtu").and_then(Value::as_u64).is_none_or(|mtu| mtu == ETHERNET_MTU)
+    {
+        return Ok(None);
+    }
+    let mut command = Command::new(&state.programs.dockerd);
+    command.arg("--version");
+    // A dockerd that cannot be executed fails the stage that starts it.
+    Ok(ToolProcess::start(node, command).ok())
+}
+
+fn prepare_container(state: &mut RunState) -> Result<(), Fault> {
+    state.writer.begin(Stage::Prepare);
+    let draft =
+        prepare::prepare(&Root::default(), Caller::Launcher).map_err(|Failed { fault, .. }| *fault)?;
+    for warning in &draft.warnings {
+        log_warning(TOOL, warning);
+    }
+    state.writer.keep("prepare", prepare::document(draft, "prepare"));
+    Ok(())
+}
+
+/// Applies storage and network, both at once, because neither needs the other. containerd needs the data root, and is started as
+/// soon as that is ready. Returns the engine's settings that storage and network have found.
+fn apply(
+    node: &mut Node,
+    state: &mut RunState,
+    version_query: Option<ToolProcess>,
+) -> Result<[Engine; 2], StopReason> {
+    state.writer.begin(Stage::Storage);
+    let mut version_query = version_query.into_iter().collect::<Vec<_>>();
+    wait_all(node, &mut version_query, OnStopSignal::Terminate, Some(VERSION_LIMIT))?;
+    let version = version_query.first().and_then(|tool| version::parse(&tool.output()));
+    let mut variables = forwarding(&state.user_config, &state.options).to_vec();
+    variables.extend(version.as_ref().map(|version| ("DIND_ENGINE_VERSION", version.as_str())));
+    // Before, not after: an interrupted apply has left something to release, too.
+    (state.storage_applied, state.net_applied) = (true, true);
+    let storage = sibling::start(node, &state.tools.storage, &["apply"], &[])?;
+    let net = sibling::start(node, &state.tools.net, &["apply"], &variables)?;
+    let storage = match documents(node, [storage], OnStopSignal::Terminate) {
+        Ok([document]) => document,
+        Err(reason) => {
+            // Interrupted, it would leave more to undo; it takes less than half a second.
+            wait_all(node, &mut [net], OnStopSignal::RunToEnd, Some(GRACE))?;
+            return Err(reason);
+        }
+    };
+    state.writer.begin(Stage::Net);
+    let data_root = storage.engine.config.get("data-root").and_then(Value::as_str);
+    state.data_root = data_root.unwrap_or("/var/lib/docker").into();
+    state.start_daemon(node, DaemonKind::Containerd)?;
+    // A stale record that stays costs dockerd time, and nothing else.
+    let _ = networks::remove_stale(&state.data_root, &state.original_links);
+    let [net] = documents(node, [net], OnStopSignal::Terminate)?;
+    let engines = [storage.engine.clone(), net.engine.clone()];
+    state.writer.keep("storage", storage);
+    state.writer.keep("net", net);
+    Ok(engines)
+}
+
+/// Starts dockerd with the merged settings, and waits until it answers. containerd may still be starting: dockerd does not need it
+/// in its first thirty milliseconds.
+fn start_engine(
+    node: &mut Node,
+    state: &mut RunState,
+    [storage, net]: &[Engine; 2],
+) -> Result<(), StopReason> {
+    state.writer.begin(Stage::Engine);
+    let fragments = [storage, net];
+    let merged = config::merge(&fragments, &state.user_config, &state.options.daemon_args);
+    for warning in &merged.warnings {
+        log_warning(TOOL, warning);
+    }
+    state.writer.record.warnings.extend(merged.warnings);
+    state.writer.record.daemon_json = merged.config.clone();
+    state.dockerd_settings = Settings {
+        hosts: merged.hosts.iter().chain(&state.options.daemon_args.hosts).cloned().collect(),
+        words: state.options.daemon_args.words.clone(),
+        path_prepend: fragments.iter().flat_map(|fragment| fragment.path_prepend.clone()).collect(),
+        config: merged.config,
+    };
+    state.start_daemon(node, DaemonKind::Dockerd)?;
+    if let Some(dockerd) = &state.dockerd {
+        wait_ready(node, dockerd, state.containerd.as_ref(), state.options.ready_timeout)?;
+    }
+    state.engine_ready = true;
+    state.writer.record.engine_version = readiness::version(Path::new(SOCKET), VERSION_LIMIT);
+    // Not asked of the program itself, as `doctor` does: that would take a sixth of the start.
+    Ok(state.writer.record.engine_version.as_deref().map_or(Ok(()), version::check)?)
+}
+
+/// Loads image archives by our own verb, as a shell script would, so that it can run before the main process or beside it.
+fn preload(node: &mut Node, state: &mut RunState) -> Result<(), StopReason> {
+    let Some(directory) = &state.options.preload else { return Ok(()) };
+    state.writer.begin(Stage::Preload);
+    let own = std::env::current_exe().map_err(|error| init_failed("cannot read `/proc/self/exe`", &error))?;
+    let (directory, host) = (directory.display().to_string(), format!("unix://{SOCKET}"));
+    let tool = sibling::start(node, &own, &["preload", &directory], &[("DOCKER_HOST", &host)])?;
+    if !state.options.preload_wait {
+        state.preload_process = Some(tool);
+        return Ok(());
+    }
+    let [document] = documents(node, [tool], OnStopSignal::Terminate)?;
+    state.writer.keep("preload", document);
+    Ok(())
+}
+
+fn start_main(node: &mut Node, state: &mut RunState) -> Result<(), StopReason> {
+    let command = state.writer.record.command.clone();
+    if !command.is_empty() {
+        state.writer.begin(Stage::Main);
+        let variables = agent_variables(state);
+        let main = main_process::start(node, &command, &variables)?;
+        state.writer.record.main_pid = Some(main.as_raw());
+    }
+    state.writer.enter(NodeState::Running);
+    Ok(())
+}
+
+/// The variables that a Mesos agent gets, now that the storage is known. They are noted in the record.
+fn agent_variables(state: &mut RunState) -> BTreeMap<String, String> {
+    let record = &mut state.writer.record;
+    let (Some(facts), Some(storage)) = (&state.mesos_facts, record.documents.get("storage")) else {
+        return BTreeMap::new();
+    };
+    let user = |name: &str| std::env::var(name).ok();
+    let (agent, mut warnings) = facts.agent(storage, user);
+    // The agent itself reports a work directory that it cannot write to.
+    warnings.extend(facts.reconcile(&agent, user).unwrap_or_default());
+    warnings.iter().for_each(|warning| log_warning(TOOL, warning));
+    record.warnings.extend(warnings);
+    record.mesos.insert(agent).defaults.clone()
+}

@@ -1,0 +1,82 @@
+//! Waits for the end of a running node, and handles an engine that dies meanwhile. By default the node ends with its engine;
+//! on request the dead daemon, dockerd or containerd, is started again.
+//!
+//! containerd's shims outlive both, so inner containers survive the death of containerd. A new dockerd ends the containers of
+//! the one before it, and starts those with a restart policy again, as after any crash of an engine without live-restore.
+
+use super::state::RunState;
+use crate::TOOL;
+use crate::engine::daemon::{DaemonKind, died, wait_ready};
+use crate::options::Options;
+use crate::process::tool::ToolProcess;
+use crate::process::{Node, StopReason, WaitOutcome};
+use crate::stage::Stage;
+use crate::status::record::NodeState;
+use dind_contract::finish::log;
+use std::time::{Duration, Instant};
+
+/// Waits until the main process exits, which is success.
+///
+/// # Errors
+/// The death of the engine, unless it was started again; the signal that asks the node to stop.
+pub(super) fn supervise(node: &mut Node, state: &mut RunState) -> Result<(), StopReason> {
+    while !node.main_has_exited() {
+        state.collect_preload(node);
+        if let Some(kind) = state.dead_daemon(node) {
+            restart_daemon(node, state, kind)?;
+            continue;
+        }
+        let watched: Vec<_> = state.preload_process.iter().filter_map(ToolProcess::stdout).collect();
+        match node.wait(&watched, None)? {
+            WaitOutcome::StopSignal(number) => return Err(StopReason::Signal(number)),
+            WaitOutcome::Ready(_) => state.preload_process.iter_mut().for_each(ToolProcess::read_stdout),
+            WaitOutcome::Exited(_) | WaitOutcome::Deadline => {}
+        }
+    }
+    Ok(())
+}
+
+/// Starts a dead daemon again if the policy allows it. One that dies again while it starts is left for the next call.
+///
+/// # Errors
+/// [`crate::fault::ENGINE_DIED`], where the policy does not allow it; the signal that asks the node to stop.
+fn restart_daemon(node: &mut Node, state: &mut RunState, kind: DaemonKind) -> Result<(), StopReason> {
+    let Options { engine_restart, ready_timeout, .. } = state.options;
+    let Some(dead) = state.daemon(kind).take() else { return Ok(()) };
+    let death = died(node, &dead);
+    let Some(pause) = state.restart_attempts.next(engine_restart, dead.started.elapsed()) else {
+        *state.daemon(kind) = Some(dead);
+        return Err(death.into());
+    };
+    log(TOOL, "warning", format!("{death}; it is started again in {} ms", pause.as_millis()));
+    state.writer.begin(Stage::Restart(kind));
+    state.engine_ready &= kind != DaemonKind::Dockerd;
+    state.writer.exited(kind);
+    if !wait_out(node, pause)? {
+        return Ok(());
+    }
+    state.start_daemon(node, kind)?;
+    state.writer.record.engine_restarts += 1;
+    let Some(daemon) = state.daemon(kind).as_ref() else { return Ok(()) };
+    let pid = daemon.pid;
+    match wait_ready(node, daemon, None, ready_timeout) {
+        Err(StopReason::Fault(_)) if node.exit_status(pid).is_some() => return Ok(()),
+        other => other?,
+    }
+    state.engine_ready |= kind == DaemonKind::Dockerd;
+    state.writer.enter(NodeState::Running);
+    Ok(())
+}
+
+/// Waits for `pause`. Returns false, at once, if the main process exits meanwhile.
+fn wait_out(node: &mut Node, pause: Duration) -> Result<bool, StopReason> {
+    let deadline = Instant::now() + pause;
+    while !node.main_has_exited() {
+        match node.wait(&[], Some(deadline))? {
+            WaitOutcome::Deadline => return Ok(true),
+            WaitOutcome::StopSignal(number) => return Err(StopReason::Signal(number)),
+            WaitOutcome::Exited(_) | WaitOutcome::Ready(_) => {}
+        }
+    }
+    Ok(false)
+}

@@ -1,0 +1,65 @@
+//! `bench`: figures that hold on any machine. Everything that is compared is measured in turns, in one run.
+//!
+//! * `series`: tasks that take turns, and what was measured of them; `table`: what is printed of it
+//! * the subjects: `storage`, `net`, `lifecycle`, `mesos`
+#![allow(clippy::print_stdout)]
+
+mod lifecycle;
+mod mesos;
+mod net;
+mod series;
+mod storage;
+mod table;
+
+use clap::ValueEnum;
+use dind_lab::product::binaries;
+use dind_lab::{Result, Workspace, progress, setup};
+use std::fs;
+use std::path::Path;
+
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Subject {
+    /// Loop images: made, mounted, found up to date, written to.
+    Storage,
+    /// The network: bridged, planned, found up to date.
+    Net,
+    /// Start and stop of a node against bare dockerd, in the image; and what the node costs.
+    Lifecycle,
+    /// A Mesos agent: from `docker run` to registered, and to its first task.
+    Mesos,
+}
+
+/// Measures, and prints a table.
+pub fn run(workspace: &Workspace, subjects: &[Subject], rounds: usize) -> Result<()> {
+    let all = Subject::value_variants();
+    for subject in if subjects.is_empty() { all } else { subjects } {
+        match subject {
+            Subject::Storage => storage::run(workspace, rounds)?,
+            Subject::Net => net::run(workspace, rounds)?,
+            Subject::Lifecycle => lifecycle::run(workspace, rounds)?,
+            Subject::Mesos => mesos::run(workspace, rounds)?,
+        }
+    }
+    Ok(())
+}
+
+/// Measures a tool, freshly built, in a directory that is removed afterwards.
+fn in_directory(
+    workspace: &Workspace,
+    tool: &str,
+    rounds: usize,
+    measure: impl FnOnce(&Path, &Path) -> Result<()>,
+) -> Result<()> {
+    setup::install(workspace, &[setup::BUILD, setup::TESTS])?;
+    let program = binaries::build(workspace)?.join(tool);
+    let directory = workspace.target.join("bench").join(tool);
+    let _ = fs::remove_dir_all(&directory);
+    fs::create_dir_all(&directory)?;
+    let directory = directory.canonicalize()?;
+    progress::heading(&format!("measure {tool}, {rounds} rounds"));
+    let measured = measure(&program, &directory);
+    let removed = fs::remove_dir_all(&directory);
+    measured?;
+    Ok(removed?)
+}

@@ -1,0 +1,158 @@
+//! A node's start and stop against those of bare dockerd in the same image, and what the node itself costs.
+
+mod api;
+mod outer;
+
+use crate::series::{Series, Task, in_turns};
+use crate::table::{Row, print};
+use dind_lab::base::Base;
+use dind_lab::engine::Engine;
+use dind_lab::product::{binaries, image};
+use dind_lab::{Result, Workspace, progress, setup};
+use outer::{Container, DataRoot, Kind, Site};
+use std::cell::RefCell;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+/// Inner containers in a `docker stop`, and the goal for it as a part of bare dockerd's time.
+const STOPS: [(usize, f64, [&str; 2]); 4] = [
+    (0, 0.15, ["bare dockerd, no inner container", "node, no inner container"]),
+    (1, 0.20, ["bare dockerd, 1 inner container", "node, 1 inner container"]),
+    (10, 0.45, ["bare dockerd, 10 inner containers", "node, 10 inner containers"]),
+    (50, 0.70, ["bare dockerd, 50 inner containers", "node, 50 inner containers"]),
+];
+
+const MEGABYTE: f64 = 1e6;
+
+/// Measures and prints.
+pub(super) fn run(workspace: &Workspace, rounds: usize) -> Result<()> {
+    setup::install(workspace, &[setup::BUILD, setup::ENGINE])?;
+    let binaries = binaries::build(workspace)?;
+    let engine = Engine::find_or_start(workspace)?;
+    image::build(workspace, &engine, Base::Usual)?;
+    // Not below /run: the private engine has another. Not below `target/`: a socket's path has room for 107 bytes.
+    let directory = std::env::temp_dir().join(format!("{}-bench", workspace.engine_name()));
+    let site = Site { workspace, engine: &engine, directory };
+    progress::heading(&format!("measure lifecycle, {rounds} rounds"));
+    let measured = starts(&site, rounds).and_then(|rss| {
+        cost(&binaries, &rss)?;
+        stops(&site, rounds)
+    });
+    let _ = fs::remove_dir_all(&site.directory);
+    engine.release(workspace)?;
+    measured
+}
+
+/// Start until ready, of new containers and after a kill. Gives the resident memory of the node's PID 1, in bytes.
+fn starts(site: &Site<'_>, rounds: usize) -> Result<Vec<f64>> {
+    let (killed_bare, killed) = (RefCell::new(None), RefCell::new(None));
+    let rss = RefCell::new(Vec::new());
+    let first = |label, kind, data_root| {
+        let container = Container::create(site, label, kind, data_root)?;
+        let took = container.start()?;
+        Ok::<_, Box<dyn std::error::Error>>((container, took))
+    };
+    let only = |label, kind, data_root| first(label, kind, data_root).map(|(_, took)| took);
+    let again = |killed: &RefCell<Option<Container<'_>>>| {
+        killed.borrow_mut().take().ok_or("no container was killed")?.start()
+    };
+    let series = in_turns(
+        rounds,
+        &mut [
+            Task::new("bare dockerd, volume", || {
+                let (container, took) = first("bare", Kind::Bare, DataRoot::Volume)?;
+                container.kill()?;
+                *killed_bare.borrow_mut() = Some(container);
+                Ok(took)
+            }),
+            Task::new("bare dockerd, volume, after a kill", || again(&killed_bare)),
+            Task::new("node, volume", || {
+                let (container, took) = first("node", Kind::Node, DataRoot::Volume)?;
+                rss.borrow_mut().push(resident(&container)?);
+                container.kill()?;
+                *killed.borrow_mut() = Some(container);
+                Ok(took)
+            }),
+            Task::new("node, volume, after a kill", || again(&killed)),
+            Task::new("bare dockerd, overlay (vfs)", || only("bare-overlay", Kind::Bare, DataRoot::Overlay)),
+            Task::new("node, overlay (new loop image)", || {
+                only("node-overlay", Kind::Node, DataRoot::Overlay)
+            }),
+        ],
+    )?;
+    let [bare, bare_again, node, again, bare_overlay, node_overlay]: &[Series; 6] =
+        series.as_slice().try_into()?;
+    let rows = [
+        Row::against(bare, bare),
+        Row::against(bare_again, bare),
+        Row::within(node, bare, 0.90),
+        Row::within(again, node, 1.2),
+        Row::against(bare_overlay, bare_overlay),
+        Row::within(node_overlay, bare_overlay, 1.00),
+    ];
+    print("from the start of PID 1 until the engine answers", "the row that each goal names", &rows);
+    drop((killed_bare, killed));
+    Ok(rss.into_inner())
+}
+
+/// Resident memory of PID 1, in bytes.
+fn resident(container: &Container<'_>) -> Result<f64> {
+    let status = container.exec(&["cat", "/proc/1/status"])?;
+    let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"));
+    Ok(kib.ok_or("the status of PID 1 has no VmRSS")?.parse::<f64>()? * 1024.0)
+}
+
+/// `docker stop`, with inner containers that end on TERM.
+fn stops(site: &Site<'_>, rounds: usize) -> Result<()> {
+    let mut pairs = Vec::new();
+    for (count, ..) in STOPS {
+        let filled = |name: &str, kind| {
+            let container = Container::create(site, &format!("{name}-{count}"), kind, DataRoot::Volume)?;
+            container.start()?;
+            container.fill(count)?;
+            container.stop()?;
+            Ok::<_, Box<dyn std::error::Error>>(container)
+        };
+        progress::note(&format!("two engines with {count} inner containers"));
+        pairs.push([filled("bare", Kind::Bare)?, filled("node", Kind::Node)?]);
+    }
+    let stop = |container: &Container<'_>, count| -> Result<Duration> {
+        container.start()?;
+        container.until_running(count)?;
+        container.stop()
+    };
+    let mut tasks = Vec::new();
+    for ((count, _, names), pair) in STOPS.iter().zip(&pairs) {
+        for (name, container) in names.iter().zip(pair) {
+            tasks.push(Task::new(name, move || stop(container, *count)));
+        }
+    }
+    let series = in_turns(rounds, &mut tasks)?;
+    let rows: Vec<Row> = STOPS
+        .iter()
+        .zip(series.chunks_exact(2))
+        .flat_map(|((_, goal, _), pair)| {
+            [Row::against(&pair[0], &pair[0]), Row::within(&pair[1], &pair[0], *goal)]
+        })
+        .collect();
+    print("docker stop -t 10", "bare dockerd with as many", &rows);
+    Ok(())
+}
+
+/// What the node costs: the memory of its PID 1, and the four static binaries.
+fn cost(binaries: &Path, rss: &[f64]) -> Result<()> {
+    let mut together = 0.0;
+    for tool in binaries::TOOLS {
+        together += fs::metadata(binaries.join(tool))?.len() as f64;
+    }
+    let rss = Series::new("resident memory of PID 1", rss.to_vec()).median();
+    for (what, bytes, goal) in
+        [("resident memory of PID 1", rss, 2.5), ("the four binaries together", together, 8.0)]
+    {
+        let megabytes = bytes / MEGABYTE;
+        let verdict = if megabytes <= goal { "reached" } else { "MISSED" };
+        println!("{what:46} {megabytes:9.2} MB  <= {goal} MB: {verdict}");
+    }
+    Ok(())
+}

@@ -1,0 +1,201 @@
+//! The containers that are compared: bare dockerd and the node, both as PID 1 of the same image.
+
+use super::api::Api;
+use dind_lab::engine::Engine;
+use dind_lab::product::image;
+use dind_lab::{Result, Workspace};
+use nix::fcntl::OFlag;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::stat::Mode;
+use serde_json::Value;
+use std::fs;
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// Says on a pipe that PID 1 has begun, and becomes what is measured. Bare dockerd does not come back where the outer
+/// engine had to kill it, unless its pid files are removed.
+const BEGIN: [&str; 3] = [
+    "-c",
+    "rm -f /run/docker.pid /run/docker/containerd/containerd.pid; echo >/bench/begun; exec \"$@\"",
+    "sh",
+];
+
+/// How long the outer engine may take until PID 1 has begun, in milliseconds.
+const BEGIN_LIMIT: u16 = 30_000;
+
+/// How long inner containers may take to come back, and how often they are counted.
+const COME_BACK: (Duration, Duration) = (Duration::from_secs(120), Duration::from_millis(50));
+
+/// What the inner containers do: nothing, and they end on TERM.
+const INNER: &str = "trap 'exit 0' TERM; sleep infinity & wait";
+
+/// Who runs the inner engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// `dockerd`, with the containerd that it starts itself.
+    Bare,
+    /// `dind-launch`.
+    Node,
+}
+
+/// Where the inner engine's data root lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum DataRoot {
+    /// On the image's volume.
+    Volume,
+    /// On the container's own overlay.
+    Overlay,
+}
+
+impl DataRoot {
+    fn path(self) -> &'static str {
+        match self {
+            Self::Volume => "/var/lib/docker",
+            Self::Overlay => "/srv/docker",
+        }
+    }
+}
+
+/// Where the containers run.
+pub(super) struct Site<'a> {
+    /// For the outer engine's client.
+    pub(super) workspace: &'a Workspace,
+    /// The outer engine.
+    pub(super) engine: &'a Engine,
+    /// Has a directory for each container, with the pipe and the inner engine's socket. Short: a socket's path is.
+    pub(super) directory: PathBuf,
+}
+
+/// A container. It is gone, with its volumes, when this is.
+pub(super) struct Container<'a> {
+    site: &'a Site<'a>,
+    kind: Kind,
+    name: String,
+    outer: Api,
+    inner: Api,
+    directory: PathBuf,
+}
+
+impl<'a> Container<'a> {
+    /// Creates the container; it does not run yet.
+    pub(super) fn create(site: &'a Site<'a>, label: &str, kind: Kind, data_root: DataRoot) -> Result<Self> {
+        let name = format!("dind-bench-{label}");
+        let directory = site.directory.join(label);
+        fs::create_dir_all(&directory)?;
+        let pipe = directory.join("begun");
+        if !pipe.exists() {
+            nix::unistd::mkfifo(&pipe, Mode::S_IRUSR | Mode::S_IWUSR)?;
+        }
+        let inner = Api::at(&directory.join("docker.sock"));
+        let outer = Api::of(&site.engine.host)?;
+        let container = Self { site, kind, name, outer, inner, directory };
+        container.remove();
+        container.docker_create(data_root)?;
+        Ok(container)
+    }
+
+    fn docker_create(&self, data_root: DataRoot) -> Result<()> {
+        let share = format!("{}:/bench", self.directory.display());
+        let preload = format!("{}:/preload:ro", self.site.workspace.preload().display());
+        let variable = format!("DIND_DATA_ROOT={}", data_root.path());
+        let host = "unix:///bench/docker.sock";
+        let listen = format!("DOCKER_DAEMON_ARGS=--host {host}");
+        let mut words = vec!["create", "--privileged", "--no-healthcheck", "--name", &self.name];
+        words.extend(["--volume", &share, "--volume", &preload, "--env", &variable, "--env", &listen]);
+        words.extend(["--entrypoint", "sh", image::NODE]);
+        words.extend(BEGIN);
+        match self.kind {
+            Kind::Bare => words.extend(["dockerd", "--host", host, "--data-root", data_root.path()]),
+            Kind::Node => words.extend(["dind-launch", "run", "--", "sleep", "infinity"]),
+        }
+        self.site.engine.ask(self.site.workspace, &words).map(drop)
+    }
+
+    /// Starts it; gives the time from the start of PID 1 until the inner engine answers.
+    pub(super) fn start(&self) -> Result<Duration> {
+        let _ = fs::remove_file(self.directory.join("docker.sock"));
+        // Opened first, and for reading without waiting: so the writer does not wait either.
+        let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+        let begun = nix::fcntl::open(&self.directory.join("begun"), flags, Mode::empty())?;
+        std::thread::scope(|scope| {
+            let (outer, name) = (&self.outer, &self.name);
+            let start = scope.spawn(|| outer.container(name, "start").map_err(|error| error.to_string()));
+            let mut fds = [PollFd::new(begun.as_fd(), PollFlags::POLLIN)];
+            let ready = poll(&mut fds, PollTimeout::from(BEGIN_LIMIT))?;
+            let begun = Instant::now();
+            if ready == 0 {
+                return Err(format!("`{}` does not start", self.name).into());
+            }
+            self.inner.until_ping()?;
+            let took = begun.elapsed();
+            start.join().map_err(|_| "the call that starts a container has panicked")??;
+            Ok(took)
+        })
+    }
+
+    /// `docker stop`; gives its time. A node that had to be killed is an error; with bare dockerd it happens.
+    pub(super) fn stop(&self) -> Result<Duration> {
+        let asked = Instant::now();
+        self.outer.container(&self.name, "stop?t=10")?;
+        let took = asked.elapsed();
+        if self.kind == Kind::Node && self.inspect("{{.State.ExitCode}}")? == "137" {
+            return Err(format!("`{}` did not stop within 10 s", self.name).into());
+        }
+        Ok(took)
+    }
+
+    /// `docker kill`, and waits for the end.
+    pub(super) fn kill(&self) -> Result<()> {
+        self.outer.container(&self.name, "kill")?;
+        self.outer.container(&self.name, "wait")
+    }
+
+    /// Gives the inner engine containers that come back each time it starts.
+    pub(super) fn fill(&self, count: usize) -> Result<()> {
+        let docker = "docker --host unix:///bench/docker.sock";
+        let run = format!("{docker} run --detach --restart always {} sh -c \"{INNER}\"", image::INNER);
+        let script = format!(
+            "{docker} load --quiet --input /preload/inner.tar && for i in $(seq {count}); do {run}; done"
+        );
+        self.exec(&["sh", "-ec", &script])?;
+        self.until_running(count)
+    }
+
+    /// Waits until this many inner containers run.
+    pub(super) fn until_running(&self, count: usize) -> Result<()> {
+        let (limit, pause) = COME_BACK;
+        let deadline = Instant::now() + limit;
+        loop {
+            let running: Value = serde_json::from_str(&self.inner.call("GET", "/containers/json")?)?;
+            if running.as_array().map(Vec::len) == Some(count) {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                return Err(format!("of {count} inner containers in `{}` not all run", self.name).into());
+            }
+            sleep(pause);
+        }
+    }
+
+    /// What a command in the container prints.
+    pub(super) fn exec(&self, args: &[&str]) -> Result<String> {
+        self.site.engine.ask(self.site.workspace, &[&["exec", &self.name], args].concat())
+    }
+
+    fn inspect(&self, format: &str) -> Result<String> {
+        self.site.engine.ask(self.site.workspace, &["inspect", "--format", format, &self.name])
+    }
+
+    fn remove(&self) {
+        // One that is not there is as good.
+        let _ = self.site.engine.ask(self.site.workspace, &["rm", "--force", "--volumes", &self.name]);
+    }
+}
+
+impl Drop for Container<'_> {
+    fn drop(&mut self) {
+        self.remove();
+    }
+}

@@ -1,0 +1,56 @@
+//! The disk with the guest engine's data root: the node image under test and the inner image are in it already.
+
+use super::disk;
+use super::system::System;
+use crate::engine::Engine;
+use crate::product::image;
+use crate::workspace::Workspace;
+use crate::{Result, progress};
+use std::fs;
+use std::path::PathBuf;
+use xshell::cmd;
+
+/// Room for the nodes' volumes; sparse, and thrown away after each run.
+const SIZE: &str = "12G";
+
+/// Makes the disk anew when one of the images is another one than last time.
+pub(super) fn ensure(workspace: &Workspace, engine: &Engine, system: &System, node: &str) -> Result<PathBuf> {
+    let disk = system.disk.with_file_name("data.img");
+    let key = system.disk.with_file_name("data.key");
+    let ids = engine.ask(workspace, &["image", "inspect", "--format", "{{.Id}}", node, image::INNER])?;
+    let wanted = format!("{node} {ids}");
+    if disk.exists() && fs::read_to_string(&key).is_ok_and(|have| have == wanted) {
+        return Ok(disk);
+    }
+    progress::step("load the images into the guest's engine", || {
+        let _ = fs::remove_file(&key);
+        let archive = system.directory.join("images.tar");
+        let path = archive.display().to_string();
+        engine.ask(workspace, &["save", "--output", &path, node, image::INNER])?;
+        let filled = load(workspace, system);
+        fs::remove_file(archive)?;
+        filled?;
+        let data_root = system.directory.join("var/lib/docker");
+        disk::make(workspace, &data_root, &disk, SIZE)?;
+        fs::remove_dir_all(&data_root)?;
+        Ok(fs::write(&key, &wanted)?)
+    })?;
+    Ok(disk)
+}
+
+/// Namespaces of its own keep the engine's mounts and sockets away from the machine, and end with it.
+fn load(workspace: &Workspace, system: &System) -> Result<()> {
+    let data_root = system.directory.join("var/lib/docker");
+    if data_root.exists() {
+        fs::remove_dir_all(&data_root)?;
+    }
+    fs::create_dir_all(&data_root)?;
+    fs::copy(workspace.root.join("tests/vm/load"), system.directory.join("sbin/vm-load"))?;
+    // The engine's unpacker remounts its root, which must be a mount for that.
+    let enter = "mount --bind \"$1\" \"$1\" && cd \"$1\" && mount --rbind /sys sys && mount --rbind /dev dev && mount -t proc proc proc \
+                 && mount -t tmpfs run run && mount -t tmpfs tmp tmp && exec chroot . /sbin/vm-load";
+    let (shell, directory) = (&workspace.shell, &system.directory);
+    let load =
+        cmd!(shell, "unshare --mount --pid --net --fork --kill-child sh -c {enter} vm-load {directory}");
+    progress::logged(workspace, "vm-load", load)
+}

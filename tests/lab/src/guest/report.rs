@@ -1,0 +1,96 @@
+//! What a guest reports on its serial line: versions, the tests, the end.
+
+use crate::verdict;
+
+/// What the kernel prints of a processor that does not come back from it (Documentation/admin-guide/lockup-watchdogs.rst).
+const STUCK: &str = "watchdog: BUG: soft lockup";
+
+/// What the guest reported on its serial line.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// Version of its kernel.
+    pub linux: String,
+    /// Version of its engine.
+    pub docker: String,
+    /// The tests, and whether each passed.
+    pub tests: Vec<(String, bool)>,
+    /// The programs' status, once all have ended.
+    pub(super) status: Option<i32>,
+    /// Why it did not get that far.
+    pub(super) trouble: Option<String>,
+    /// Whether its kernel stopped working, as far as can be seen from outside.
+    pub(super) stuck: bool,
+}
+
+impl Report {
+    /// Whether all programs ended, and well.
+    #[must_use]
+    pub fn passed(&self) -> bool {
+        self.status == Some(0)
+    }
+
+    /// What went wrong.
+    #[must_use]
+    pub fn trouble(&self) -> &str {
+        self.trouble.as_deref().unwrap_or("failures")
+    }
+
+    /// Whether a second try may pass without hiding a failure.
+    pub(super) fn may_be_the_emulator(&self) -> bool {
+        self.stuck && self.tests.iter().all(|(_, passed)| *passed)
+    }
+
+    /// Takes in the next line.
+    pub(super) fn note(&mut self, line: &str) {
+        self.stuck |= line.contains(STUCK);
+        if let Some(word) = line.strip_prefix("vm: ") {
+            let mut words = word.split(' ');
+            let (subject, value) = (words.next(), words.next().unwrap_or_default());
+            match subject {
+                Some("linux") => value.clone_into(&mut self.linux),
+                Some("docker") => value.clone_into(&mut self.docker),
+                Some("end") => self.status = value.parse().ok(),
+                _ => {}
+            }
+        } else {
+            self.tests.extend(verdict::parse(line));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Report;
+
+    #[test]
+    fn the_serial_line_is_understood() {
+        let mut report = Report::default();
+        for line in [
+            "vm: linux 6.1.0-50-cloud-amd64 (2.1 s)",
+            "vm: docker 20.10.24+dfsg1 (8.0 s)",
+            "running 2 tests",
+            "test limits ... ok",
+            "test loops::grow ... FAILED",
+            "test result: FAILED. 1 passed; 1 failed",
+            "vm: end 1",
+        ] {
+            report.note(line);
+        }
+        assert_eq!(
+            (report.linux.as_str(), report.docker.as_str()),
+            ("6.1.0-50-cloud-amd64", "20.10.24+dfsg1")
+        );
+        assert_eq!(report.tests, [("limits".to_owned(), true), ("grow".to_owned(), false)]);
+        assert!(!report.passed() && report.status == Some(1));
+    }
+    #[test]
+    fn a_stuck_kernel_gets_another_try_unless_a_test_has_failed() {
+        let mut report = Report::default();
+        report.note("test limits ... ok");
+        assert!(!report.may_be_the_emulator());
+        report.note("[   44.609193] watchdog: BUG: soft lockup - CPU#1 stuck for 26s! [runc:448]");
+        assert!(report.may_be_the_emulator());
+        report.note("test loops::grow ... FAILED");
+        assert!(!report.may_be_the_emulator());
+    }
+}

@@ -1,0 +1,84 @@
+//! The node image, and the tiny image that runs inside nodes.
+
+use crate::base::{self, Base};
+use crate::engine::Engine;
+use crate::workspace::Workspace;
+use crate::{Result, progress, setup};
+use std::fs;
+use std::os::unix::fs::symlink;
+use xshell::cmd;
+
+/// The node image.
+pub const NODE: &str = "dind:dev";
+
+/// A static busybox and nothing else.
+pub const INNER: &str = "dind-inner:dev";
+
+/// Builds both images, and gives the node image's name. The static binaries are there already.
+pub fn build(workspace: &Workspace, engine: &Engine, wanted: Base) -> Result<String> {
+    let tag = match wanted {
+        Base::Release(release) => format!("dind:engine-{}", release.engine()),
+        Base::Image(_) | Base::Usual => NODE.to_owned(),
+    };
+    node(workspace, engine, wanted, &tag)?;
+    inner(workspace, engine)?;
+    Ok(tag)
+}
+
+/// Builds the node image on a base, under a name.
+pub fn node(workspace: &Workspace, engine: &Engine, wanted: Base, tag: &str) -> Result<()> {
+    let base = format!("BASE_IMAGE={}", base::ensure(workspace, engine, wanted)?);
+    progress::step(&format!("build the image {tag}"), || {
+        let build = engine.docker(workspace, &["build", "--build-arg", &base, "--tag", tag, "."]);
+        progress::logged(workspace, "docker-build", build)
+    })
+}
+
+/// Builds the stage of the node image that needs no binaries, while these are still being compiled.
+pub fn ahead(workspace: &Workspace, engine: &Engine, wanted: Base) -> Result<()> {
+    let base = format!("BASE_IMAGE={}", base::ensure(workspace, engine, wanted)?);
+    progress::step("install the engine into the base image", || {
+        let build = engine.docker(workspace, &["build", "--build-arg", &base, "--target", "engine", "."]);
+        progress::logged(workspace, "docker-build-engine", build)
+    })
+}
+
+/// Makes the inner image where the engine or the preload directory does not have it. The same bytes in both.
+pub fn inner(workspace: &Workspace, engine: &Engine) -> Result<()> {
+    let archive = workspace.preload().join("inner.tar");
+    let path = archive.display().to_string();
+    if archive.exists() {
+        return engine.ask(workspace, &["load", "--input", &path]).map(drop);
+    }
+    progress::step(&format!("make the image {INNER}"), || {
+        fs::create_dir_all(workspace.preload())?;
+        let (shell, rootfs) = (&workspace.shell, root_file_system(workspace)?);
+        let layer = workspace.image().join("rootfs.tar");
+        cmd!(shell, "tar --create --file {layer} --directory {rootfs} --owner=0 --group=0 .")
+            .quiet()
+            .run()?;
+        let layer = layer.display().to_string();
+        engine.ask(
+            workspace,
+            &["import", "--change", r#"CMD ["sh"]"#, "--change", "ENV PATH=/bin", &layer, INNER],
+        )?;
+        engine.ask(workspace, &["save", "--output", &path, INNER]).map(drop)
+    })
+}
+
+fn root_file_system(workspace: &Workspace) -> Result<std::path::PathBuf> {
+    let busybox = setup::static_busybox(workspace).ok_or("no static busybox on this machine")?;
+    let rootfs = workspace.image().join("rootfs");
+    if rootfs.exists() {
+        fs::remove_dir_all(&rootfs)?;
+    }
+    fs::create_dir_all(rootfs.join("bin"))?;
+    fs::create_dir_all(rootfs.join("tmp"))?;
+    fs::copy(&busybox, rootfs.join("bin/busybox"))?;
+    let shell = &workspace.shell;
+    let applets = cmd!(shell, "{busybox} --list").quiet().read()?;
+    for applet in applets.lines().filter(|applet| *applet != "busybox") {
+        symlink("busybox", rootfs.join("bin").join(applet))?;
+    }
+    Ok(rootfs)
+}

@@ -1,0 +1,131 @@
+//! The commands and their options.
+
+use crate::release;
+use crate::suite::Tier;
+use clap::{CommandFactory, Parser, Subcommand};
+use dind_bench::Subject;
+use dind_lab::base::{Base, Release};
+use dind_lab::guest::GuestArgs;
+
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", about = "Builds the image, runs nodes and suites")]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Build everything, start a node, run a container inside it and show what happened
+    Up {
+        #[command(flatten)]
+        base: BaseArgs,
+        /// Start a Mesos cluster instead: a master, two agents, and a first task
+        #[arg(long)]
+        mesos: bool,
+    },
+    /// Remove what `up` started, and check that nothing is left
+    Down {
+        /// Remove the private engine's build cache as well
+        #[arg(long)]
+        purge: bool,
+    },
+    /// Build the image dind:dev
+    Image {
+        #[command(flatten)]
+        base: BaseArgs,
+        /// Build dind-mesos:dev instead, a Mesos agent, with Mesos from package registries
+        #[arg(long)]
+        mesos: bool,
+    },
+    /// Run the suites: the usual tiers, or the named ones
+    Test {
+        /// Tiers to run
+        tiers: Vec<Tier>,
+        #[command(flatten)]
+        guests: GuestArgs,
+        /// Write the outcome into the README's support table
+        #[arg(long)]
+        record: bool,
+        #[command(flatten)]
+        base: BaseArgs,
+        /// For the test programs, such as a filter or --nocapture
+        #[arg(last = true)]
+        extra: Vec<String>,
+    },
+    /// Build the image and test it, or test an existing one
+    TestImage {
+        /// An image that the engine has
+        #[arg(long)]
+        image: Option<String>,
+        #[command(flatten)]
+        base: BaseArgs,
+        /// For the test programs, such as a filter or --nocapture
+        #[arg(last = true)]
+        extra: Vec<String>,
+    },
+    /// Measure, and print ratios: all subjects, or the named ones
+    Bench {
+        /// What to measure
+        subjects: Vec<Subject>,
+        /// How often
+        #[arg(long, default_value_t = 11)]
+        rounds: usize,
+    },
+    /// Print the version of an image: of this workspace, and of what is in the image
+    Version(release::Target),
+    /// Name an image after its version
+    Tag(release::Target),
+    /// Tag an image and push it
+    Push(release::Target),
+    /// Build the Mesos image from a clean checkout, tag it and push it
+    Release(release::Target),
+    /// What continuous integration runs: lint, then test
+    Ci(BaseArgs),
+    /// Check format, lints, documentation, schemas and house rules
+    #[command(visible_alias = "tidy")]
+    Lint,
+    /// Make what a release consists of: binaries, man pages, completions, bills of materials, checksums
+    Dist,
+    /// Write the JSON Schemas of the tools' documents
+    Schema {
+        /// Only compare them
+        #[arg(long)]
+        check: bool,
+    },
+    /// Start the engine that `up` and `test` would use, leave it running, and print its environment
+    #[command(hide = true)]
+    Engine,
+    /// The first process of the private engine's namespaces
+    #[command(hide = true)]
+    EngineInit,
+}
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct BaseArgs {
+    /// Base image: any Debian or Ubuntu image [default: ubuntu:24.04]
+    #[arg(long, env = "BASE_IMAGE", value_name = "IMAGE")]
+    base: Option<String>,
+    /// Instead: the release of Debian that has this engine
+    #[arg(long, value_name = "MAJOR", conflicts_with = "base")]
+    engine: Option<Release>,
+}
+
+impl BaseArgs {
+    /// The base that they choose.
+    pub(crate) fn choice(&self) -> Base<'_> {
+        match (self.engine, &self.base) {
+            (Some(release), _) => Base::Release(release),
+            (None, Some(image)) => Base::Image(image),
+            (None, None) => Base::Usual,
+        }
+    }
+}
+
+/// The names of the commands that the help lists.
+pub(crate) fn commands() -> Vec<String> {
+    let cli = Cli::command();
+    let visible = cli.get_subcommands().filter(|command| !command.is_hide_set());
+    // clap adds this one itself, and late.
+    visible.map(|command| command.get_name().to_owned()).chain(["help".to_owned()]).collect()
+}

@@ -1,0 +1,73 @@
+//! The rules of the house that no other tool checks.
+
+use super::imports;
+use crate::support_table;
+use dind_lab::{Result, Workspace};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Only the record stores the time of day; everything else measures how long something takes (case: the clock is set
+/// during a stop).
+const WALL_CLOCK: &str = concat!("System", "Time");
+
+/// A longer file does more than one thing.
+const MOST_LINES: usize = 320;
+
+/// Every file is small and says what it is, nothing is imported in a circle, and the README names only commands that exist.
+pub(super) fn check(workspace: &Workspace, commands: &[String]) -> Result<()> {
+    let mut faults = Vec::new();
+    let sources = sources(&workspace.root)?;
+    for path in &sources {
+        let text = fs::read_to_string(path)?;
+        let name = path.strip_prefix(&workspace.root).unwrap_or(path).display();
+        if text.lines().count() > MOST_LINES {
+            faults.push(format!("{name}: more than {MOST_LINES} lines"));
+        }
+        if !text.starts_with("//!") && !text.starts_with("#![doc") {
+            faults.push(format!("{name}: the first line is not a `//!` that says what the file is"));
+        }
+        let keeps_time = ["dind-launch/src", "dind-reaper/src"]
+            .iter()
+            .any(|directory| path.starts_with(workspace.root.join(directory)));
+        if keeps_time && text.contains(WALL_CLOCK) && !path.ends_with("record.rs") {
+            faults.push(format!("{name}: budgets go by `Instant`, the wall clock jumps"));
+        }
+    }
+    imports::check(&workspace.root, &sources, &mut faults)?;
+    let readme = fs::read_to_string(workspace.root.join("README.md"))
+        .map_err(|error| format!("cannot read `README.md`: {error}"))?;
+    for word in readme
+        .split("cargo xtask ")
+        .skip(1)
+        .filter_map(|rest| rest.split(|c: char| !c.is_alphanumeric() && c != '-').next())
+    {
+        if !commands.iter().any(|command| command == word) {
+            faults.push(format!("README.md: unknown command `cargo xtask {word}`"));
+        }
+    }
+    if !support_table::is_shown(workspace)? {
+        faults.push("README.md: the support table is not the one in tests/support.json".to_owned());
+    }
+    if faults.is_empty() { Ok(()) } else { Err(faults.join("\n").into()) }
+}
+
+/// All Rust files of the checkout, but for those in `target` and in hidden directories.
+fn sources(root: &Path) -> Result<Vec<PathBuf>> {
+    let mut directories = vec![root.to_owned()];
+    let mut files = Vec::new();
+    while let Some(directory) = directories.pop() {
+        for entry in fs::read_dir(directory)? {
+            let (path, name) = {
+                let entry = entry?;
+                (entry.path(), entry.file_name())
+            };
+            let hidden = name.as_encoded_bytes().starts_with(b".") || name == "target";
+            if path.is_dir() && !hidden {
+                directories.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                files.push(path);
+            }
+        }
+    }
+    Ok(files)
+}

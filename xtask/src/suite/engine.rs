@@ -1,0 +1,65 @@
+//! The tiers on an engine of this machine: the image, and a Mesos cluster of it.
+
+use super::programs::Programs;
+use super::tier::{Options, Tier};
+use crate::support_table::{self, Row};
+use dind_lab::engine::Engine;
+use dind_lab::product::image;
+use dind_lab::{Result, Workspace, mesos};
+use std::fs;
+use std::path::Path;
+
+/// Runs a tier. A private engine that was not there before does not outlive it, whatever happens.
+pub(super) fn run(programs: &Programs, tier: Tier, options: &Options) -> Result<()> {
+    let workspace = programs.workspace;
+    let engine = Engine::find_or_start(workspace)?;
+    let image = images(workspace, &engine, tier, options)?;
+    let mut env = vec![
+        ("DIND_TEST_DOCKER_HOST", engine.host.clone()),
+        ("DIND_TEST_ENGINE_PID", engine.pid.to_string()),
+        ("DIND_TEST_IMAGE", image.clone()),
+        ("DIND_TEST_INNER_IMAGE", image::INNER.to_owned()),
+        ("DIND_TEST_FRAMEWORK_IMAGE", mesos::images::BASE.to_owned()),
+        ("DIND_TEST_PRELOAD", workspace.preload().display().to_string()),
+        ("DIND_TEST_XTASK", std::env::current_exe()?.display().to_string()),
+    ];
+    if tier == Tier::Mesos {
+        let validator = mesos::images::validator(workspace)?;
+        env.push(("DIND_TEST_KUBERNETES_VALIDATE", validator.display().to_string()));
+    }
+    let (tests, outcome) = programs.run(tier, &env)?;
+    if options.record && tier == Tier::Image {
+        let kernel = fs::read_to_string("/proc/sys/kernel/osrelease")?.trim().to_owned();
+        let cgroup = if Path::new("/sys/fs/cgroup/cgroup.controllers").exists() { "v2" } else { "v1" };
+        let outer = engine.ask(workspace, &["version", "--format", "{{.Server.Version}}"])?;
+        let inner = inner_version(workspace, &engine, &image)?;
+        let command = format!("cargo xtask test image{}", options.base.flags());
+        let row = Row { command, kernel, cgroup: cgroup.to_owned(), outer, inner, tests };
+        support_table::record(workspace, &row)?;
+    }
+    engine.release(workspace)?;
+    outcome
+}
+
+/// Makes the images that the engine does not have; returns the name of the one under test.
+pub(super) fn images(
+    workspace: &Workspace,
+    engine: &Engine,
+    tier: Tier,
+    options: &Options,
+) -> Result<String> {
+    if tier == Tier::Mesos {
+        mesos::images::build(workspace, engine, options.base)?;
+        return Ok(mesos::images::NODE.to_owned());
+    }
+    let Some(image) = options.image else { return image::build(workspace, engine, options.base) };
+    image::inner(workspace, engine)?;
+    Ok(image.to_owned())
+}
+
+/// The version of a node image's engine.
+pub(super) fn inner_version(workspace: &Workspace, engine: &Engine, image: &str) -> Result<String> {
+    let output = engine.ask(workspace, &["run", "--rm", "--entrypoint", "dockerd", image, "--version"])?;
+    let version = output.split([' ', ',']).nth(2).map(str::to_owned);
+    version.ok_or_else(|| format!("`dockerd --version` of {image} printed no version: `{output}`").into())
+}

@@ -1,0 +1,53 @@
+//! `test`: the tiers, each by cargo's own test runner, with what the tests need in their environment.
+//!
+//! * `tier`: the tiers and their test programs
+//! * `ahead`: what a first run makes while cargo builds
+//! * `programs`: runs the programs of one tier
+//! * `engine`, `guests`: the tiers that need an engine, or virtual machines
+
+mod ahead;
+mod engine;
+mod guests;
+mod programs;
+mod tier;
+
+use dind_lab::leftovers::{Run, Snapshot};
+use dind_lab::product::binaries;
+use dind_lab::{Result, Workspace, progress, setup};
+use programs::Programs;
+use std::time::Instant;
+pub(crate) use tier::{Options, Tier};
+
+/// Runs the tiers, whatever becomes of the ones before, and prints the outcome of each.
+pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
+    let present = programs::present(workspace)?;
+    let vm = if options.tiers().contains(&Tier::Vm) { setup::VM } else { &[] };
+    setup::install(workspace, &[setup::BUILD, setup::ENGINE, setup::TESTS, vm])?;
+    let binaries = ahead::beside(options, || binaries::build(workspace))?;
+    let run = Run::begin(workspace, &binaries)?;
+    let programs = Programs { workspace, present, temporary: run.environment(), extra: options.extra };
+    let mut before = Snapshot::take(&run);
+    let mut summary = Vec::new();
+    for tier in options.tiers() {
+        progress::heading(&format!("tier {}", tier.name()));
+        let start = Instant::now();
+        let outcome = run_tier(&programs, *tier, options).and_then(|()| before.check());
+        let verdict = outcome.as_ref().map_or_else(|error| format!("FAILED: {error}"), |()| "ok".to_owned());
+        summary.push((
+            format!("{:6} {:4} s  {verdict}", tier.name(), start.elapsed().as_secs()),
+            outcome.is_ok(),
+        ));
+    }
+    progress::heading("summary");
+    summary.iter().for_each(|(line, _)| progress::note(line));
+    if summary.iter().all(|(_, ok)| *ok) { Ok(()) } else { Err("not all tiers passed".into()) }
+}
+
+fn run_tier(programs: &Programs, tier: Tier, options: &Options) -> Result<()> {
+    match tier {
+        Tier::Unit => programs.unit(),
+        Tier::Image | Tier::Mesos => engine::run(programs, tier, options),
+        Tier::Vm => guests::run(programs.workspace, options),
+        _ => programs.run(tier, &[])?.1,
+    }
+}

@@ -1,0 +1,90 @@
+//! The test programs: which there are, and a run of those of one tier.
+
+use super::tier::Tier;
+use crate::support_table;
+use clap::ValueEnum;
+use dind_lab::{Result, Workspace, progress, verdict};
+use std::fs;
+use std::path::Path;
+
+/// The test programs, and what all of them get.
+#[derive(Debug)]
+pub(super) struct Programs<'a> {
+    pub(super) workspace: &'a Workspace,
+    /// The names of those that there are.
+    pub(super) present: Vec<String>,
+    /// The variable with the directory for temporary files.
+    pub(super) temporary: (&'static str, String),
+    /// Their arguments.
+    pub(super) extra: &'a [String],
+}
+
+/// The names and verdicts of a program's tests.
+type Verdicts = Vec<(String, bool)>;
+
+impl Programs<'_> {
+    /// Runs the unit tests of all crates.
+    pub(super) fn unit(&self) -> Result<()> {
+        let mut args =
+            vec!["test", "--locked", "--no-fail-fast", "--workspace", "--exclude", "dind-tests", "--"];
+        args.extend(self.extra.iter().map(String::as_str));
+        let (name, directory) = &self.temporary;
+        Ok(self.workspace.cargo(&args).env(name, directory).run()?)
+    }
+
+    /// Runs a tier's programs, whatever becomes of the ones before. The verdicts are of the support table's program.
+    pub(super) fn run(&self, tier: Tier, env: &[(&str, String)]) -> Result<(Verdicts, Result<()>)> {
+        let (mut failed, mut verdicts, mut ran) = (Vec::new(), Vec::new(), 0);
+        for program in
+            tier.programs().iter().filter(|program| self.present.iter().any(|name| name == *program))
+        {
+            let build = ["test", "--locked", "--package", "dind-tests", "--test", program];
+            self.workspace.cargo(&[&build[..], &["--no-run"]].concat()).run()?;
+            let mut args = build.to_vec();
+            args.push("--");
+            args.extend(self.extra.iter().map(String::as_str));
+            let env = env.iter().chain([&self.temporary]).map(|(key, value)| (key, value));
+            let test = self.workspace.cargo_as_root(&args).envs(env);
+            let test = test.env("DIND_BIN_DIR", self.workspace.binaries());
+            let passed = if *program == support_table::PROGRAM {
+                let (passed, lines) = progress::shown(test)?;
+                verdicts.extend(lines.iter().filter_map(|line| verdict::parse(line)));
+                passed
+            } else {
+                test.run().is_ok()
+            };
+            if !passed {
+                failed.push(*program);
+            }
+            ran += 1;
+        }
+        let outcome = match (ran, failed.as_slice()) {
+            (0, _) => Err("there are no tests".into()),
+            (_, []) => Ok(()),
+            (_, failed) => Err(format!("failures in {}", failed.join(", ")).into()),
+        };
+        Ok((verdicts, outcome))
+    }
+}
+
+/// The test programs that there are; each must belong to a tier, or nobody would run it.
+pub(super) fn present(workspace: &Workspace) -> Result<Vec<String>> {
+    let mut present = Vec::new();
+    for entry in fs::read_dir(workspace.root.join("tests/tests"))? {
+        let path = entry?.path();
+        let Some(name) = program(&path) else { continue };
+        if !Tier::value_variants().iter().any(|tier| tier.programs().contains(&name)) {
+            let (path, tiers) = (path.display(), "xtask/src/suite/tier.rs");
+            return Err(format!("`{path}` belongs to no tier: add it to {tiers}").into());
+        }
+        present.push(name.to_owned());
+    }
+    Ok(present)
+}
+
+/// `NAME.rs`, or a directory `NAME` with a `main.rs`: cargo takes both for a program (Cargo's book, "Target
+/// auto-discovery").
+fn program(path: &Path) -> Option<&str> {
+    let file = path.extension().is_some_and(|extension| extension == "rs");
+    (file || path.join("main.rs").is_file()).then(|| path.file_stem()?.to_str()).flatten()
+}

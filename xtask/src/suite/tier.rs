@@ -1,0 +1,88 @@
+//! The tiers, the test programs of each, and how they are to run.
+
+use clap::ValueEnum;
+use dind_lab::base::{Base, Release};
+use dind_lab::guest::Guest;
+
+/// What a group of tests needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Tier {
+    /// Nothing: tables and captured machines.
+    Unit,
+    /// The static binaries, with stubs beside them.
+    Stub,
+    /// Own network namespaces.
+    Netns,
+    /// Root and loop devices.
+    Root,
+    /// An engine and the image.
+    Image,
+    /// An engine and a Mesos cluster of nodes.
+    Mesos,
+    /// The image in a virtual machine: a host's kernel, cgroup v2, every capability.
+    Vm,
+}
+
+impl Tier {
+    /// The test programs in `tests/tests` that belong to the tier.
+    pub(super) fn programs(self) -> &'static [&'static str] {
+        match self {
+            Self::Unit => &[],
+            Self::Stub => &["contract", "chain", "init"],
+            Self::Netns => &["netns"],
+            Self::Root => &["loopback"],
+            Self::Image => &[
+                "matrix",
+                "engines",
+                "image",
+                "cgroups",
+                "engine",
+                "net_image",
+                "storage_image",
+                "reaper",
+                "reduced",
+                "faults",
+            ],
+            Self::Mesos => &["mesos", "release"],
+            Self::Vm => &["vm"],
+        }
+    }
+
+    pub(super) fn name(self) -> String {
+        format!("{self:?}").to_lowercase()
+    }
+}
+
+/// How to run the suites.
+#[derive(Debug, Default)]
+pub(crate) struct Options<'a> {
+    /// All where this is empty.
+    pub(crate) tiers: &'a [Tier],
+    /// The base of the image to build.
+    pub(crate) base: Base<'a>,
+    /// An existing image to test instead of a new one.
+    pub(crate) image: Option<&'a str>,
+    /// The virtual machines of the `vm` tier; the usual one where this is empty.
+    pub(crate) guests: &'a [Guest],
+    /// Whether the support table gets the outcome.
+    pub(crate) record: bool,
+    /// For the test programs: filters, `--nocapture`.
+    pub(crate) extra: &'a [String],
+}
+
+impl Options<'_> {
+    /// The tiers to run.
+    pub(super) fn tiers(&self) -> &[Tier] {
+        if self.tiers.is_empty() { Tier::value_variants() } else { self.tiers }
+    }
+
+    /// The guests' system: outside and inside the same engine.
+    pub(super) fn release(&self) -> Release {
+        if let Base::Release(release) = self.base { release } else { Release::Bookworm }
+    }
+
+    /// The guests to run.
+    pub(super) fn guests(&self) -> &[Guest] {
+        if self.guests.is_empty() { &[Guest::USUAL] } else { self.guests }
+    }
+}
