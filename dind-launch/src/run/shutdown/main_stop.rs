@@ -1,0 +1,58 @@
+//! The stop of the main process: one signal after the other, and then KILL, while other things go on beside it.
+
+use crate::process::Node;
+use nix::libc::SIGKILL;
+use nix::unistd::Pid;
+use std::collections::VecDeque;
+use std::time::Instant;
+
+/// A main process that is being stopped.
+#[derive(Debug)]
+pub(super) struct MainStop {
+    pid: Pid,
+    signals: VecDeque<i32>,
+    /// When the next signal is due.
+    next: Instant,
+    kill_at: Instant,
+}
+
+impl MainStop {
+    /// The first signal is due at once, KILL at `kill_at`.
+    pub(super) fn new(pid: Pid, signals: Vec<i32>, kill_at: Instant) -> Self {
+        Self { pid, signals: signals.into(), next: Instant::now(), kill_at }
+    }
+
+    /// Sends what is due. Returns when it has to be called again; nothing once the process has exited.
+    pub(super) fn advance(&mut self, node: &Node) -> Option<Instant> {
+        let now = Instant::now();
+        if node.exit_status(self.pid).is_some() {
+            return None;
+        }
+        if now >= self.kill_at + super::AFTER_KILL {
+            // KILL does not end a process that waits for a device. It must not keep the node.
+            return None;
+        }
+        if now >= self.kill_at {
+            node.signal(self.pid, SIGKILL);
+            return Some(self.kill_at + super::AFTER_KILL);
+        }
+        while now >= self.next {
+            let signal = self.signals.pop_front();
+            signal.inspect(|signal| node.signal(self.pid, *signal));
+            // Each but the last gets three quarters of the time that is left: it is the one that the process should end by.
+            let left = self.kill_at.saturating_duration_since(now);
+            self.next = if self.signals.is_empty() { self.kill_at } else { now + left * 3 / 4 };
+            if self.signals.is_empty() {
+                break;
+            }
+        }
+        Some(self.next)
+    }
+
+    /// No more time: the last signal with the next call, and KILL right behind it.
+    pub(super) fn hurry(&mut self) {
+        let now = Instant::now();
+        self.next = self.next.min(now);
+        self.kill_at = self.kill_at.min(now);
+    }
+}

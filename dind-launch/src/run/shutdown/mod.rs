@@ -1,0 +1,193 @@
+//! The ordered stop: main process, inner containers with dockerd, containerd, whatever is left, network, storage. All of it
+//! within one budget, by the monotonic clock.
+//!
+//! Each step gets the time that the steps before it have left, less a reserve for those after it. A second signal ends the
+//! current step's grace period; the step itself is never skipped.
+
+mod leftovers;
+mod main_stop;
+
+use super::main_process::stop_signals;
+use super::state::RunState;
+use crate::engine::daemon::DaemonKind;
+use crate::process::sibling::{self, documents};
+use crate::process::tool::{OnStopSignal, ToolProcess};
+use crate::process::{Node, StopReason, WaitOutcome};
+use crate::stage::Stage;
+use dind_contract::Fault;
+use dind_system::supervisor::{ExitStatus, send};
+use leftovers::stop_leftovers;
+use main_stop::MainStop;
+use nix::libc::SIGCONT;
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+const TERM: i32 = Signal::SIGTERM as i32;
+const KILL: i32 = Signal::SIGKILL as i32;
+
+/// How long a killed process may take to exit.
+const AFTER_KILL: Duration = Duration::from_millis(500);
+
+/// The reaper's code for an engine that has not ended within its budget.
+const ENGINE_LEFT: &str = "engine-left";
+
+/// The shares of the budget, in percent, after which a step has to be over. The containers are asked within the first quarter.
+const MAIN_ALONE_UNTIL: u32 = 20;
+const MAIN_UNTIL: u32 = 35;
+const ENGINE_UNTIL: u32 = 92;
+const LEFTOVERS_UNTIL: u32 = 95;
+
+/// The budget of one stop.
+#[derive(Clone, Copy, Debug)]
+struct Budget {
+    begun: Instant,
+    whole: Duration,
+}
+
+impl Budget {
+    /// What is left until this percentage of the whole has passed.
+    fn until(self, percent: u32) -> Duration {
+        self.at(percent).saturating_duration_since(Instant::now())
+    }
+
+    /// When this percentage of the whole will have passed.
+    fn at(self, percent: u32) -> Instant {
+        self.begun + self.whole * percent / 100
+    }
+}
+
+/// Stops everything that was started and releases everything that was applied, in order. Every step is tried, even if the one
+/// before it failed. `signal` is the one that asked the node to stop.
+///
+/// Returns how the main process exited, and the faults of the steps.
+pub fn stop(node: &mut Node, state: &mut RunState, signal: Option<i32>) -> (Option<ExitStatus>, Vec<Fault>) {
+    let budget = Budget { begun: Instant::now(), whole: state.options.stop_budget };
+    let mut faults = Vec::new();
+    let mut collect = |result: Result<(), Fault>| faults.extend(result.err());
+
+    if let Some(preload) = state.preload_process.take() {
+        // Safe at any moment: dockerd takes over a layer whole or not at all.
+        node.signal(preload.pid(), KILL);
+    }
+    let command = &state.writer.record.command;
+    let signals = stop_signals(command, state.options.main_stop_signal, signal);
+    let stopped = stop_main_and_containers(node, state, budget, signals);
+    // It has had all the time that there is for it.
+    let engine_left =
+        stopped.as_ref().is_err_and(|fault| fault.causes.iter().any(|code| code == ENGINE_LEFT));
+    collect(stopped);
+    if let Some(dockerd) = state.dockerd.take() {
+        state.writer.begin(Stage::StopEngine);
+        // A second TERM, where the reaper has sent one, changes nothing; at the third, dockerd exits at once and cleans nothing up.
+        let grace = if engine_left { Duration::ZERO } else { budget.until(ENGINE_UNTIL) };
+        collect(end(node, dockerd.pid, TERM, grace));
+        state.writer.exited(DaemonKind::Dockerd);
+    }
+    if let Some(containerd) = state.containerd.take() {
+        state.writer.begin(Stage::StopContainerd);
+        // Somebody may have stopped it: the reaper, were it killed, or whoever looks for a fault.
+        node.signal(containerd.pid, SIGCONT);
+        collect(end(node, containerd.pid, TERM, budget.until(ENGINE_UNTIL)));
+        state.writer.exited(DaemonKind::Containerd);
+    }
+    state.writer.begin(Stage::StopLeftovers);
+    collect(stop_leftovers(node, budget.until(LEFTOVERS_UNTIL)));
+    node.log.drain();
+    if std::mem::take(&mut state.net_applied) {
+        let tool = state.tools.net.clone();
+        collect(release(node, state, Stage::ReleaseNet, &tool));
+    }
+    if std::mem::take(&mut state.storage_applied) {
+        let tool = state.tools.storage.clone();
+        collect(release(node, state, Stage::ReleaseStorage, &tool));
+    }
+    (node.main.and_then(|pid| node.exit_status(pid)), faults)
+}
+
+/// Sends a child a signal, waits for its exit, and kills it after `grace`.
+fn end(node: &mut Node, pid: Pid, signal: i32, grace: Duration) -> Result<(), Fault> {
+    node.signal(pid, signal);
+    if !node.wait_for(pid, grace)? {
+        node.signal(pid, KILL);
+        let deadline = Instant::now() + AFTER_KILL;
+        while node.exit_status(pid).is_none() && Instant::now() < deadline {
+            node.wait_for(pid, deadline.saturating_duration_since(Instant::now()))?;
+        }
+    }
+    Ok(())
+}
+
+/// Has the main process end, and dind-reaper the engine with its containers. The main process has the node for itself at first;
+/// if it still runs after that, the containers are asked beside it, so that they have their signal and their time, too. A signal
+/// to us ends the grace period of whatever is under way.
+fn stop_main_and_containers(
+    node: &mut Node,
+    state: &mut RunState,
+    budget: Budget,
+    signals: Vec<i32>,
+) -> Result<(), Fault> {
+    let mut main = node.main.map(|pid| MainStop::new(pid, signals, budget.at(MAIN_UNTIL)));
+    if main.is_some() {
+        state.writer.begin(Stage::StopMain);
+    }
+    // An engine that has never answered has been asked for no container.
+    let mut waits_for_main = state.engine_ready && state.dockerd.is_some();
+    let mut reaper: Option<ToolProcess> = None;
+    loop {
+        let next = main.as_mut().and_then(|main| main.advance(node));
+        if waits_for_main && (next.is_none() || budget.until(MAIN_ALONE_UNTIL).is_zero()) {
+            waits_for_main = false;
+            state.writer.begin(Stage::StopContainers);
+            reaper = Some(start_reaper(node, state, budget)?);
+        }
+        let running = reaper.as_ref().filter(|reaper| !reaper.is_finished(node));
+        let deadline = match (next, running) {
+            (None, None) => break,
+            (Some(next), None) if waits_for_main => next.min(budget.at(MAIN_ALONE_UNTIL)),
+            (Some(next), _) => next,
+            (None, Some(_)) => budget.at(LEFTOVERS_UNTIL),
+        };
+        let stdout: Vec<_> = running.and_then(ToolProcess::stdout).into_iter().collect();
+        match node.wait(&stdout, Some(deadline))? {
+            WaitOutcome::Ready(_) => reaper.iter_mut().for_each(ToolProcess::read_stdout),
+            WaitOutcome::StopSignal(_) => {
+                main.iter_mut().for_each(MainStop::hurry);
+                reaper.iter().for_each(|reaper| node.signal(reaper.pid(), TERM));
+            }
+            // It knows its budget; one that does not keep it does not keep the node.
+            WaitOutcome::Deadline if next.is_none() => {
+                reaper.iter().for_each(|reaper| node.signal(reaper.pid(), KILL));
+            }
+            WaitOutcome::Exited(_) | WaitOutcome::Deadline => {}
+        }
+    }
+    if let Some(main) = node.main {
+        // What is left of its process group: a group exists, and keeps its number, as long as one of its members does.
+        let _ = send(-main.as_raw(), KILL);
+    }
+    match reaper {
+        Some(reaper) => {
+            sibling::document(node, &reaper).map(|document| state.writer.keep("reaper", document))
+        }
+        None => Ok(()),
+    }
+}
+
+fn start_reaper(node: &mut Node, state: &RunState, budget: Budget) -> Result<ToolProcess, Fault> {
+    let within = format!("{}ms", budget.until(ENGINE_UNTIL).as_millis());
+    let host = format!("unix://{}", state.writer.record.socket.display());
+    let data_root = state.data_root.display().to_string();
+    let args = ["stop", "--as", "shutdown", "--budget", &within, "--data-root", &data_root];
+    sibling::start(node, &state.tools.reaper, &args, &[("DOCKER_HOST", &host)])
+}
+
+/// Runs the `release` of a sibling tool. It is short, and never interrupted.
+fn release(node: &mut Node, state: &mut RunState, stage: Stage, tool: &Path) -> Result<(), Fault> {
+    state.writer.begin(stage);
+    let tool = sibling::start(node, tool, &["release"], &[])?;
+    let [document] = documents(node, [tool], OnStopSignal::RunToEnd).map_err(StopReason::into_fault)?;
+    state.writer.keep(stage.name(), document);
+    Ok(())
+}
