@@ -1,19 +1,42 @@
-//! The outer engine and the nodes that a test starts on it. A node is gone, with its volumes, when its handle is.
+//! The outer engine: its client, and the machine's network and devices as it sees them. `node`: the nodes that a test starts
+//! on it. `network`: its networks and volumes. Whatever a handle stands for is removed when the handle is dropped.
 
-use crate::eventually;
-use serde_json::Value;
-use std::fs;
+mod network;
+mod node;
+
+pub use network::{Network, Volume};
+pub use node::Node;
+
+use crate::seconds;
+use nix::sched::{CloneFlags, setns};
+use std::fs::{self, File};
 use std::path::PathBuf;
 use std::process::{Command, Output};
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long a node may take to start or to end before a test gives up on it. On an emulated machine that has other work
 /// to do as well, a node takes more than a minute.
 pub const LIMIT: Duration = Duration::from_secs(150);
 
-fn setting(name: &str) -> String {
-    std::env::var(name).unwrap_or_else(|_| panic!("{name} is unset: run `cargo xtask test image`"))
+/// A main process that does nothing, and ends by TERM.
+pub const SLEEP: &[&str] = &["sleep", "infinity"];
+
+/// A data root on the container's own overlay, where overlay2 needs a loop image.
+pub const LOOP: [&str; 4] = ["--env", "DIND_DATA_ROOT=/srv/docker", "--env", "VAR_LIB_DOCKER_SIZE=1"];
+
+/// A variable that xtask sets for the suites that need an engine.
+///
+/// # Panics
+/// It is unset.
+#[must_use]
+pub fn setting(name: &str) -> String {
+    std::env::var(name).unwrap_or_else(|_| panic!("{name} is unset: run `cargo xtask test`"))
+}
+
+/// The outer engine's socket, as `DOCKER_HOST` has it.
+#[must_use]
+pub fn host() -> String {
+    setting("DIND_TEST_DOCKER_HOST")
 }
 
 /// The image under test.
@@ -28,14 +51,7 @@ pub fn inner_image() -> String {
     setting("DIND_TEST_INNER_IMAGE")
 }
 
-/// A name that nobody else has.
-#[must_use]
-pub fn unique(what: &str) -> String {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    format!("dind-test-{}-{what}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
-}
-
-/// What a command ended with, as text.
+/// The result of a command, as text.
 #[derive(Debug)]
 pub struct Ended {
     /// Exit status; 255 for a signal.
@@ -60,7 +76,7 @@ impl Ended {
     /// stdout of a command that must succeed.
     ///
     /// # Panics
-    /// It did not.
+    /// It failed.
     pub fn ok(self) -> String {
         assert_eq!(self.status, 0, "stdout: {}\nstderr: {}", self.stdout, self.stderr);
         self.stdout
@@ -71,8 +87,15 @@ impl Ended {
 #[must_use]
 pub fn docker(args: &[&str]) -> Ended {
     let mut command = Command::new("docker");
-    command.env("DOCKER_HOST", setting("DIND_TEST_DOCKER_HOST")).args(args);
+    command.env("DOCKER_HOST", host()).args(args);
     command.output().expect("docker is installed").into()
+}
+
+/// The address that the outer engine gave a container.
+#[must_use]
+pub fn address_of(container: &str) -> String {
+    let format = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}";
+    docker(&["inspect", "--format", format, container]).ok()
 }
 
 /// Runs a command where the outer engine's bridges are: what its users call "the host".
@@ -81,228 +104,44 @@ pub fn on_host(args: &[&str]) -> Ended {
     run("nsenter", &[&["--target", &engine_pid(), "--net"], args].concat())
 }
 
+/// One ping from there.
+#[must_use]
+pub fn ping_from_host(address: &str) -> Ended {
+    on_host(&["busybox", "ping", "-c", "1", "-W", &seconds(5), address])
+}
+
+/// Moves the calling thread there. What it binds or starts stays there.
+///
+/// # Panics
+/// The kernel refuses.
+pub fn enter_host_network() {
+    let network = File::open(format!("/proc/{}/ns/net", engine_pid())).unwrap();
+    setns(network, CloneFlags::CLONE_NEWNET).unwrap();
+}
+
 /// Our number of the outer engine, which may have namespaces of its own.
-fn engine_pid() -> String {
+#[must_use]
+pub fn engine_pid() -> String {
     setting("DIND_TEST_ENGINE_PID")
 }
 
-/// The folder in /proc of a process that the outer engine tells of, by the engine's number of it.
+/// The directory in /proc of a process, by the outer engine's number of it.
 #[must_use]
 pub fn process(pid: &str) -> PathBuf {
     format!("/proc/{}/root/proc/{pid}", engine_pid()).into()
 }
 
+/// Whether a loop device is backed by a file of this name, which has to be [`crate::unique`]: the kernel shows the path as
+/// the one who attached the file saw it.
+#[must_use]
+pub fn is_attached(name: &str) -> bool {
+    let devices = fs::read_dir("/sys/block").unwrap().flatten();
+    let mut files =
+        devices.filter_map(|device| fs::read_to_string(device.path().join("loop/backing_file")).ok());
+    files.any(|backing| backing.trim().ends_with(name))
+}
+
 fn run(program: &str, args: &[&str]) -> Ended {
     let output = Command::new(program).args(args).output();
     output.unwrap_or_else(|error| panic!("cannot run {program}: {error}")).into()
-}
-
-/// A node.
-#[derive(Debug)]
-pub struct Node {
-    /// The container's name.
-    pub name: String,
-    /// The outer engine's number of its PID 1, as last seen; 0 at first.
-    pid: AtomicU32,
-}
-
-impl Node {
-    /// A container that was started otherwise, or will be.
-    #[must_use]
-    pub fn named(name: String) -> Self {
-        Self { name, pid: AtomicU32::new(0) }
-    }
-
-    /// `docker run -d --privileged` with these options, and this command in the image under test.
-    ///
-    /// # Panics
-    /// The outer engine refuses.
-    #[must_use]
-    pub fn start(options: &[&str], command: &[&str]) -> Self {
-        Self::of_image(&image(), &[&["--privileged"], options].concat(), command)
-    }
-
-    /// The same with an image and privileges of the caller's choice.
-    ///
-    /// # Panics
-    /// The outer engine refuses.
-    #[must_use]
-    pub fn of_image(image: &str, options: &[&str], command: &[&str]) -> Self {
-        let node = Self::named(unique("node"));
-        let preload = format!("{}:/preload:ro", setting("DIND_TEST_PRELOAD"));
-        let mut own = vec!["run", "--detach", "--name", &node.name];
-        own.extend(["--volume", &preload, "--env", "DIND_PRELOAD=/preload"]);
-        // Where processors are emulated, a check every ten seconds takes a tenth of one, for each node.
-        own.extend(["--health-interval", "60s"]);
-        // Passed on where it is set. There, an engine does better without collecting its garbage.
-        own.extend(["--env", "GOGC"]);
-        docker(&[&own[..], options, &[image], command].concat()).ok();
-        node
-    }
-
-    /// The outer engine's number of the node's PID 1. None: there is none.
-    fn pid(&self) -> Option<String> {
-        let known = self.pid.load(Ordering::Relaxed).to_string();
-        if known != "0" && process(&known).join("root/run").exists() {
-            return Some(known);
-        }
-        let told = docker(&["inspect", "--format", "{{.State.Pid}}", &self.name]).ok();
-        let pid = told.parse().ok().filter(|pid| *pid != 0)?;
-        self.pid.store(pid, Ordering::Relaxed);
-        Some(told)
-    }
-
-    /// Runs a program of the image in the node's namespaces: `docker exec` without its cost.
-    fn enter(&self, args: &[&str]) -> Option<Ended> {
-        let (engine, pid) = (engine_pid(), self.pid()?);
-        let engine = ["--target", &engine, "--mount", "--pid", "--", "nsenter"];
-        let node = ["--target", &pid, "--mount", "--uts", "--ipc", "--net", "--pid", "--"];
-        Some(run("nsenter", &[&engine[..], &node, args].concat()))
-    }
-
-    /// The folder in /proc of the node's PID 1. None: there is none.
-    #[must_use]
-    pub fn process(&self) -> Option<PathBuf> {
-        Some(process(&self.pid()?))
-    }
-
-    /// Whether the launcher says so. Its record, which may be left from an earlier life, is looked at first: where
-    /// processors are emulated, starting programs to look takes the node's own time away.
-    fn runs(&self) -> bool {
-        let running = |document: &Value| document["state"] == "running";
-        let read = || {
-            let text = fs::read(self.process()?.join("root/run/dind/launch.json")).ok()?;
-            serde_json::from_slice::<Value>(&text).ok()
-        };
-        let ask = || serde_json::from_str::<Value>(&self.enter(&["dind-launch", "status"])?.stdout).ok();
-        read().is_some_and(|record| running(&record)) && ask().is_some_and(|said| running(&said["result"]))
-    }
-
-    /// Waits until the node runs.
-    ///
-    /// # Panics
-    /// It has ended, or takes too long; its log is in the message.
-    pub fn until_running(&self) -> &Self {
-        let started = Instant::now();
-        while !self.runs() {
-            let lives = self.pid().is_some();
-            assert!(
-                lives && started.elapsed() < LIMIT,
-                "the node does not run (alive: {lives}): {}",
-                self.log()
-            );
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        self
-    }
-
-    /// The launcher's record.
-    ///
-    /// # Panics
-    /// It cannot be read.
-    #[must_use]
-    pub fn record(&self) -> Value {
-        let text = self.exec(&["dind-launch", "status"]).ok();
-        serde_json::from_str::<Value>(&text).expect("status prints JSON")["result"].take()
-    }
-
-    /// Runs a command in the node.
-    #[must_use]
-    pub fn exec(&self, args: &[&str]) -> Ended {
-        docker(&[&["exec", &self.name], args].concat())
-    }
-
-    /// Asks the inner engine, by this machine's client on the node's own socket.
-    ///
-    /// # Panics
-    /// The command fails.
-    pub fn inner(&self, args: &[&str]) -> String {
-        self.inner_docker(args).ok()
-    }
-
-    /// The same, whatever the client ends with.
-    ///
-    /// # Panics
-    /// The node has ended.
-    pub fn inner_docker(&self, args: &[&str]) -> Ended {
-        let process = self.process().unwrap_or_else(|| panic!("the node has ended: {}", self.log()));
-        // Not /var/run: its absolute link leads out of the node.
-        let host = format!("unix://{}/root/run/docker.sock", process.display());
-        run("docker", &[&["--host", &host], args].concat())
-    }
-
-    /// Starts an inner container in the background and gives its id.
-    ///
-    /// # Panics
-    /// The inner engine refuses.
-    pub fn inner_run(&self, options: &[&str], script: &str) -> String {
-        self.inner(&[&["run", "--detach"], options, &[&inner_image(), "sh", "-c", script]].concat())
-    }
-
-    /// `docker stop`, with the outer engine's usual ten seconds. Gives the exit status and the time it took.
-    ///
-    /// # Panics
-    /// The outer engine refuses.
-    #[must_use]
-    pub fn stop(&self) -> (i32, Duration) {
-        let asked = Instant::now();
-        docker(&["stop", "--time", "10", &self.name]).ok();
-        (self.exit_status(), asked.elapsed())
-    }
-
-    /// Waits for the node's end and gives its exit status.
-    ///
-    /// # Panics
-    /// It does not end in time.
-    #[must_use]
-    pub fn exit_status(&self) -> i32 {
-        eventually("the node has ended", LIMIT, || {
-            let state =
-                docker(&["inspect", "--format", "{{.State.Status}} {{.State.ExitCode}}", &self.name]).ok();
-            state.strip_prefix("exited ").map(|status| status.parse().expect("a number"))
-        })
-    }
-
-    /// All that the node has printed.
-    #[must_use]
-    pub fn log(&self) -> String {
-        let log = docker(&["logs", &self.name]);
-        format!("{}\n{}", log.stdout, log.stderr)
-    }
-}
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("log of {}:\n{}", self.name, self.log());
-        }
-        let _ = docker(&["rm", "--force", "--volumes", &self.name]);
-    }
-}
-
-/// A network of the outer engine.
-#[derive(Debug)]
-pub struct Network {
-    /// Its name.
-    pub name: String,
-}
-
-impl Network {
-    /// A bridge network that hands out addresses of `range`, and leaves the rest of `subnet` to the nodes.
-    ///
-    /// # Panics
-    /// The outer engine refuses.
-    #[must_use]
-    pub fn new(subnet: &str, range: &str, options: &[&str]) -> Self {
-        let network = Self { name: unique("net") };
-        let own = ["network", "create", "--subnet", subnet, "--ip-range", range];
-        docker(&[&own[..], options, &[&network.name]].concat()).ok();
-        network
-    }
-}
-
-impl Drop for Network {
-    fn drop(&mut self) {
-        let _ = docker(&["network", "rm", &self.name]);
-    }
 }

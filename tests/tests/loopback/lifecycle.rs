@@ -1,15 +1,14 @@
-//! The life of an image: made, mounted, reused, released.
+//! An image is made, mounted, reused, released.
 
 use crate::machine::{Machine, steps, succeeds};
 use dind_tests::bin;
 use nix::mount::{MsFlags, mount, umount};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 use std::process::Command;
 
 #[test]
-fn the_first_apply_makes_and_mounts_the_second_does_nothing_release_leaves_nothing() {
+fn the_first_apply_makes_and_mounts_an_image_and_the_second_does_nothing() {
     let machine = Machine::new();
     let first = machine.apply();
     let expected =
@@ -75,7 +74,7 @@ fn a_volume_carries_overlay_as_it_is_and_the_probe_leaves_nothing_in_it() {
 }
 
 #[test]
-fn overlay_as_the_root_of_a_container_has_gets_the_image() {
+fn a_data_root_on_overlay_gets_a_loop_image() {
     let machine = Machine::new();
     let top = machine.path("top");
     for name in ["lower", "upper", "work", "top"] {
@@ -103,7 +102,7 @@ fn overlay_as_the_root_of_a_container_has_gets_the_image() {
 }
 
 #[test]
-fn a_namespace_that_dies_takes_mount_and_device_with_it() {
+fn mount_and_device_end_with_the_namespace() {
     let machine = Machine::new();
     let mut command = Command::new("unshare");
     command.arg("--mount").arg(bin("dind-storage")).arg("apply");
@@ -118,7 +117,7 @@ fn a_namespace_that_dies_takes_mount_and_device_with_it() {
 }
 
 #[test]
-fn mounts_below_are_taken_down_first() {
+fn mounts_below_are_unmounted_first() {
     let machine = Machine::new();
     machine.apply();
     let below = machine.root().join("overlay2/a b/merged");
@@ -129,7 +128,7 @@ fn mounts_below_are_taken_down_first() {
 }
 
 #[test]
-fn a_shared_volume_does_not_carry_the_mount_to_its_peers() {
+fn the_mount_does_not_propagate_from_a_shared_volume_to_its_peers() {
     let machine = Machine::new();
     let (volume, peer) = (machine.path("volume"), machine.path("peer"));
     fs::create_dir(&volume).unwrap();
@@ -140,8 +139,8 @@ fn a_shared_volume_does_not_carry_the_mount_to_its_peers() {
     let applied = succeeds(machine.storage("apply").env("DIND_DATA_ROOT", volume.join("docker")));
     assert_eq!(applied["warnings"][0]["code"], "propagation-stopped");
     let points = machine.mounts();
-    assert!(points.iter().any(|point| Path::new(point) == volume.join("docker")), "{points:?}");
-    assert!(!points.iter().any(|point| Path::new(point) == peer.join("docker")), "{points:?}");
+    assert!(points.contains(&volume.join("docker")), "{points:?}");
+    assert!(!points.contains(&peer.join("docker")), "{points:?}");
     succeeds(machine.storage("release").env("DIND_DATA_ROOT", volume.join("docker")));
     umount(&peer).unwrap();
     umount(&volume).unwrap();

@@ -1,96 +1,17 @@
-//! Network namespaces for one test: made by the test's thread, gone with its file descriptors.
+//! A host and a container in namespaces of their own, snapshots of them, and runs of dind-net there.
 
-use dind_tests::bin;
-use nix::sched::{CloneFlags, setns, unshare};
+use crate::namespace::Namespace;
+use dind_tests::{bin, scratch};
 use serde_json::{Value, json};
-use std::fs::File;
-use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
-use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{Command, Output};
-use std::time::Duration;
+use std::process::Command;
 use tempfile::TempDir;
 
 /// The container's own address and hardware address: a high one, which a bridge would not take by itself.
 pub(crate) const OWN: &str = "10.77.0.3";
 pub(crate) const OWN_MAC: &str = "fe:42:0a:4d:00:03";
-
-/// Runs a test in a thread that has left the machine's network.
-pub(crate) fn isolated(test: impl FnOnce() + Send) {
-    std::thread::scope(|scope| {
-        let thread = scope.spawn(|| {
-            let machine = std::fs::read_link("/proc/self/ns/net").unwrap();
-            unshare(CloneFlags::CLONE_NEWNET).expect("the tests run as root");
-            assert_ne!(std::fs::read_link("/proc/thread-self/ns/net").unwrap(), machine);
-            // A control that only the machine's own network namespace has.
-            assert!(!Path::new("/proc/sys/net/core/netdev_budget").exists(), "not isolated");
-            test();
-        });
-        if let Err(panic) = thread.join() {
-            std::panic::resume_unwind(panic);
-        }
-    });
-}
-
-/// A network namespace.
-pub(crate) struct Namespace(File);
-
-impl Namespace {
-    fn current() -> Self {
-        Self(File::open("/proc/thread-self/ns/net").unwrap())
-    }
-
-    /// A new one; the thread stays where it is.
-    fn new() -> Self {
-        let here = Self::current();
-        unshare(CloneFlags::CLONE_NEWNET).unwrap();
-        let new = Self::current();
-        setns(&here.0, CloneFlags::CLONE_NEWNET).unwrap();
-        new.ip("link set lo up");
-        new
-    }
-
-    /// Does something in there: what is spawned or opened stays there.
-    pub(crate) fn inside<T>(&self, work: impl FnOnce() -> T) -> T {
-        let here = Self::current();
-        setns(&self.0, CloneFlags::CLONE_NEWNET).unwrap();
-        let answer = work();
-        setns(&here.0, CloneFlags::CLONE_NEWNET).unwrap();
-        answer
-    }
-
-    /// Runs a program, which has to succeed.
-    pub(crate) fn run(&self, line: &str) -> String {
-        let mut words = line.split(' ');
-        let output = self.output(Command::new(words.next().unwrap()).args(words));
-        assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap()
-    }
-
-    fn output(&self, command: &mut Command) -> Output {
-        self.inside(|| command.output()).unwrap_or_else(|error| panic!("{command:?}: {error}"))
-    }
-
-    /// Runs `ip`, which has to succeed.
-    pub(crate) fn ip(&self, arguments: &str) -> String {
-        self.run(&format!("ip {arguments}"))
-    }
-
-    pub(crate) fn ip_json(&self, arguments: &str) -> Value {
-        let text = self.ip(&format!("-j {arguments}"));
-        if text.trim().is_empty() { json!([]) } else { serde_json::from_str(&text).unwrap() }
-    }
-
-    /// Whether a TCP connection to `address` in `other` comes about.
-    pub(crate) fn reaches(&self, other: &Self, address: &str) -> bool {
-        let address: IpAddr = address.parse().unwrap();
-        let listener = other.inside(|| TcpListener::bind(SocketAddr::new(address, 0))).unwrap();
-        let target = listener.local_addr().unwrap();
-        self.inside(|| TcpStream::connect_timeout(&target, Duration::from_secs(5))).is_ok()
-    }
-}
 
 /// A host with an outer network, and a container on it.
 pub(crate) struct Lab {
@@ -102,13 +23,12 @@ pub(crate) struct Lab {
 impl Lab {
     pub(crate) fn new() -> Self {
         let host = Namespace::current();
-        host.ip("link set lo up");
         host.ip("link add obr type bridge mcast_snooping 0");
         host.ip("link set obr addrgenmode none");
         host.ip("addr add 10.77.0.1/16 dev obr");
         host.ip("link set obr up");
-        let state = tempfile::tempdir().unwrap();
-        // For the runs of somebody who is not root.
+        let state = scratch();
+        // For the runs of a caller who is not root.
         std::fs::set_permissions(state.path(), PermissionsExt::from_mode(0o755)).unwrap();
         let lab = Self { node: Namespace::new(), host, state };
         lab.connect(&lab.host, "obr", &lab.node, "10.77.0.3/16 brd 10.77.255.255", OWN_MAC, 1400);
@@ -153,7 +73,7 @@ impl Lab {
         mtu: u32,
     ) {
         let port = format!("p{}", mac.replace(':', ""));
-        let there = format!("/proc/{}/fd/{}", std::process::id(), inner.0.as_raw_fd());
+        let there = format!("/proc/{}/fd/{}", std::process::id(), inner.descriptor());
         outer.ip(&format!(
             "link add {port} mtu {mtu} type veth peer name eth0 mtu {mtu} address {mac} netns {there}"
         ));
@@ -162,7 +82,7 @@ impl Lab {
         inner.ip(&format!("addr add {address} dev eth0"));
     }
 
-    /// Links, addresses and routes of the container, as `ip` tells them. The link-local IPv6 address that the bridge
+    /// Links, addresses and routes of the container, as `ip` shows them. The link-local IPv6 address that the bridge
     /// makes for itself is left out: it changes its state in its own time.
     pub(crate) fn snapshot(&self) -> Value {
         let mut addresses = self.node.ip_json("addr");
@@ -202,7 +122,7 @@ impl Lab {
         run(&self.node, self.state.path(), command, variables)
     }
 
-    /// Runs the tool with something done to the nth sendto(2) or recvfrom(2), which is what netlink and ARP are.
+    /// Runs the tool with a fault in the nth sendto(2) or recvfrom(2): netlink and ARP use nothing else.
     pub(crate) fn inject(&self, call: &str, verb: &str, variables: &[(&str, &str)], what: &str) -> Run {
         self.strace(&format!("inject={call}:{what}"), verb, variables)
     }
@@ -223,7 +143,7 @@ impl Lab {
     }
 }
 
-/// Indices of links count up with every bridge that was made.
+/// A snapshot without the indices of links, which count up with every bridge that is made.
 pub(crate) fn without_indices(mut snapshot: Value) -> Value {
     for list in ["links", "addresses"] {
         for link in snapshot[list].as_array_mut().unwrap() {
@@ -247,30 +167,30 @@ fn run(place: &Namespace, state: &Path, mut command: Command, variables: &[(&str
     Run {
         status: output.status.code().unwrap_or_else(|| 128 + output.status.signal().unwrap()),
         document: serde_json::from_str(&stdout).unwrap_or(Value::Null),
-        told: format!("{stdout}{}", String::from_utf8_lossy(&output.stderr)),
+        output: format!("{stdout}{}", String::from_utf8_lossy(&output.stderr)),
     }
 }
 
-/// What came of a run.
+/// The outcome of a run.
 pub(crate) struct Run {
     pub(crate) status: i32,
     document: Value,
-    told: String,
+    output: String,
 }
 
 impl Run {
     pub(crate) fn ok(self) -> Value {
-        assert_eq!((self.status, &self.document["ok"]), (0, &json!(true)), "{}", self.told);
+        assert_eq!((self.status, &self.document["ok"]), (0, &json!(true)), "{}", self.output);
         self.document
     }
 
     pub(crate) fn failed(self, status: i32) -> Value {
-        assert_eq!((self.status, &self.document["ok"]), (status, &json!(false)), "{}", self.told);
+        assert_eq!((self.status, &self.document["ok"]), (status, &json!(false)), "{}", self.output);
         self.document
     }
 }
 
-/// That two snapshots are the same; says which part is not.
+/// Checks that two snapshots are the same; the message names the part that is not.
 pub(crate) fn assert_same(found: &Value, expected: &Value, what: impl std::fmt::Display) {
     for (part, expected) in expected.as_object().unwrap() {
         assert_eq!(&found[part], expected, "{part}, {what}");
