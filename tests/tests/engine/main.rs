@@ -2,15 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use dind_tests::eventually;
-use dind_tests::outer::{LIMIT, Node, docker, inner_image};
+use dind_tests::outer::{LIMIT, Node, SLEEP, docker, inner_image};
+use dind_tests::{eventually, scratch, scratch_on_disk};
 use serde_json::{Value, json};
 use std::fs;
 
-const SLEEP: &[&str] = &["sleep", "infinity"];
-
 #[test]
-fn a_restarted_daemon_keeps_the_node_and_what_may_be_kept() {
+fn a_restarted_daemon_keeps_the_node_and_its_containers() {
     let node = Node::start(&["--env", "DIND_ENGINE_RESTART=on-failure:3"], SLEEP);
     node.until_running();
     let always = node.inner_run(&["--restart", "always"], "exec sleep 1000");
@@ -30,7 +28,7 @@ fn a_restarted_daemon_keeps_the_node_and_what_may_be_kept() {
         assert_eq!(record["main_pid"], main);
         node.exec(&["dind-launch", "status", "--healthy"]).ok();
         eventually("what is to be restarted always runs", LIMIT, || running(&always).then_some(()));
-        // containerd's death is none of its containers' business; dockerd's ends them.
+        // Containers survive the death of containerd; that of dockerd ends them.
         assert_eq!(running(&once), daemon == "containerd_pid", "{daemon}");
         // dockerd looks for a new containerd every three seconds.
         eventually("the engine runs containers again", LIMIT, || {
@@ -50,16 +48,16 @@ fn an_archive_is_loaded_once() {
         let preload = &node.record()["documents"]["preload"]["result"];
         assert_eq!((&preload["loaded"], &preload["present"]), (loaded, present));
         assert_eq!(node.inner(&["run", "--rm", &inner_image(), "echo", "hello"]), "hello");
-        let _ = node.stop();
+        assert_eq!(node.stop().0, 143, "{}", node.log());
         docker(&["start", &node.name]).ok();
     }
 }
 
 #[test]
 fn archives_are_loaded_beside_a_main_process_that_does_not_wait() {
-    let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("broken.tar"), "no archive").unwrap();
-    let volume = format!("{}:/broken:ro", folder.path().display());
+    let directory = scratch();
+    fs::write(directory.path().join("broken.tar"), "no archive").unwrap();
+    let volume = format!("{}:/broken:ro", directory.path().display());
     let broken = ["--volume", &volume, "--env", "DIND_PRELOAD=/broken"];
 
     let waits = Node::start(&broken, SLEEP);
@@ -87,7 +85,7 @@ fn archives_are_loaded_beside_a_main_process_that_does_not_wait() {
 }
 
 #[test]
-fn a_new_engine_finds_the_networks_made_that_it_would_make_itself() {
+fn a_new_engine_finds_the_networks_that_it_would_create_itself() {
     let described = |node: &Node| {
         let text = node.inner(&["network", "inspect", "none", "host"]);
         let mut networks: Vec<Value> = serde_json::from_str(&text).unwrap();
@@ -95,10 +93,10 @@ fn a_new_engine_finds_the_networks_made_that_it_would_make_itself() {
             networks.iter_mut().map(|one| (one["Id"].take(), one["Created"].take())).collect::<Vec<_>>();
         (networks, own)
     };
-    // A folder of that name tells the launcher that an engine has been there.
-    let folder = tempfile::tempdir_in("/var/tmp").unwrap();
-    fs::create_dir(folder.path().join("network")).unwrap();
-    let alone = Node::start(&["--volume", &format!("{}:/var/lib/docker", folder.path().display())], SLEEP);
+    // From a directory of that name the launcher concludes that an engine has been there.
+    let directory = scratch_on_disk();
+    fs::create_dir(directory.path().join("network")).unwrap();
+    let alone = Node::start(&["--volume", &format!("{}:/var/lib/docker", directory.path().display())], SLEEP);
     let node = Node::start(&[], SLEEP);
     let (expected, own) = described(alone.until_running());
     assert_ne!(own[0].1, own[1].1, "an engine makes them one after the other");
@@ -116,9 +114,8 @@ fn a_new_engine_finds_the_networks_made_that_it_would_make_itself() {
     for network in ["none", "host"] {
         node.inner_run(&["--name", network, "--network", network, "--restart", "always"], "exec sleep 1000");
     }
-    let _ = node.stop();
-    docker(&["start", &node.name]).ok();
-    assert_eq!(described(node.until_running()).1, own);
+    assert_eq!(node.stop().0, 143, "{}", node.log());
+    assert_eq!(described(node.start_again()).1, own);
     for network in ["none", "host"] {
         eventually("a container on it is back", LIMIT, || {
             let format = "{{range .Containers}}{{.Name}}{{end}}";

@@ -2,15 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use dind_tests::outer::{Network, Node, inner_image};
+use dind_tests::outer::{Network, Node, SLEEP, inner_image};
+use dind_tests::scratch;
 use std::fs;
-
-const SLEEP: &[&str] = &["sleep", "infinity"];
 
 /// The first engine with an image store in containerd.
 const CONTAINERD_STORE: u64 = 24;
 
-/// The first engine that says what it thinks of a configuration.
+/// The first engine that validates a configuration.
 const VALIDATES: u64 = 23;
 
 /// The major version of a node's engine.
@@ -20,15 +19,15 @@ fn major(node: &Node) -> u64 {
 }
 
 #[test]
-fn the_settings_are_known_to_the_engine_and_not_outdated() {
+fn the_engine_knows_the_settings_and_calls_none_deprecated() {
     let network = Network::new("10.236.0.0/16", "10.236.0.0/24", &[]);
     for mode in ["", "0.0.1.0"] {
         let offset = format!("DOCKER_NETWORK_OFFSET={mode}");
         let node = Node::start(&["--network", &network.name, "--env", &offset], SLEEP);
         node.until_running();
         if major(&node) >= VALIDATES {
-            let judged = node.exec(&["dockerd", "--validate", "--config-file", "/run/dind/daemon.json"]);
-            assert_eq!(judged.status, 0, "`{mode}`: {judged:?}");
+            let checked = node.exec(&["dockerd", "--validate", "--config-file", "/run/dind/daemon.json"]);
+            assert_eq!(checked.status, 0, "`{mode}`: {checked:?}");
         }
         let log = node.log();
         let complains =
@@ -39,9 +38,9 @@ fn the_settings_are_known_to_the_engine_and_not_outdated() {
 }
 
 #[test]
-fn images_are_kept_in_containerd_or_not() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("daemon.json");
+fn images_are_kept_in_containerd_where_it_is_asked_for() {
+    let directory = scratch();
+    let file = directory.path().join("daemon.json");
     let volume = format!("{}:/etc/docker/daemon.json:ro", file.display());
     let loops = ["--env", "DIND_DATA_ROOT=/srv/docker", "--env", "VAR_LIB_DOCKER_SIZE=512MiB"];
     for (wanted, storage) in [(true, &[][..]), (true, &loops), (false, &[])] {

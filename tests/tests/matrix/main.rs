@@ -2,10 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-#[path = "support/cells.rs"]
-mod cells;
-
-use cells::{Mode, Storage, cell};
+use dind_tests::cell::{Mode, Storage, cell};
 
 #[test]
 fn native_default() {

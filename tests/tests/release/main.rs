@@ -2,38 +2,53 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use dind_tests::eventually;
-use dind_tests::outer::{LIMIT, docker, image, inner_image, on_host, unique};
+use dind_tests::outer::{
+    Ended, LIMIT, docker, engine_pid, enter_host_network, image, inner_image, on_host, setting,
+};
+use dind_tests::{eventually, scratch, unique};
 use serde_json::Value;
 use std::fs;
+use std::net::TcpListener;
 use std::process::{Child, Command};
 
 /// A registry where the outer engine's loopback is; it is gone with its handle.
 struct Registry {
     child: Child,
-    _folder: tempfile::TempDir,
+    address: String,
+    _directory: tempfile::TempDir,
 }
-
-const ADDRESS: &str = "127.0.0.1:5099";
 
 impl Registry {
     fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let (config, data) = (folder.path().join("config.yml"), folder.path().join("data"));
+        let directory = scratch();
+        let (config, data) = (directory.path().join("config.yml"), directory.path().join("data"));
+        let address = free_address();
         let text = format!(
-            "version: 0.1\nlog: {{level: error}}\nhttp: {{addr: \"{ADDRESS}\"}}\n\
+            "version: 0.1\nlog: {{level: error}}\nhttp: {{addr: \"{address}\"}}\n\
              storage: {{filesystem: {{rootdirectory: {}}}}}\n",
             data.display()
         );
         fs::write(&config, text).unwrap();
-        let pid = std::env::var("DIND_TEST_ENGINE_PID").expect("run `cargo xtask test mesos`");
         let mut command = Command::new("nsenter");
-        command.args(["--target", &pid, "--net", "docker-registry", "serve"]).arg(config);
+        command.args(["--target", &engine_pid(), "--net", "docker-registry", "serve"]).arg(config);
         let child = command.spawn().expect("nsenter is installed");
-        let registry = Self { child, _folder: folder };
-        eventually("the registry answers", LIMIT, || (get("").status == 0).then_some(()));
+        let registry = Self { child, address, _directory: directory };
+        eventually("the registry answers", LIMIT, || (registry.get("").status == 0).then_some(()));
         registry
     }
+
+    fn get(&self, path: &str) -> Ended {
+        on_host(&["busybox", "wget", "-q", "-O", "-", &format!("http://{}/v2/{path}", self.address)])
+    }
+}
+
+/// An address of the outer host's loopback where nobody listens.
+fn free_address() -> String {
+    let thread = std::thread::spawn(|| {
+        enter_host_network();
+        TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap()
+    });
+    thread.join().unwrap().to_string()
 }
 
 impl Drop for Registry {
@@ -43,22 +58,17 @@ impl Drop for Registry {
     }
 }
 
-fn get(path: &str) -> dind_tests::outer::Ended {
-    on_host(&["busybox", "wget", "-q", "-O", "-", &format!("http://{ADDRESS}/v2/{path}")])
-}
-
 fn xtask(args: &[&str]) -> String {
-    let program = std::env::var("DIND_TEST_XTASK").expect("run `cargo xtask test mesos`");
-    let ended: dind_tests::outer::Ended = Command::new(program).args(args).output().unwrap().into();
+    let ended: Ended = Command::new(setting("DIND_TEST_XTASK")).args(args).output().unwrap().into();
     ended.ok()
 }
 
-/// A small image that tells of versions as a node does: what a push does does not depend on its size.
+/// A small image that answers questions for versions as a node does: a push of it is quicker, and otherwise the same.
 struct Small(String);
 
 impl Small {
     fn build() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let directory = scratch();
         let recipe = format!(
             "FROM {}\nRUN mkdir -p /etc && printf 'ID=debian\\nVERSION_ID=\"12\"\\n' >/etc/os-release && \
              printf '#!/bin/sh\\necho mesos 9.8.7\\n' >/bin/mesos-slave && \
@@ -66,9 +76,9 @@ impl Small {
              chmod +x /bin/mesos-slave /bin/dockerd\n",
             inner_image()
         );
-        fs::write(folder.path().join("Dockerfile"), recipe).unwrap();
+        fs::write(directory.path().join("Dockerfile"), recipe).unwrap();
         let tag = unique("small");
-        docker(&["build", "--quiet", "--tag", &tag, folder.path().to_str().unwrap()]).ok();
+        docker(&["build", "--quiet", "--tag", &tag, directory.path().to_str().unwrap()]).ok();
         Self(tag)
     }
 }
@@ -80,7 +90,7 @@ impl Drop for Small {
 }
 
 #[test]
-fn the_built_image_tells_its_version() {
+fn the_version_names_what_is_in_the_image() {
     let version = xtask(&["version", "--image", &image()]);
     let parts: Vec<&str> = version.split('_').collect();
     let [own, mesos, docker, distribution] = parts[..] else { panic!("{version}") };
@@ -93,12 +103,12 @@ fn the_built_image_tells_its_version() {
 
 #[test]
 fn a_push_puts_the_image_under_its_version_into_the_registry() {
-    let (_registry, small) = (Registry::start(), Small::build());
-    let repository = format!("{ADDRESS}/team/dind");
+    let (registry, small) = (Registry::start(), Small::build());
+    let repository = format!("{}/team/dind", registry.address);
     let name = xtask(&["push", "--image", &small.0, "--repository", &repository]);
     let version = format!("{}_mesos-9.8.7_docker-7.6.5_debian-12", env!("CARGO_PKG_VERSION"));
     assert_eq!(name, format!("{repository}:{version}"));
-    let tags: Value = serde_json::from_str(&get("team/dind/tags/list").ok()).unwrap();
+    let tags: Value = serde_json::from_str(&registry.get("team/dind/tags/list").ok()).unwrap();
     assert_eq!(tags["tags"], serde_json::json!([version]));
     docker(&["rmi", "--force", &name]).ok();
     docker(&["pull", "--quiet", &name]).ok();

@@ -2,67 +2,49 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use dind_tests::outer::{Node, docker, inner_image, unique};
+use dind_tests::outer::{Node, SLEEP, Volume, docker, inner_image};
+use dind_tests::within;
 use std::time::{Duration, Instant};
 
-const SLEEP: &[&str] = &["sleep", "infinity"];
-
-/// A volume of the outer engine.
-struct Volume(String);
-
-impl Volume {
-    fn new() -> Self {
-        let name = unique("volume");
-        docker(&["volume", "create", &name]).ok();
-        Self(name)
-    }
-
-    /// A node whose data root lies on its own overlay, and whose loop image lies on this volume.
-    fn node(&self) -> Node {
-        let volume = format!("{}:/data", self.0);
-        let loops = ["--env", "DIND_DATA_ROOT=/srv/docker", "--env", "VAR_LIB_DOCKER_SIZE=512MiB"];
-        Node::start(&[&loops[..], &["--volume", &volume]].concat(), SLEEP)
-    }
-}
-
-impl Drop for Volume {
-    fn drop(&mut self) {
-        let _ = docker(&["volume", "rm", &self.0]);
-    }
+/// A node whose data root lies on its own overlay, and whose loop image lies on this volume.
+fn node_on(volume: &Volume) -> Node {
+    let data = format!("{}:/data", volume.name);
+    let loops = ["--env", "DIND_DATA_ROOT=/srv/docker", "--env", "VAR_LIB_DOCKER_SIZE=512MiB"];
+    Node::start(&[&loops[..], &["--volume", &data]].concat(), SLEEP)
 }
 
 #[test]
 fn of_two_nodes_with_the_same_image_the_second_is_refused_until_the_first_is_gone() {
     let volume = Volume::new();
-    let first = volume.node();
+    let first = node_on(&volume);
     first.until_running();
     first.inner(&["run", "--name", "kept", &inner_image(), "true"]);
 
     let asked = Instant::now();
-    let second = volume.node();
+    let second = node_on(&volume);
     let started = asked.elapsed();
     assert_eq!(second.exit_status(), 125, "{}", second.log());
     let took = asked.elapsed().saturating_sub(started);
-    assert!(took < Duration::from_secs(2), "{took:?} until it was refused");
+    within("the refusal", took, Duration::from_secs(2));
     let log = second.log();
     assert!(log.contains("image-in-use") && log.contains("/data/docker"), "{log}");
 
     assert_eq!(first.inner(&["ps", "--all", "--format", "{{.Names}}"]), "kept");
     first.exec(&["dind-launch", "status", "--healthy"]).ok();
 
-    // Nobody of the first node is left who could let go of anything.
+    // No process of the first node is left that could release anything.
     docker(&["kill", "--signal", "KILL", &first.name]).ok();
     assert_eq!(first.exit_status(), 137);
-    let third = volume.node();
+    let third = node_on(&volume);
     third.until_running();
     assert_eq!(third.inner(&["ps", "--all", "--format", "{{.Names}}"]), "kept");
     assert_eq!(third.stop().0, 143, "{}", third.log());
 }
 
 #[test]
-fn the_status_of_a_node_tells_of_its_storage() {
+fn the_status_of_a_node_reports_its_storage() {
     let volume = Volume::new();
-    let node = volume.node();
+    let node = node_on(&volume);
     node.until_running();
     let now = node.record()["documents"]["storage-now"]["result"].clone();
     let bytes = |key: &str| now["space"][key].as_u64().unwrap();
@@ -74,8 +56,7 @@ fn the_status_of_a_node_tells_of_its_storage() {
     let device = now["image"]["device"].as_str().unwrap().trim_start_matches("/dev/").to_owned();
     let trigger = format!("echo broken > /sys/fs/ext4/{device}/trigger_fs_error");
     node.exec(&["sh", "-c", &trigger]).ok();
-    let judged = node.exec(&["dind-launch", "status", "--healthy"]);
-    assert_eq!(judged.status, 69, "{}", judged.stdout);
-    assert!(judged.stdout.contains("has met an error and is read-only"), "{}", judged.stdout);
-    let _ = node.stop();
+    let checked = node.exec(&["dind-launch", "status", "--healthy"]);
+    assert_eq!(checked.status, 69, "{}", checked.stdout);
+    assert!(checked.stdout.contains("has met an error and is read-only"), "{}", checked.stdout);
 }

@@ -3,27 +3,22 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-#[path = "support/cells.rs"]
-mod cells;
-#[path = "reduced.rs"]
-mod reduced;
-
 use dind_tests::outer::{Node, image, inner_image};
 use serde_json::Value;
 
 /// Emulated, a second's work takes ten.
-const PATIENT: [&str; 2] = ["--env", "DIND_READY_TIMEOUT=3m"];
+const SLOW: [&str; 2] = ["--env", "DIND_READY_TIMEOUT=3m"];
 
 /// An engine ran in the container before anybody prepared it, and has run a container.
 #[test]
-fn an_engine_that_was_started_unprepared_is_no_lasting_harm() {
+fn an_engine_that_was_started_unprepared_does_no_lasting_harm() {
     let script = "dockerd >/log 2>&1 & engine=$!
         until grep --quiet 'API listen on' /log; do kill -0 $engine || { cat /log; exit 1; }; sleep 0.5; done
         docker load --quiet --input /preload/inner.tar >/dev/null
         docker run --rm $1 true
         kill $engine; wait $engine
         dind-launch prepare && exec dind-launch run -- sleep infinity";
-    let options = [&PATIENT[..], &["--privileged", "--entrypoint", "sh"]].concat();
+    let options = [&SLOW[..], &["--privileged", "--entrypoint", "sh"]].concat();
     let node = Node::of_image(&image(), &options, &["-c", script, "sh", &inner_image()]);
     node.until_running();
     let limit = "cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null; true";
@@ -45,13 +40,13 @@ fn grows_and_gives_every_privilege(node: &Node, inner: &str) {
     assert_eq!(node.inner(&["volume", "ls", "--quiet"]), "kept");
 
     let mount =
-        "mount -t tmpfs none /tmp && test -e /dev/loop-control && echo mounted >/kept/told && cat /kept/told";
+        "mount -t tmpfs none /tmp && test -e /dev/loop-control && echo mounted >/kept/file && cat /kept/file";
     assert_eq!(node.inner(&["exec", inner, "sh", "-c", mount]), "mounted");
 }
 
 /// The support table's cells. One looks at more here: not every machine has the capabilities for it.
-mod support {
-    use super::cells::{Mode, Storage, cell, cell_with};
+mod matrix {
+    use dind_tests::cell::{Mode, Storage, cell, cell_with};
 
     #[test]
     fn native_default() {
@@ -73,5 +68,12 @@ mod support {
     #[test]
     fn loop_bridged() {
         cell(Storage::Loop, Mode::Bridged("10.234"), "private");
+    }
+}
+
+mod reduced {
+    #[test]
+    fn the_reduced_set_makes_a_whole_node() {
+        dind_tests::reduced::makes_a_whole_node();
     }
 }
