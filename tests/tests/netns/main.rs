@@ -8,9 +8,9 @@
 mod bridged;
 mod default;
 mod faults;
-mod lab;
 mod namespace;
 mod refusals;
+mod testbed;
 mod traffic;
 
 /// Bridged mode, with the ARP probe and without.

@@ -1,8 +1,8 @@
 //! What is refused, and changes nothing.
 
 use crate::BRIDGED;
-use crate::lab::{Lab, assert_code, assert_same};
 use crate::namespace::isolated;
+use crate::testbed::{Testbed, assert_code, assert_same};
 
 #[test]
 fn refusals_change_nothing() {
@@ -50,14 +50,14 @@ fn refusals_change_nothing() {
     ];
     for (setup, variables, code) in table {
         isolated(|| {
-            let lab = Lab::new();
+            let net = Testbed::new();
             for command in *setup {
-                lab.node.ip(command);
+                net.node.ip(command);
             }
-            let before = lab.snapshot();
-            assert_code(&lab.dind_net("plan", variables).failed(78), code);
-            assert_code(&lab.dind_net("apply", variables).failed(78), code);
-            assert_same(&lab.snapshot(), &before, code);
+            let before = net.snapshot();
+            assert_code(&net.dind_net("plan", variables).failed(78), code);
+            assert_code(&net.dind_net("apply", variables).failed(78), code);
+            assert_same(&net.snapshot(), &before, code);
         });
     }
 }
@@ -65,8 +65,8 @@ fn refusals_change_nothing() {
 #[test]
 fn a_caller_without_the_privilege_is_refused() {
     isolated(|| {
-        let lab = Lab::new();
-        let before = lab.snapshot();
+        let net = Testbed::new();
+        let before = net.snapshot();
         let no_caps = ["setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin"];
         let nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
         for (who, variables, code) in [
@@ -75,9 +75,9 @@ fn a_caller_without_the_privilege_is_refused() {
             (&nobody[..], BRIDGED, "not-root"),
             (&nobody[..], &[], "not-root"),
         ] {
-            assert_code(&lab.dind_net_as(who, "apply", variables).failed(77), code);
+            assert_code(&net.dind_net_as(who, "apply", variables).failed(77), code);
         }
-        lab.dind_net_as(&nobody, "plan", BRIDGED).ok();
-        assert_same(&lab.snapshot(), &before, "in the end");
+        net.dind_net_as(&nobody, "plan", BRIDGED).ok();
+        assert_same(&net.snapshot(), &before, "in the end");
     });
 }

@@ -1,7 +1,7 @@
 //! What passes while the network changes, and through what was made.
 
-use crate::lab::{Lab, OWN};
 use crate::namespace::{Namespace, isolated};
+use crate::testbed::{OWN, Testbed};
 use crate::{BRIDGED, UNPROBED};
 use dind_tests::stretched;
 use nix::sys::signal::{Signal, kill};
@@ -54,23 +54,23 @@ impl Drop for Pings {
 #[test]
 fn no_ping_is_lost_while_the_node_is_bridged_and_containers_come_and_go() {
     isolated(|| {
-        let lab = Lab::new();
+        let net = Testbed::new();
         for round in 0..5 {
-            let mut pings = Pings::start(&lab.host, OWN);
-            assert!(lab.host.reaches(&lab.node, OWN));
-            lab.dind_net("apply", if round == 0 { BRIDGED } else { UNPROBED }).ok();
+            let mut pings = Pings::start(&net.host, OWN);
+            assert!(net.host.reaches(&net.node, OWN));
+            net.dind_net("apply", if round == 0 { BRIDGED } else { UNPROBED }).ok();
             if round == 0 {
                 let inner: Vec<_> = (0..10)
                     .map(|n| {
                         let mac = format!("02:00:00:00:00:{n:02x}");
-                        lab.join(&lab.node, "docker0", &format!("10.77.1.{n}/16"), &mac, 1400)
+                        net.join(&net.node, "docker0", &format!("10.77.1.{n}/16"), &mac, 1400)
                     })
                     .collect();
-                assert!(inner.iter().all(|inner| inner.reaches(&lab.host, "10.77.0.1")));
+                assert!(inner.iter().all(|inner| inner.reaches(&net.host, "10.77.0.1")));
                 inner.iter().for_each(|inner| drop(inner.ip("link delete eth0")));
             }
             pings.assert_all_answered(&format!("round {round}"));
-            lab.dind_net("release", &[]).ok();
+            net.dind_net("release", &[]).ok();
         }
     });
 }
@@ -98,30 +98,30 @@ fn transfer(server: &Namespace, address: &str, client: &Namespace) -> bool {
 #[test]
 fn inner_networks_with_a_larger_mtu_than_the_uplink_get_their_data() {
     isolated(|| {
-        let lab = Lab::new();
-        for namespace in [&lab.host, &lab.node] {
+        let net = Testbed::new();
+        for namespace in [&net.host, &net.node] {
             namespace.set("ipv4/ip_forward", "1");
         }
         // A server two hops away, and a router on the way that drops without saying why.
-        lab.host.ip("link add far type bridge mcast_snooping 0");
-        lab.host.ip("addr add 10.88.0.1/24 dev far");
-        lab.host.ip("link set far up");
-        let server = lab.join(&lab.host, "far", "10.88.0.2/24", "02:00:00:00:88:02", 1500);
+        net.host.ip("link add far type bridge mcast_snooping 0");
+        net.host.ip("addr add 10.88.0.1/24 dev far");
+        net.host.ip("link set far up");
+        let server = net.join(&net.host, "far", "10.88.0.2/24", "02:00:00:00:88:02", 1500);
         server.ip("route add default via 10.88.0.1");
-        lab.host.run("iptables -A OUTPUT -p icmp --icmp-type destination-unreachable -j DROP");
+        net.host.run("iptables -A OUTPUT -p icmp --icmp-type destination-unreachable -j DROP");
         // An inner network as an engine before 24 makes it.
-        lab.node.ip("link add br-inner type bridge mcast_snooping 0");
-        lab.node.ip("addr add 10.97.1.1/24 dev br-inner");
-        lab.node.ip("link set br-inner up");
-        let inner = lab.join(&lab.node, "br-inner", "10.97.1.2/24", "02:00:00:00:97:02", 1500);
+        net.node.ip("link add br-inner type bridge mcast_snooping 0");
+        net.node.ip("addr add 10.97.1.1/24 dev br-inner");
+        net.node.ip("link set br-inner up");
+        let inner = net.join(&net.node, "br-inner", "10.97.1.2/24", "02:00:00:00:97:02", 1500);
         inner.ip("route add default via 10.97.1.1");
-        lab.host.ip("route add 10.97.1.0/24 via 10.77.0.3");
+        net.host.ip("route add 10.97.1.0/24 via 10.77.0.3");
         assert!(!transfer(&server, "10.88.0.2", &inner), "it passes without dind-net");
-        lab.dind_net("apply", &[]).ok();
+        net.dind_net("apply", &[]).ok();
         assert!(transfer(&server, "10.88.0.2", &inner), "it hangs in default mode");
-        lab.dind_net("apply", UNPROBED).ok();
+        net.dind_net("apply", UNPROBED).ok();
         assert!(transfer(&server, "10.88.0.2", &inner), "it hangs in bridged mode");
-        lab.dind_net("release", &[]).ok();
+        net.dind_net("release", &[]).ok();
         assert!(!transfer(&server, "10.88.0.2", &inner), "it still passes after release");
     });
 }

@@ -14,13 +14,13 @@ pub(crate) const OWN: &str = "10.77.0.3";
 pub(crate) const OWN_MAC: &str = "fe:42:0a:4d:00:03";
 
 /// A host with an outer network, and a container on it.
-pub(crate) struct Lab {
+pub(crate) struct Testbed {
     pub(crate) host: Namespace,
     pub(crate) node: Namespace,
     pub(crate) state: TempDir,
 }
 
-impl Lab {
+impl Testbed {
     pub(crate) fn new() -> Self {
         let host = Namespace::current();
         host.ip("link add obr type bridge mcast_snooping 0");
@@ -30,8 +30,8 @@ impl Lab {
         let state = scratch();
         // For the runs of a caller who is not root.
         std::fs::set_permissions(state.path(), PermissionsExt::from_mode(0o755)).unwrap();
-        let lab = Self { node: Namespace::new(), host, state };
-        lab.connect(&lab.host, "obr", &lab.node, "10.77.0.3/16 brd 10.77.255.255", OWN_MAC, 1400);
+        let net = Self { node: Namespace::new(), host, state };
+        net.connect(&net.host, "obr", &net.node, "10.77.0.3/16 brd 10.77.255.255", OWN_MAC, 1400);
         for command in [
             "addr add 10.77.0.4/16 dev eth0 label eth0:1",
             "addr add fd77::3/64 dev eth0 nodad",
@@ -44,9 +44,9 @@ impl Lab {
             "neigh add 10.77.0.99 lladdr 02:00:00:00:00:99 dev eth0 nud permanent",
             "rule add from 10.98.0.0/16 lookup 77 priority 99",
         ] {
-            lab.node.ip(command);
+            net.node.ip(command);
         }
-        lab
+        net
     }
 
     /// A new namespace whose eth0 is a port of `bridge` in `outer`.
