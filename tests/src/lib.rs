@@ -14,6 +14,8 @@ pub mod readme;
 pub mod reduced;
 
 use std::fmt::Display;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -41,6 +43,21 @@ pub fn bin(name: &str) -> PathBuf {
     let path = PathBuf::from(directory).join(name);
     assert!(path.is_file(), "{} is missing: run `cargo xtask test`", path.display());
     path
+}
+
+/// A copy of a binary under test that anybody may run: others than root may not be able to enter the build directory.
+///
+/// Another program copies it. A descriptor of ours that is open for writing could be inherited by what another test starts
+/// just then, and a file that is open for writing cannot be executed.
+///
+/// # Panics
+/// It cannot be copied.
+#[must_use]
+pub fn copy_of(name: &str, directory: &Path) -> PathBuf {
+    let copy = directory.join(name);
+    assert!(Command::new("cp").arg(bin(name)).arg(&copy).status().unwrap().success());
+    fs::set_permissions(directory, fs::Permissions::from_mode(0o755)).unwrap();
+    copy
 }
 
 /// Takes everything out of a command's environment that might change what the tools do: a developer's own `DOCKER_HOST`,
@@ -147,7 +164,7 @@ pub fn promise(what: impl Display, took: Duration, limit: Duration) {
 
 /// How busy the machine is, for whoever wonders why something took so long.
 fn load() -> String {
-    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let processors = std::thread::available_parallelism().map_or(0, usize::from);
     let load = load.split(' ').next().unwrap_or_default();
     format!(

@@ -22,7 +22,7 @@ fn a_limit_on_file_sizes_is_an_error_and_does_not_kill() {
     machine.assert_untouched();
 }
 
-/// A first apply needs no more open files than this, its helper's included. Of those that have fewer, each fails.
+/// A first apply succeeds with so many open files. With fewer there is a number below which every apply fails.
 const ENOUGH: u32 = 16;
 
 #[test]

@@ -1,22 +1,16 @@
 //! What is refused before anything changes: missing privileges, wrong options, too little space.
 
 use crate::machine::{Machine, fails, succeeds};
-use dind_tests::bin;
+use dind_tests::{bin, copy_of};
 use nix::mount::{MsFlags, mount, umount};
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 #[test]
 fn a_caller_who_is_not_root_is_refused() {
     let machine = Machine::new();
-    // Others than root may not be able to enter the build directory.
-    let copy = machine.path("dind-storage");
-    // By a child: a writable descriptor of ours could be inherited by what another test starts, and a file that is open
-    // for writing cannot be executed.
-    assert!(Command::new("cp").arg(bin("dind-storage")).arg(&copy).status().unwrap().success());
-    fs::set_permissions(machine.path(""), fs::Permissions::from_mode(0o755)).unwrap();
+    let copy = copy_of("dind-storage", &machine.path(""));
     let mut command = Command::new(&copy);
     command.arg("apply").uid(65534).gid(65534);
     machine.environment(&mut command);

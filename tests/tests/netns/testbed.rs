@@ -1,12 +1,12 @@
 //! A host and a container in namespaces of their own, snapshots of them, and runs of dind-net there.
 
 use crate::namespace::Namespace;
-use dind_tests::{bin, scratch};
+use dind_tests::{bin, copy_of, eventually, scratch};
 use serde_json::{Value, json};
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// The container's own address and hardware address: a high one, which a bridge would not take by itself.
@@ -28,8 +28,6 @@ impl Testbed {
         host.ip("addr add 10.77.0.1/16 dev obr");
         host.ip("link set obr up");
         let state = scratch();
-        // For the runs of a caller who is not root.
-        std::fs::set_permissions(state.path(), PermissionsExt::from_mode(0o755)).unwrap();
         let net = Self { node: Namespace::new(), host, state };
         net.connect(&net.host, "obr", &net.node, "10.77.0.3/16 brd 10.77.255.255", OWN_MAC, 1400);
         for command in [
@@ -85,6 +83,14 @@ impl Testbed {
     /// Links, addresses and routes of the container, as `ip` shows them. The link-local IPv6 address that the bridge
     /// makes for itself is left out: it changes its state in its own time.
     pub(crate) fn snapshot(&self) -> Value {
+        eventually("the links' state follows their being up", Duration::from_secs(5), || {
+            let links = self.node.ip_json("link");
+            let settled = |link: &Value| {
+                let is_up = link["flags"].as_array().unwrap().contains(&json!("UP"));
+                !is_up || link["operstate"] == "UP" || link["ifname"] == "lo"
+            };
+            links.as_array().unwrap().iter().all(settled).then_some(())
+        });
         let mut addresses = self.node.ip_json("addr");
         for link in addresses.as_array_mut().unwrap() {
             let infos = link["addr_info"].as_array_mut().unwrap();
@@ -115,10 +121,8 @@ impl Testbed {
 
     /// Runs a copy that anybody may run, through another program.
     pub(crate) fn dind_net_as(&self, through: &[&str], verb: &str, variables: &[(&str, &str)]) -> Run {
-        let copy = self.state.path().join("dind-net");
-        std::fs::copy(bin("dind-net"), &copy).unwrap();
         let mut command = Command::new(through[0]);
-        command.args(&through[1..]).arg(copy).arg(verb);
+        command.args(&through[1..]).arg(copy_of("dind-net", self.state.path())).arg(verb);
         run(&self.node, self.state.path(), command, variables)
     }
 
