@@ -1,6 +1,6 @@
 //! The command line. Values that users can get wrong stay text here; [`crate::options`] reads them.
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 use dind_contract::cli::Common;
 use std::ffi::OsString;
 
@@ -11,21 +11,10 @@ pub struct Cli {
     /// Shared by all tools.
     #[command(flatten)]
     pub common: Common,
-    /// What is wanted.
-    #[command(flatten)]
-    pub wanted: Wanted,
-    /// What to do.
-    #[command(subcommand)]
-    pub verb: Verb,
-}
-
-/// What is wanted, as text.
-#[derive(Args, Clone, Debug, Default)]
-pub struct Wanted {
     /// The engine's socket; unix sockets only [default: unix:///var/run/docker.sock].
     #[arg(long, value_name = "URL", env = "DOCKER_HOST", global = true)]
     pub host: Option<String>,
-    /// How long the whole stop may take, kill included: 9s, 500ms, 1m30s [default: 9s].
+    /// How long the whole stop may take, kills included: 9s, 500ms, 1m30s [default: 9s].
     #[arg(
         long,
         value_name = "DURATION",
@@ -34,33 +23,28 @@ pub struct Wanted {
         global = true
     )]
     pub budget: Option<String>,
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
 }
 
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
-    /// Say which containers `stop` would stop, and how long each would get; change nothing.
+    /// List the containers that `stop` would stop, and the grace period of each; change nothing.
     Plan,
-    /// Stop all running containers in parallel, within the budget. A signal skips the grace.
-    Stop(Stop),
-    /// Wait for TERM, INT or QUIT, then stop. A second signal skips the grace.
+    /// Stop all running containers in parallel, within the budget. A signal ends the grace period.
+    Stop {
+        /// Kill at once, without a grace period.
+        #[arg(long)]
+        now: bool,
+    },
+    /// Wait for TERM, INT or QUIT, then stop all running containers. A second signal ends the grace period.
     Watch,
-    /// Run a command as an init does, and stop the containers when it ends. Prints no document: stdout is the command's.
-    Exec(Exec),
-}
-
-/// How to stop.
-#[derive(Args, Debug)]
-pub struct Stop {
-    /// Kill at once: the grace is skipped from the start.
-    #[arg(long)]
-    pub now: bool,
-}
-
-/// What to run.
-#[derive(Args, Debug)]
-pub struct Exec {
-    /// The command and its arguments.
-    #[arg(trailing_var_arg = true, required = true, value_name = "COMMAND")]
-    pub command: Vec<OsString>,
+    /// Run a command as an init does, then stop all running containers. Prints no document: stdout is the command's.
+    Exec {
+        /// The command and its arguments.
+        #[arg(trailing_var_arg = true, required = true, value_name = "COMMAND")]
+        command: Vec<OsString>,
+    },
 }

@@ -1,9 +1,9 @@
-//! The Docker Engine, as far as we need it: a handful of calls over its unix socket.
+//! The Docker Engine, asked over its unix socket: the few requests that a stop needs.
 //!
-//! Requests name no API version, so each engine answers in its own. What we read and write has been the same since
-//! API 1.24, and is what 20.10 and all later engines speak.
+//! No request names an API version (bollard drops it), so each engine answers in its own. What is sent and read here has
+//! been the same since API 1.24; Docker 20.10 and all later engines speak it.
 
-use crate::facts::{Container, Found, Listed, inspected, listed};
+use crate::container::{Container, Inspection, Listed};
 use crate::fault;
 use bollard::errors::Error;
 use bollard::models::EventMessage;
@@ -13,6 +13,7 @@ use bollard::query_parameters::{
 };
 use bollard::{ClientVersion, Docker};
 use dind_contract::Fault;
+use futures_util::future::join_all;
 use futures_util::{Stream, StreamExt, stream};
 use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
@@ -23,45 +24,47 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
 
-/// How long a living engine may take to say so.
-const ANSWER: Duration = Duration::from_millis(800);
-/// Seconds for one request. Every wait of ours has a shorter limit of its own; this one only bounds bollard's.
-const REQUEST: u64 = 3600;
-/// The newest API that Docker 20.10 speaks.
+/// How long an engine may take to answer a ping: a dead one is reported within a second.
+const PING_TIMEOUT: Duration = Duration::from_millis(800);
+/// bollard's own limit for a request, in seconds. Every wait here has a shorter one; this must only never be the first.
+const REQUEST_TIMEOUT: u64 = 3600;
+/// The newest API of Docker 20.10. bollard wants one, and does not send it.
 const API: ClientVersion = ClientVersion { major_version: 1, minor_version: 41 };
 
-/// What stands between us and an engine's answer.
+/// Why a request about a container failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Refusal {
-    /// The container is not there any more.
-    Gone,
+pub enum RequestError {
+    /// The container no longer exists.
+    NotFound,
     /// Anything else, in words.
     Other(String),
 }
 
-/// What becomes of containers, as far as a stop of all is concerned.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum News {
-    /// One has started.
-    Started,
-    /// A signal has been sent to the one with this id.
-    Signaled(String),
-}
-
-fn news(event: EventMessage) -> Option<News> {
-    match event.action.as_deref()? {
-        "start" => Some(News::Started),
-        "kill" => Some(News::Signaled(event.actor?.id?)),
-        _ => None,
+impl From<Error> for RequestError {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::DockerResponseServerError { status_code: 404, .. } => Self::NotFound,
+            Error::DockerResponseServerError { message, .. } => Self::Other(message),
+            other => Self::Other(with_sources(&other)),
+        }
     }
 }
 
-impl From<Error> for Refusal {
-    fn from(error: Error) -> Self {
-        match error {
-            Error::DockerResponseServerError { status_code: 404, .. } => Self::Gone,
-            Error::DockerResponseServerError { message, .. } => Self::Other(message),
-            other => Self::Other(in_words(&other)),
+/// What the engine reports while containers are being stopped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ContainerEvent {
+    /// A container has started.
+    Started,
+    /// A signal has been sent to the container with this id.
+    Signaled(String),
+}
+
+impl ContainerEvent {
+    fn from_message(message: EventMessage) -> Option<Self> {
+        match message.action.as_deref()? {
+            "start" => Some(Self::Started),
+            "kill" => Some(Self::Signaled(message.actor?.id?)),
+            _ => None,
         }
     }
 }
@@ -73,23 +76,23 @@ pub struct Engine {
     socket: PathBuf,
 }
 
-/// The runtime for talking to an engine: in this thread, and made only when there is something to say.
+/// The runtime for asking an engine. It needs no second thread.
 ///
 /// # Errors
-/// The kernel gives us no epoll.
+/// The kernel refuses epoll.
 pub fn runtime() -> Result<Runtime, Fault> {
     Builder::new_current_thread().enable_io().enable_time().build().map_err(|error| {
-        let fault = fault::INIT_FAILED.cannot("set up", "epoll", error);
-        fault.hint("allow epoll in the container's seccomp profile, and more open files")
+        let fault = fault::INIT_FAILED.failed("cannot set up epoll", error);
+        fault.hint("allow epoll in the container's seccomp profile, and raise its limit of open files")
     })
 }
 
-/// Whether somebody listens at the socket. Never blocks, not even on an engine that has stopped accepting: that one
-/// gives EAGAIN, and is there.
+/// Checks that something listens at the socket. Never blocks, not even on an engine that no longer accepts connections:
+/// that one gives EAGAIN, and counts as listening.
 ///
 /// # Errors
 /// Those of connect(2).
-pub fn listens(path: &Path) -> Result<(), Errno> {
+pub fn check_listening(path: &Path) -> Result<(), Errno> {
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
     let probe = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
     match connect(probe.as_raw_fd(), &UnixAddr::new(path)?) {
@@ -99,61 +102,81 @@ pub fn listens(path: &Path) -> Result<(), Errno> {
 }
 
 impl Engine {
-    /// Finds out that the engine answers, within a second.
+    /// Connects, and checks within a second that the engine answers.
     ///
     /// # Errors
-    /// It does not, or its socket may not be opened.
+    /// It does not answer, or its socket may not be opened.
     pub async fn connect(socket: &Path) -> Result<Self, Fault> {
-        listens(socket).map_err(|errno| silent(socket, errno.desc(), errno))?;
-        let path = socket.to_str().ok_or_else(|| silent(socket, "its path is not UTF-8", Errno::EINVAL))?;
-        let docker = Docker::connect_with_unix(path, REQUEST, &API)
-            .map_err(|error| silent(socket, &in_words(&error), Errno::UnknownErrno))?;
+        check_listening(socket).map_err(|errno| not_listening(socket, errno))?;
+        let path = socket.to_str().ok_or_else(|| unavailable(socket, "its path is not UTF-8"))?;
+        let docker = Docker::connect_with_unix(path, REQUEST_TIMEOUT, &API)
+            .map_err(|error| unavailable(socket, &with_sources(&error)))?;
         let engine = Self { docker, socket: socket.to_owned() };
-        match timeout(ANSWER, engine.docker.ping()).await {
+        match timeout(PING_TIMEOUT, engine.docker.ping()).await {
             Ok(Ok(_)) => Ok(engine),
-            Ok(Err(error)) => Err(silent(socket, &in_words(&error), Errno::UnknownErrno)),
-            Err(_) => Err(silent(socket, "it accepts, but does not answer", Errno::ETIMEDOUT)),
+            Ok(Err(error)) => Err(unavailable(socket, &with_sources(&error))),
+            Err(_) => Err(unavailable(socket, "it accepts connections but does not answer")),
         }
     }
 
-    /// Everything that runs, is paused or is between two runs.
+    /// Lists the containers that run, are paused, or wait to be restarted.
     ///
     /// # Errors
     /// The engine does not answer as it should.
-    pub async fn running(&self) -> Result<Vec<Listed>, Fault> {
+    pub async fn list(&self) -> Result<Vec<Listed>, Fault> {
         let states = ["running", "paused", "restarting"].map(str::to_owned).to_vec();
         let filters = HashMap::from([("status".to_owned(), states)]);
         let options = ListContainersOptionsBuilder::new().filters(&filters).build();
         match self.docker.list_containers(Some(options)).await {
-            Ok(list) => Ok(list.into_iter().filter_map(listed).collect()),
-            Err(error) => Err(self.failed("list the containers of", in_words(&error))),
+            Ok(list) => Ok(list.into_iter().filter_map(Listed::from_summary).collect()),
+            Err(error) => Err(self.failed("list the containers of", &with_sources(&error))),
         }
     }
 
-    /// One container, closely.
+    /// Lists and inspects the containers that can be stopped, and sorts them by name.
     ///
     /// # Errors
-    /// It is gone, or the engine does not answer as it should.
-    pub async fn inspect(&self, one: &Listed) -> Result<Found, Refusal> {
-        Ok(inspected(one, self.docker.inspect_container(&one.id, None).await?))
+    /// The engine does not answer as it should.
+    pub async fn inspect_all(&self) -> Result<Vec<Container>, Fault> {
+        let listed = self.list().await?;
+        let mut containers = Vec::new();
+        for inspection in join_all(listed.iter().map(|one| self.inspect(one))).await {
+            match inspection {
+                Ok(Inspection::Active(container)) => containers.push(container),
+                Ok(Inspection::Ended(_)) | Err(RequestError::NotFound) => {}
+                Err(RequestError::Other(reason)) => {
+                    return Err(self.failed("inspect a container of", &reason));
+                }
+            }
+        }
+        containers.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(containers)
     }
 
-    /// Asks a container to stop, by its own stop signal, and lets the engine kill it after so many seconds. Takes it
-    /// out of the hands of its restart policy, and of the freezer.
+    /// Inspects one container.
     ///
     /// # Errors
-    /// It is gone, or the engine does not answer as it should.
-    pub async fn stop(&self, container: &Container, seconds: u64) -> Result<(), Refusal> {
+    /// It no longer exists, or the engine does not answer as it should.
+    pub async fn inspect(&self, listed: &Listed) -> Result<Inspection, RequestError> {
+        Ok(Inspection::from_answer(listed, self.docker.inspect_container(&listed.id, None).await?))
+    }
+
+    /// Sends a container its own stop signal, and lets the engine kill it after this many seconds. Also thaws a paused
+    /// one, and keeps its restart policy from starting it again.
+    ///
+    /// # Errors
+    /// It no longer exists, or the engine does not answer as it should.
+    pub async fn stop(&self, id: &str, seconds: u64) -> Result<(), RequestError> {
         let seconds = i32::try_from(seconds).unwrap_or(i32::MAX);
         let options = StopContainerOptionsBuilder::new().t(seconds).build();
-        Ok(self.docker.stop_container(&container.id, Some(options)).await?)
+        Ok(self.docker.stop_container(id, Some(options)).await?)
     }
 
-    /// Kills a container. One that does not run is as dead as can be.
+    /// Kills a container. One that does not run (409) needs no kill.
     ///
     /// # Errors
-    /// It is gone, or the engine does not answer as it should.
-    pub async fn kill(&self, id: &str) -> Result<(), Refusal> {
+    /// It no longer exists, or the engine does not answer as it should.
+    pub async fn kill(&self, id: &str) -> Result<(), RequestError> {
         let options = KillContainerOptionsBuilder::new().signal("SIGKILL").build();
         match self.docker.kill_container(id, Some(options)).await {
             Ok(()) | Err(Error::DockerResponseServerError { status_code: 409, .. }) => Ok(()),
@@ -161,12 +184,12 @@ impl Engine {
         }
     }
 
-    /// Waits until a container does not run, and gives its exit status. Unlike an inspection afterwards this works for
-    /// one that the engine removes at its end (`--rm`).
+    /// Waits until a container has ended, and returns its exit status. Unlike a later inspection this also works for one
+    /// that the engine removes when it ends (`--rm`).
     ///
     /// # Errors
-    /// It is gone, or the engine does not answer as it should.
-    pub async fn ended(&self, id: &str) -> Result<i64, Refusal> {
+    /// It no longer exists, or the engine does not answer as it should.
+    pub async fn wait_until_ended(&self, id: &str) -> Result<i64, RequestError> {
         let options = WaitContainerOptionsBuilder::new().condition("not-running").build();
         let mut answers = std::pin::pin!(self.docker.wait_container(id, Some(options)));
         match answers.next().await {
@@ -174,26 +197,28 @@ impl Engine {
             // To bollard a status other than 0 is an error.
             Some(Err(Error::DockerContainerWaitError { code, .. })) => Ok(code),
             Some(Err(error)) => Err(error.into()),
-            None => Err(Refusal::Other("the engine hung up".to_owned())),
+            None => Err(RequestError::Other("the engine closed the connection".to_owned())),
         }
     }
 
-    /// Yields what becomes of containers; never ends, even when the engine does.
-    pub fn news(&self) -> impl Stream<Item = News> {
+    /// Reports starts and signals. Never ends, even when the engine does: then there is only nothing more to report.
+    pub fn events(&self) -> impl Stream<Item = ContainerEvent> {
         let only = [("type", "container"), ("event", "start"), ("event", "kill")];
         let mut filters: HashMap<String, Vec<String>> = HashMap::new();
         for (key, value) in only {
             filters.entry(key.to_owned()).or_default().push(value.to_owned());
         }
-        let events = self.docker.events(Some(EventsOptionsBuilder::new().filters(&filters).build()));
-        events.filter_map(async |event| news(event.ok()?)).chain(stream::pending())
+        let messages = self.docker.events(Some(EventsOptionsBuilder::new().filters(&filters).build()));
+        messages
+            .filter_map(async |message| ContainerEvent::from_message(message.ok()?))
+            .chain(stream::pending())
     }
 
-    /// Something went wrong with an engine that did answer before: it may be gone, or confused.
+    /// A request failed at an engine that had answered before. Where nothing listens any more, that is the error.
     #[must_use]
-    pub fn failed(&self, verb: &str, reason: String) -> Fault {
-        match listens(&self.socket) {
-            Err(errno) => silent(&self.socket, errno.desc(), errno),
+    pub fn failed(&self, verb: &str, reason: &str) -> Fault {
+        match check_listening(&self.socket) {
+            Err(errno) => not_listening(&self.socket, errno),
             Ok(()) => {
                 let fault = fault::ENGINE_FAILED.cannot(verb, url(&self.socket), reason);
                 fault.hint("look at the engine's log, then try again")
@@ -202,11 +227,17 @@ impl Engine {
     }
 }
 
-fn silent(socket: &Path, cause: &str, errno: Errno) -> Fault {
-    if matches!(errno, Errno::EACCES | Errno::EPERM) {
-        let fault = fault::ENGINE_DENIED.cannot("open", url(socket), cause);
-        return fault.hint("run as root, or as a member of the socket's group");
+fn not_listening(socket: &Path, errno: Errno) -> Fault {
+    match errno {
+        Errno::EACCES | Errno::EPERM => {
+            let fault = fault::ENGINE_DENIED.cannot("open", url(socket), errno.desc());
+            fault.hint("run as root, or as a member of the socket's group")
+        }
+        _ => unavailable(socket, errno.desc()),
     }
+}
+
+fn unavailable(socket: &Path, cause: &str) -> Fault {
     let fault = fault::ENGINE_UNAVAILABLE.cannot("reach the engine at", url(socket), cause);
     fault.hint("start dockerd first, or name its socket: --host unix:///run/docker.sock")
 }
@@ -215,16 +246,16 @@ fn url(socket: &Path) -> String {
     format!("unix://{}", socket.display())
 }
 
-/// An error with what lies behind it: hyper keeps the reason in the source.
-fn in_words(error: &Error) -> String {
+/// An error and its sources, which is where hyper keeps the reason.
+fn with_sources(error: &Error) -> String {
     let mut words = error.to_string();
     let mut source = std::error::Error::source(error);
-    while let Some(behind) = source {
-        let text = behind.to_string();
+    while let Some(error) = source {
+        let text = error.to_string();
         if !words.contains(&text) {
             words = format!("{words}: {text}");
         }
-        source = behind.source();
+        source = error.source();
     }
     words
 }

@@ -1,21 +1,19 @@
 #![doc = include_str!("../README.md")]
 
-pub mod apply;
 pub mod cli;
-pub mod document;
+pub mod container;
 pub mod engine;
-pub mod facts;
 pub mod fault;
 pub mod init;
-pub mod one;
 pub mod options;
 pub mod plan;
+pub mod report;
 pub mod signals;
-pub mod terminal;
+pub mod stop;
 
 use dind_contract::{Report, Tool};
 
-/// Our name and the schema of our documents.
+/// The tool's name and the schema of its documents.
 pub const TOOL: Tool = Tool { name: "dind-reaper", schema: "dind.reaper/v1" };
 
 /// The JSON Schema of every document that the tool prints.
@@ -23,8 +21,8 @@ pub const TOOL: Tool = Tool { name: "dind-reaper", schema: "dind.reaper/v1" };
 pub fn schema() -> serde_json::Value {
     dind_contract::document::schema(TOOL, |generator| {
         vec![
-            generator.subschema_for::<Report<document::Planned>>(),
-            generator.subschema_for::<Report<document::Stopped>>(),
+            generator.subschema_for::<Report<report::PlanResult>>(),
+            generator.subschema_for::<Report<report::StopResult>>(),
         ]
     })
 }

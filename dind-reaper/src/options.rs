@@ -1,29 +1,30 @@
-//! Flags and variables, read: everything that can be wrong about them is found here, before anything is asked or done.
+//! Reads flags and variables: everything that can be wrong about them is found here, before anything is asked or done.
 
 use crate::cli::Cli;
 use crate::fault;
 use dind_contract::cli::given;
 use dind_contract::{Fault, Warning, value};
+use dind_system::Root;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Where the engine listens unless it is told otherwise; also what `unix://` alone means to Docker's own client.
+/// Where Docker's engine listens by default; `unix://` alone means the same to Docker's own client.
 const DEFAULT_SOCKET: &str = "/var/run/docker.sock";
 
 /// One second less than `docker stop` gives the outer container.
 const DEFAULT_BUDGET: Duration = Duration::from_secs(9);
 
-/// The least time in which an engine can be asked to kill, and answer that it did.
-pub const LEAST_BUDGET: Duration = Duration::from_millis(500);
+/// The shortest time in which an engine can be asked to kill, and report that it did.
+pub const MIN_BUDGET: Duration = Duration::from_millis(500);
 
-/// What is wanted.
+/// Flags and variables, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// The engine's socket, on the machine that is looked at.
+    /// The engine's socket, below `--root`.
     pub socket: PathBuf,
-    /// The time for everything, at least [`LEAST_BUDGET`].
+    /// How long the whole stop may take, at least [`MIN_BUDGET`].
     pub budget: Duration,
-    /// What was asked for and not taken as it is.
+    /// Values that were accepted only with a change.
     pub warnings: Vec<Warning>,
 }
 
@@ -31,19 +32,22 @@ impl Options {
     /// Reads flags and variables.
     ///
     /// # Errors
-    /// Names the first that cannot be read.
+    /// Names the first invalid value.
     pub fn read(cli: &Cli) -> Result<Self, Fault> {
-        let socket = socket(given(cli.wanted.host.as_ref()).unwrap_or("unix://"))?;
-        let asked = given(cli.wanted.budget.as_ref()).map_or(Ok(DEFAULT_BUDGET), budget)?;
+        let socket = socket(given(cli.host.as_ref()).unwrap_or("unix://"))?;
+        let asked = given(cli.budget.as_ref()).map_or(Ok(DEFAULT_BUDGET), budget)?;
         let mut warnings = Vec::new();
-        if asked < LEAST_BUDGET {
-            let message =
-                format!("a budget of {}ms is taken as {}ms", asked.as_millis(), LEAST_BUDGET.as_millis());
-            let hint = "raise DIND_STOP_BUDGET; 9s suits a `docker stop` of 10";
+        if asked < MIN_BUDGET {
+            let message = format!(
+                "a stop budget of {}ms is too short: using {}ms",
+                asked.as_millis(),
+                MIN_BUDGET.as_millis()
+            );
+            let hint = "raise DIND_STOP_BUDGET; 9s fits the 10 seconds that `docker stop` waits";
             warnings.push(Warning::new(fault::BUDGET_RAISED, message, hint));
         }
-        let socket = cli.common.facts().path(socket);
-        Ok(Self { socket, budget: asked.max(LEAST_BUDGET), warnings })
+        let socket = Root::at(&cli.common.root).path(socket);
+        Ok(Self { socket, budget: asked.max(MIN_BUDGET), warnings })
     }
 
     /// As [`Options::read`], for the verbs that change the machine.
@@ -51,35 +55,35 @@ impl Options {
     /// # Errors
     /// Those, and a `--root` that is not `/`.
     pub fn read_to_change(cli: &Cli) -> Result<Self, Fault> {
-        if !cli.common.facts().is_host() {
-            let fault = fault::ROOT_IS_FAKE.cannot(
-                "change the machine below",
-                cli.common.root.display(),
-                "it is a captured one",
-            );
-            return Err(fault.hint("leave --root and DIND_ROOT out, or use `dind-reaper plan`"));
+        let root = &cli.common.root;
+        if !Root::at(root).is_host() {
+            let fault =
+                fault::ROOT_IS_FAKE.cannot("stop containers below", root.display(), "it is not this machine");
+            return Err(fault.hint("leave out --root and DIND_ROOT, or use `dind-reaper plan`"));
         }
         Self::read(cli)
     }
 }
 
 fn socket(url: &str) -> Result<PathBuf, Fault> {
-    let refused = |cause| {
-        let fault = fault::DOCKER_HOST_UNSUPPORTED.cannot("use DOCKER_HOST", url, cause);
+    let invalid = |cause| {
+        let fault = fault::DOCKER_HOST_UNSUPPORTED.invalid("DOCKER_HOST", url, cause);
         fault.hint("set DOCKER_HOST or --host to the inner engine's socket: unix:///var/run/docker.sock")
     };
     match url.strip_prefix("unix://") {
-        None => Err(refused("it is no unix:// socket")),
+        None => Err(invalid("only unix:// sockets are supported")),
         Some("") => Ok(PathBuf::from(DEFAULT_SOCKET)),
         Some(path) if path.starts_with('/') => Ok(PathBuf::from(path)),
-        Some(_) => Err(refused("its path is not absolute")),
+        Some(_) => Err(invalid("expected an absolute path after unix://")),
     }
 }
 
 fn budget(text: &str) -> Result<Duration, Fault> {
     value::duration(text).map_err(|cause| {
-        let fault = fault::BUDGET_INVALID.cannot("read DIND_STOP_BUDGET", text, cause);
-        fault.hint("set DIND_STOP_BUDGET or --budget to a duration: 9s, 500ms, 1m30s")
+        let fault = fault::BUDGET_INVALID.invalid("DIND_STOP_BUDGET", text, cause);
+        fault.hint(
+            "set DIND_STOP_BUDGET or --budget to one second less than `docker stop` waits: 9s by default",
+        )
     })
 }
 

@@ -1,8 +1,9 @@
-//! Which signals ask us to stop, and how they reach a stop that is under way.
+//! Which signals ask for a stop, and how they reach a stop that is under way.
 
-use crate::fault;
+use crate::{TOOL, fault};
 use dind_contract::Fault;
-use dind_contract::supervisor::{Event, Supervisor};
+use dind_contract::finish::log;
+use dind_system::supervisor::{Event, Supervisor};
 use nix::sys::signal::Signal;
 use std::convert::Infallible;
 use std::future::pending;
@@ -12,7 +13,7 @@ use std::time::Instant;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::watch;
 
-/// Whether a signal asks `watch` to stop, or a stop to hurry.
+/// Whether a signal asks for a stop, or for the end of its grace period.
 #[must_use]
 pub fn asks_to_stop(number: i32) -> bool {
     [Signal::SIGTERM, Signal::SIGINT, Signal::SIGQUIT].iter().any(|signal| *signal as i32 == number)
@@ -23,10 +24,10 @@ pub fn asks_to_stop(number: i32) -> bool {
 /// # Errors
 /// The kernel refuses.
 pub fn take_over() -> Result<Supervisor, Fault> {
-    Supervisor::new().map_err(|error| broken("set up", &error))
+    Supervisor::new().map_err(|error| failed("cannot set up signal handling", &error))
 }
 
-/// Blocks until a signal asks us to stop. Any other one is no business of ours.
+/// Blocks until a signal asks for a stop. All others are ignored.
 ///
 /// # Errors
 /// The kernel refuses to wait.
@@ -35,35 +36,31 @@ pub fn wait_for_stop(supervisor: &mut Supervisor) -> Result<(), Fault> {
         match supervisor.next(&[], None) {
             Ok(Event::Signal(number)) if asks_to_stop(number) => return Ok(()),
             Ok(_) => {}
-            Err(error) => return Err(broken("wait for", &error)),
+            Err(error) => return Err(failed("cannot wait for signals", &error)),
         }
     }
 }
 
-/// Tells a stop that is under way to hurry, once a signal asks for it. Runs beside the stop, in the same thread, and
-/// never ends: a stop without signals is better than none.
-pub async fn relay(supervisor: &mut Supervisor, hurry: &watch::Sender<bool>) -> Infallible {
-    if let Err(error) = listen(supervisor, hurry).await {
-        dind_contract::finish::tell(
-            crate::TOOL,
-            "warning",
-            format!("signals are not heard any more: {error}"),
-        );
+/// Sets `skip_grace` when a signal asks for it. Runs beside a stop, in the same thread, and never returns: when signals
+/// can no longer be read, the stop goes on without them.
+pub async fn relay(supervisor: &mut Supervisor, skip_grace: &watch::Sender<bool>) -> Infallible {
+    if let Err(error) = listen(supervisor, skip_grace).await {
+        log(TOOL, "warning", format!("cannot read signals any more: {error}"));
     }
     pending().await
 }
 
-async fn listen(supervisor: &mut Supervisor, hurry: &watch::Sender<bool>) -> io::Result<()> {
-    // A duplicate, for the supervisor is the one that reads.
+async fn listen(supervisor: &mut Supervisor, skip_grace: &watch::Sender<bool>) -> io::Result<()> {
+    // A duplicate, since the supervisor has to read from its own.
     let signals = supervisor.as_fd().try_clone_to_owned()?;
-    // SAFETY: the descriptor is owned by the AsyncFd, so it is open as long as it is registered.
+    // SAFETY: the AsyncFd owns the descriptor, which is therefore open for as long as it is registered.
     #[allow(unsafe_code)]
     let readable = unsafe { AsyncFd::register(signals) }?;
     loop {
         let mut guard = readable.readable().await?;
         loop {
             match supervisor.next(&[], Some(Instant::now()))? {
-                Event::Signal(number) if asks_to_stop(number) => drop(hurry.send(true)),
+                Event::Signal(number) if asks_to_stop(number) => drop(skip_grace.send(true)),
                 Event::Deadline => break,
                 _ => {}
             }
@@ -72,7 +69,7 @@ async fn listen(supervisor: &mut Supervisor, hurry: &watch::Sender<bool>) -> io:
     }
 }
 
-fn broken(verb: &str, error: &io::Error) -> Fault {
-    let fault = fault::INIT_FAILED.cannot(verb, "signals", error);
+fn failed(what: &str, error: &io::Error) -> Fault {
+    let fault = fault::INIT_FAILED.failed(what, error);
     fault.hint("allow signalfd, prctl and ppoll in the container's seccomp profile")
 }

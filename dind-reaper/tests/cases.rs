@@ -1,4 +1,4 @@
-//! Captured engines, and what `dind-reaper` says of them and does to them; without `engine.json` nobody listens.
+//! Captured engines, and the documents that `dind-reaper` prints about them. Without `engine.json` nothing listens.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 

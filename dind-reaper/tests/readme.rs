@@ -1,4 +1,4 @@
-//! README.md tells of what the tool knows.
+//! README.md documents every error, warning, verb and option, and none that does not exist.
 
 use clap::CommandFactory;
 use dind_reaper::cli::Cli;

@@ -68,7 +68,7 @@ pub struct Failure {
     pub steps: Vec<StepReport>,
 }
 
-/// One change of the machine, as documents show it; [`crate::step`] makes it.
+/// One change of the machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "Step")]
 pub struct StepReport {

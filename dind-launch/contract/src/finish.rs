@@ -2,7 +2,7 @@
 
 use crate::cli::Output;
 use crate::document::{Engine, Failed, Failure, Outcome, Report, Tool, Warning};
-use crate::fault;
+use crate::fault::{self, Fault};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde::Serialize;
 use serde_json::Value;
@@ -33,11 +33,7 @@ pub fn finish<T: Serialize>(
             }
         }
         Err(Failed { fault, steps }) => {
-            log(tool, "error", &fault);
-            fault.causes.iter().for_each(|cause| log(tool, "cause", cause));
-            if !fault.hint.is_empty() {
-                log(tool, "hint", &fault.hint);
-            }
+            log_fault(tool, &fault);
             let (schema, mode) = (tool.schema.to_owned(), mode.to_owned());
             let line = match output {
                 Output::Json => {
@@ -106,6 +102,15 @@ fn json(document: &impl Serialize) -> String {
 pub fn log_warning(tool: Tool, warning: &Warning) {
     let hint = if warning.hint.is_empty() { String::new() } else { format!(" ({})", warning.hint) };
     log(tool, "warning", format!("{}{hint}", warning.message));
+}
+
+/// Logs an error with its causes and its hint.
+pub fn log_fault(tool: Tool, fault: &Fault) {
+    log(tool, "error", fault);
+    fault.causes.iter().for_each(|cause| log(tool, "cause", cause));
+    if !fault.hint.is_empty() {
+        log(tool, "hint", &fault.hint);
+    }
 }
 
 /// Logs one line on stderr: `dind-net: warning: …`. Control characters are escaped, so that no value can forge a line.

@@ -26,8 +26,10 @@ pub struct Mount {
     pub root: PathBuf,
     /// Where it is mounted.
     pub point: PathBuf,
-    /// Whether it cannot be written to: as mounted, or because of errors.
+    /// Whether this mount is read-only.
     pub read_only: bool,
+    /// Whether the file system is read-only in all of its mounts, as it is after errors.
+    pub filesystem_read_only: bool,
     /// Whether mounts below it appear in its peer group (mount_namespaces(7)).
     pub shared: bool,
     /// File system type.
@@ -36,6 +38,14 @@ pub struct Mount {
     pub source: String,
     /// Options of the file system, such as the controllers of a cgroup v1 hierarchy.
     pub options: Vec<String>,
+}
+
+impl Mount {
+    /// Whether it can be written to.
+    #[must_use]
+    pub fn is_writable(&self) -> bool {
+        !self.read_only && !self.filesystem_read_only
+    }
 }
 
 /// The mounts of this process' namespace, in mount order.
@@ -65,10 +75,10 @@ fn parse_mount(line: &str) -> Option<Mount> {
         device: (major.parse().ok()?, minor.parse().ok()?),
         root: unescape(root).into(),
         point: unescape(point).into(),
+        read_only: flags.split(',').any(|flag| flag == "ro"),
         // After errors ext4 says `ro`; since Linux 6.15 `emergency_ro`, and `shutdown` after a forced one.
-        read_only: flags
+        filesystem_read_only: options
             .split(',')
-            .chain(options.split(','))
             .any(|option| matches!(option, "ro" | "emergency_ro" | "shutdown")),
         shared,
         kind: kind.to_owned(),

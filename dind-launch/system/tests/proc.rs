@@ -28,7 +28,7 @@ fn the_deepest_and_uppermost_mount_carries_a_path() {
     assert_eq!(mount_at(&mounts, "/var/lib/docker").unwrap().source, "/dev/loop3");
     assert_eq!(mount_at(&mounts, "/var/lib"), None);
     assert!(mounts[1].shared && !mounts[2].shared);
-    assert!(mounts[4].read_only && !mounts[2].read_only);
+    assert!(!mounts[4].is_writable() && !mounts[4].read_only && mounts[2].is_writable());
 }
 
 #[test]
@@ -36,6 +36,7 @@ fn a_container_of_cgroup_v1() {
     let mounts = parse_mounts(MOUNTINFO);
     let cpu = mount_at(&mounts, "/sys/fs/cgroup/cpu").unwrap();
     assert_eq!((cpu.root.as_path(), cpu.read_only, cpu.shared), (Path::new("/docker/abc"), true, false));
+    assert!(!cpu.filesystem_read_only && !cpu.is_writable());
     assert_eq!(cpu.options, ["rw", "cpu"]);
 }
 

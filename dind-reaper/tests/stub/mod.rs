@@ -1,5 +1,5 @@
-//! An engine that answers what is written down: `{"GET /path": {"status": 200, "body": …}}`. A list of answers is
-//! given one by one, the last for ever; status 0 never answers; what is not written down is 404.
+//! A stub engine with fixed answers: `{"GET /path": {"status": 200, "body": …}}`. Of a list of answers each is given once, in
+//! order, and the last one from then on. Status 0 means no answer at all; a path without an answer gets 404.
 
 use serde_json::Value;
 use std::collections::HashMap;
@@ -8,7 +8,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-/// Answers at the socket until the process ends.
+/// Listens at the socket until the process ends.
 pub(crate) fn listen(socket: &Path, answers: Value) {
     let listener = UnixListener::bind(socket).unwrap();
     let given = Arc::new(Mutex::new(HashMap::new()));
@@ -23,7 +23,7 @@ pub(crate) fn listen(socket: &Path, answers: Value) {
 fn answer(mut stream: UnixStream, answers: &Value, given: &Mutex<HashMap<String, usize>>) {
     let mut lines = BufReader::new(stream.try_clone().unwrap()).lines().map_while(Result::ok);
     let Some(request) = lines.next() else { return };
-    // No request of ours has a body: it ends with the empty line.
+    // dind-reaper's requests have no body: they end with the empty line.
     let _ = lines.find(String::is_empty);
     let mut words = request.split(' ');
     let (method, target) = (words.next().unwrap(), words.next().unwrap());
@@ -39,7 +39,7 @@ fn answer(mut stream: UnixStream, answers: &Value, given: &Mutex<HashMap<String,
     };
     let status = answer["status"].as_u64().unwrap_or(404);
     if status == 0 {
-        // Until the other side gives up.
+        // Returns when the client gives up.
         let _ = lines.next();
         return;
     }
