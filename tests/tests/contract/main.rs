@@ -187,7 +187,8 @@ fn failure(name: &str, document: &Value, stderr: &str, expected: Option<&str>) {
     }
     assert!(code.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-'), "{name}: {code}");
     let message = error["message"].as_str().unwrap();
-    let (what, cause) = message.split_once(": ").unwrap_or_else(|| panic!("{name}: not WHAT: CAUSE: {error}"));
+    let (what, cause) =
+        message.split_once(": ").unwrap_or_else(|| panic!("{name}: not WHAT: CAUSE: {error}"));
     assert!(!what.is_empty() && !cause.is_empty() && !message.contains('\n'), "{name}: {error}");
     assert_ne!(error["hint"].as_str().unwrap(), "", "{name}: an error without a hint");
     assert!(error["causes"].is_array(), "{name}");

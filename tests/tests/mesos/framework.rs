@@ -48,10 +48,15 @@ impl Framework {
         format!("{}-{task}", self.prefix)
     }
 
-    /// Whether the outer engine runs, or has run, a task: it must not.
+    /// Whether the outer engine runs, or has run, a container of one of its tasks or executors.
     pub(crate) fn has_tasks_outside(&self) -> bool {
-        let labels = docker(&["ps", "--all", "--format", "{{.Label \"MESOS_TASK_ID\"}}"]).ok();
-        labels.lines().any(|id| id.starts_with(&self.prefix))
+        let later = docker(&["ps", "--all", "--quiet", "--filter", &format!("since={}", self.name)]).ok();
+        // A task's id is in its label, that of a custom executor's task in the executor's environment.
+        let of_ours = |id| {
+            let format = "{{.Config.Labels}} {{.Config.Env}}";
+            docker(&["inspect", "--format", format, id]).stdout.contains(&self.prefix)
+        };
+        later.lines().any(of_ours)
     }
 
     /// Submits a task; see `tests/mesos/framework.py` for its fields.
