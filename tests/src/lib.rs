@@ -23,8 +23,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// The beginning of every name that a test makes on the machine: containers, images, cgroups, temporary directories.
-/// Whatever has it is ours, and nothing else is.
+/// The beginning of every name that a test makes on the machine: containers, images, cgroups, temporary directories. The
+/// number of the test's process follows. Whatever is called so is ours, and nothing else is.
 pub const PREFIX: &str = "dind-test-";
 
 /// The same for network links, whose names have room for 15 characters (IFNAMSIZ).
@@ -104,7 +104,8 @@ pub fn scratch_on_disk() -> TempDir {
 
 fn scratch_in(parent: impl AsRef<Path>) -> TempDir {
     let parent = parent.as_ref().canonicalize().unwrap();
-    tempfile::Builder::new().prefix(PREFIX).tempdir_in(parent).unwrap()
+    let prefix = format!("{PREFIX}{}-", std::process::id());
+    tempfile::Builder::new().prefix(&prefix).tempdir_in(parent).unwrap()
 }
 
 /// A bound for a machine that has nothing else to do, times `DIND_TEST_SLOWNESS`.
