@@ -4,6 +4,9 @@ use clap::{Args, Parser, Subcommand};
 use dind_contract::cli::Common;
 use std::path::PathBuf;
 
+/// Where the journal and the iptables links lie by default.
+pub const DEFAULT_STATE: &str = "/run/dind";
+
 /// Computes and applies the network of an inner Docker Engine.
 #[derive(Debug, Parser)]
 #[command(name = "dind-net", version, about)]
@@ -31,13 +34,13 @@ pub enum Verb {
         #[command(flatten)]
         texts: Texts,
     },
-    /// Decide and make it so; a second time changes nothing.
+    /// Decide, and change the network accordingly; a second run changes nothing.
     Apply {
         /// What is wanted.
         #[command(flatten)]
         texts: Texts,
     },
-    /// Give the uplink back what it had.
+    /// Restore the uplink's original configuration.
     Release {
         /// What is wanted.
         #[command(flatten)]
@@ -57,10 +60,10 @@ impl Verb {
     }
 }
 
-/// Options as they were typed; [`crate::options`] understands them.
+/// Options as they were typed; [`crate::options`] parses them.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Texts {
-    /// Bridged mode: how many addresses after the own one the inner range lies, such as 0.0.1.0, or auto.
+    /// Bridged mode: offset of the inner range from the container's own address, such as 0.0.1.0, or auto.
     #[arg(long, value_name = "OFFSET", env = "DOCKER_NETWORK_OFFSET", allow_hyphen_values = true)]
     pub offset: Option<String>,
     /// Bridged mode: prefix length of the inner range [default: 24].
@@ -78,7 +81,7 @@ pub struct Texts {
     /// Name servers of inner containers, separated by commas or spaces.
     #[arg(long, value_name = "ADDRESSES", env = "DIND_NET_DNS", allow_hyphen_values = true)]
     pub dns: Option<String>,
-    /// Default mode: the network that bridge and pools are cut from [default: what is free].
+    /// Default mode: the network that bridge and pools are cut from [default: one that is free].
     #[arg(long, value_name = "NETWORK", env = "DIND_NET_POOL", allow_hyphen_values = true)]
     pub pool: Option<String>,
     /// Bridged mode: ask by ARP whether the range is in use [default: true].
@@ -93,7 +96,7 @@ pub struct Texts {
     /// Version of the inner engine, such as 24.0.7; options that it may not know are left out.
     #[arg(long, value_name = "VERSION", env = "DIND_ENGINE_VERSION", allow_hyphen_values = true)]
     pub engine_version: Option<String>,
-    /// Folder of the journal and the iptables links.
-    #[arg(long, value_name = "DIR", env = "DIND_NET_STATE", default_value = crate::journal::DEFAULT_FOLDER)]
+    /// Directory of the journal and the iptables links.
+    #[arg(long, value_name = "DIR", env = "DIND_NET_STATE", default_value = DEFAULT_STATE)]
     pub state: PathBuf,
 }

@@ -1,44 +1,24 @@
 #![doc = include_str!("../README.md")]
 
 pub mod apply;
-pub mod arp;
-pub mod bridged;
-pub mod change;
 pub mod cli;
 pub mod facts;
 pub mod fault;
-pub mod forward;
-pub mod inner;
-pub mod iptables;
-pub mod journal;
-pub mod lane;
-pub mod links;
-pub mod modules;
-pub mod names;
-pub mod net;
-pub mod nft;
-pub mod nfwire;
+pub mod firewall;
+pub mod flags;
+pub mod netlink;
 pub mod options;
 pub mod plan;
-pub mod pool;
-pub mod range;
 pub mod report;
-pub mod rights;
-pub mod rtnl;
-pub mod rules;
-pub mod ruleset;
-pub mod uplink;
-mod wire;
 
 use cli::{Cli, Verb};
-use dind_contract::cli::given;
 use dind_contract::{Outcome, Report, Tool};
+use dind_system::Root;
 use facts::Facts;
 use options::Options;
-use plan::Plan;
 use report::Network;
 
-/// Who is talking.
+/// The name of the program, and the schema of its documents.
 pub const TOOL: Tool = Tool { name: "dind-net", schema: "dind.net/v1" };
 
 /// Does what the command line says.
@@ -46,24 +26,25 @@ pub const TOOL: Tool = Tool { name: "dind-net", schema: "dind.net/v1" };
 /// # Errors
 /// See the README's table of codes.
 pub fn run(cli: &Cli) -> Outcome<Network> {
+    let root = Root::at(&cli.common.root);
     match &cli.verb {
         Verb::Plan { address, gateway, texts } => {
-            if given(address.as_ref()).or(given(gateway.as_ref())).is_some() {
-                let question = options::question(address.as_ref(), gateway.as_ref(), texts)?;
-                return Ok(Plan::compute(&question, &Options::parse(texts)?)?.draft(&Facts::default()));
-            }
+            let question = plan::calculator::question(address.as_ref(), gateway.as_ref(), texts)?;
             let options = Options::parse(texts)?;
-            let facts = Facts::observe(&cli.common.facts(), &options.state)?;
-            Ok(Plan::decide(&facts, &options)?.draft(&facts))
+            let plan = match question {
+                Some(question) => plan::compute(&question, &options)?,
+                None => plan::decide(&Facts::observe(&root, &options.state)?, &options)?,
+            };
+            Ok(plan.draft())
         }
         Verb::Apply { texts } => {
             let options = Options::parse(texts)?;
-            apply::on_host(&cli.common.facts())?;
+            apply::check_root(&root)?;
             apply::apply(&options)
         }
         Verb::Release { texts } => {
-            // What is to be released is in the journal: a bad option is no reason to keep it.
-            apply::on_host(&cli.common.facts())?;
+            // What is to be taken away is in the state directory: a bad option is no reason to keep it.
+            apply::check_root(&root)?;
             apply::release(&texts.state)
         }
     }

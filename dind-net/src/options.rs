@@ -1,8 +1,7 @@
-//! What was typed, understood: a wrong value is refused before anything is read or changed.
+//! Options, parsed: a wrong value is refused before anything is read or changed.
 
 use crate::cli::Texts;
-use crate::fault;
-use crate::range::{Offset, Question, refuse};
+use crate::fault::{self, Cause};
 use dind_contract::cli::given;
 use dind_contract::{Code, Fault, value};
 use ipnet::Ipv4Net;
@@ -26,6 +25,15 @@ pub enum Backend {
     Nft,
     /// `iptables-legacy`, over ip_tables.
     Legacy,
+}
+
+/// Where the inner range lies, counted from the container's own address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Offset {
+    /// So many addresses further.
+    By(u32),
+    /// Wherever the own address leads; see [`crate::plan::range::automatic`].
+    Auto,
 }
 
 /// All options.
@@ -53,20 +61,20 @@ pub struct Options {
     pub forward: bool,
     /// Major version of the inner engine.
     pub engine: Option<u32>,
-    /// Folder of the journal and the iptables links.
+    /// Directory of the journal and the iptables links.
     pub state: PathBuf,
 }
 
 impl Options {
-    /// Understands what was typed.
+    /// Parses what was typed.
     ///
     /// # Errors
-    /// The first value that is wrong; offset and size are told together.
+    /// The first value that is wrong; offset and size are reported together.
     pub fn parse(texts: &Texts) -> Result<Self, Fault> {
         let (offset, size) = (offset(texts), size(texts));
-        let reasons: Vec<_> =
-            [offset.as_ref().err(), size.as_ref().err()].into_iter().flatten().cloned().collect();
-        if let Some(fault) = refuse("the range", reasons) {
+        let causes = [offset.as_ref().err(), size.as_ref().err()];
+        let causes: Vec<_> = causes.into_iter().flatten().cloned().collect();
+        if let Some(fault) = fault::of_causes("cannot compute the range", &causes) {
             return Err(fault);
         }
         Ok(Self {
@@ -74,124 +82,90 @@ impl Options {
             size: size.unwrap_or(DEFAULT_SIZE),
             bridge: bridge(texts)?,
             uplink: given(texts.uplink.as_ref()).map(str::to_owned),
-            mtu: mtu(texts)?,
-            dns: dns(texts)?,
-            pool: pool(texts)?,
-            probe: read(
-                given(texts.probe.as_ref()),
-                value::boolean,
-                fault::PROBE_INVALID,
-                "DIND_NET_PROBE",
-                "true or false",
+            mtu: parse(texts.mtu.as_ref(), mtu, fault::MTU_INVALID, "DIND_NET_MTU", "bytes, such as 1400")?,
+            dns: parse(
+                texts.dns.as_ref(),
+                dns,
+                fault::DNS_INVALID,
+                "DIND_NET_DNS",
+                "addresses such as 10.0.0.2,10.0.0.3",
             )?
-            .unwrap_or(true),
-            iptables: read(
-                given(texts.iptables.as_ref()),
+            .unwrap_or_default(),
+            pool: parse(
+                texts.pool.as_ref(),
+                pool,
+                fault::POOL_INVALID,
+                "DIND_NET_POOL",
+                "a network such as 10.201.0.0/16",
+            )?,
+            probe: switch(texts.probe.as_ref(), fault::PROBE_INVALID, "DIND_NET_PROBE")?.unwrap_or(true),
+            iptables: parse(
+                texts.iptables.as_ref(),
                 backend,
                 fault::IPTABLES_INVALID,
                 "DIND_NET_IPTABLES",
                 "auto, nft or legacy",
             )?
             .flatten(),
-            forward: read(
-                given(texts.forward.as_ref()),
-                value::boolean,
-                fault::FORWARD_INVALID,
-                "DIND_NET_FORWARD",
-                "true or false",
-            )?
-            .unwrap_or(false),
-            engine: read(
-                given(texts.engine_version.as_ref()),
+            forward: switch(texts.forward.as_ref(), fault::FORWARD_INVALID, "DIND_NET_FORWARD")?
+                .unwrap_or(false),
+            engine: parse(
+                texts.engine_version.as_ref(),
                 major,
                 fault::ENGINE_VERSION_INVALID,
                 "DIND_ENGINE_VERSION",
-                "24.0.7 or the like",
+                "a version such as 24.0.7",
             )?,
             state: texts.state.clone(),
         })
     }
 }
 
-/// The calculator's question, out of flags alone.
-///
-/// # Errors
-/// All of address, offset and size that cannot be read.
-pub fn question(
-    address: Option<&String>,
-    gateway: Option<&String>,
-    texts: &Texts,
-) -> Result<Question, Fault> {
-    let no = |code: Code, words: String| -> (Code, String) { (code, words) };
-    let text = |text| given(text).unwrap_or_default();
-    let own = text(address).parse::<Ipv4Net>();
-    let way = text(gateway).parse::<Ipv4Addr>();
-    let (offset, size) = (offset(texts), size(texts));
-    let mut reasons = Vec::new();
-    if own.is_err() {
-        reasons.push(no(
-            fault::ADDRESS_INVALID,
-            format!("--address is `{}`, no IPv4 address with a prefix", text(address)),
-        ));
-    }
-    if way.is_err() {
-        let words = format!("--gateway is `{}`, no IPv4 address", text(gateway));
-        match reasons.last_mut() {
-            Some((_, other)) => *other = format!("{other}; {words}"),
-            None => reasons.push(no(fault::ADDRESS_INVALID, words)),
-        }
-    }
-    match &offset {
-        Ok(Some(_)) => {}
-        Ok(None) => reasons.push(no(fault::OFFSET_INVALID, "no offset is given".to_owned())),
-        Err(reason) => reasons.push(reason.clone()),
-    }
-    reasons.extend(size.as_ref().err().cloned());
-    match (own, way, offset, size) {
-        (Ok(address), Ok(gateway), Ok(Some(offset)), Ok(size)) => {
-            Ok(Question { address, gateway, offset, size })
-        }
-        _ => Err(refuse("the range", reasons)
-            .unwrap_or_else(|| fault::ADDRESS_INVALID.cannot("compute", "the range", "no"))),
-    }
-}
-
-type Read<T> = Result<T, (Code, String)>;
-
-fn offset(texts: &Texts) -> Read<Option<Offset>> {
+/// The offset that was typed, if any.
+pub(crate) fn offset(texts: &Texts) -> Result<Option<Offset>, Cause> {
     match given(texts.offset.as_ref()) {
         None => Ok(None),
         Some("auto") => Ok(Some(Offset::Auto)),
         Some(text) => match text.parse::<Ipv4Addr>() {
             Ok(offset) => Ok(Some(Offset::By(offset.into()))),
-            Err(_) => {
-                Err((fault::OFFSET_INVALID, format!("the offset `{text}` is neither like 0.0.1.0 nor auto")))
-            }
+            Err(_) => Err(offset_invalid(format!("the offset `{text}` is neither like 0.0.1.0 nor auto"))),
         },
     }
 }
 
-fn size(texts: &Texts) -> Read<u8> {
-    let Some(text) = given(texts.size.as_ref()) else { return Ok(DEFAULT_SIZE) };
-    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-    text.parse::<u8>()
-        .ok()
-        .filter(|size| digits && *size <= 32)
-        .ok_or_else(|| (fault::SIZE_INVALID, format!("the size `{text}` is no number from 0 to 32")))
+/// An offset that is wrong or missing.
+pub(crate) fn offset_invalid(words: impl Into<String>) -> Cause {
+    let hint = "give DOCKER_NETWORK_OFFSET (--offset) as a.b.c.d, such as 0.0.1.0, or as auto";
+    Cause::new(fault::OFFSET_INVALID, words, hint)
 }
 
-/// A value that some parser understands, or a fault that says what was expected.
-fn read<T>(
-    text: Option<&str>,
-    parse: impl Fn(&str) -> Result<T, String>,
+/// The size that was typed, or the default.
+pub(crate) fn size(texts: &Texts) -> Result<u8, Cause> {
+    let Some(text) = given(texts.size.as_ref()) else { return Ok(DEFAULT_SIZE) };
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse::<u8>().ok().filter(|size| digits && *size <= 32).ok_or_else(|| {
+        let words = format!("the size `{text}` is not a number from 0 to 32");
+        let hint = "give DOCKER_NETWORK_SIZE (--size) as a prefix length, such as 24";
+        Cause::new(fault::SIZE_INVALID, words, hint)
+    })
+}
+
+/// A value that some parser accepts, or a fault that says what was expected.
+fn parse<T>(
+    text: Option<&String>,
+    parser: impl Fn(&str) -> Result<T, String>,
     code: Code,
     variable: &str,
     expected: &str,
 ) -> Result<Option<T>, Fault> {
-    text.map(&parse).transpose().map_err(|why| {
-        code.cannot("use", format!("{variable}={}", text.unwrap_or_default()), why)
-            .hint(format!("set {variable} to {expected}, or leave it unset"))
+    let Some(text) = given(text) else { return Ok(None) };
+    parser(text).map(Some).map_err(|why| {
+        code.invalid(variable, text, why).hint(format!("set {variable} to {expected}, or leave it unset"))
     })
+}
+
+fn switch(text: Option<&String>, code: Code, variable: &str) -> Result<Option<bool>, Fault> {
+    parse(text, value::boolean, code, variable, "true or false")
 }
 
 /// dev_valid_name() of the kernel, and no character that a shell or a file of settings would trip over.
@@ -201,80 +175,51 @@ fn bridge(texts: &Texts) -> Result<String, Fault> {
         if plain && name.len() < nix::libc::IFNAMSIZ && !name.starts_with(['-', '.']) {
             Ok(name.to_owned())
         } else {
-            Err("it is no name of a link".to_owned())
+            Err("a link cannot have this name".to_owned())
         }
     };
-    let text = given(texts.bridge.as_ref());
-    let name = read(
-        text,
-        valid,
-        fault::BRIDGE_INVALID,
-        "DIND_NET_BRIDGE",
-        "1 to 15 letters, digits, dashes, underscores or dots",
-    )?;
+    let expected = "1 to 15 letters, digits, dashes, underscores or dots";
+    let name = parse(texts.bridge.as_ref(), valid, fault::BRIDGE_INVALID, "DIND_NET_BRIDGE", expected)?;
     let name = name.unwrap_or_else(|| DOCKER_BRIDGE.to_owned());
     if name != DOCKER_BRIDGE && given(texts.offset.as_ref()).is_none() {
         return Err(fault::BRIDGE_INVALID
-            .cannot("use", &name, "in default mode dockerd makes the bridge, and calls it docker0")
+            .invalid(
+                "DIND_NET_BRIDGE",
+                &name,
+                "in default mode dockerd makes the bridge, and calls it docker0",
+            )
             .hint("leave DIND_NET_BRIDGE unset, or choose bridged mode with DOCKER_NETWORK_OFFSET"));
     }
     Ok(name)
 }
 
-fn mtu(texts: &Texts) -> Result<Option<u32>, Fault> {
-    let valid = |text: &str| match text.parse::<u32>() {
-        Ok(mtu) if (MTU_LEAST..=MTU_MOST).contains(&mtu) => Ok(mtu),
-        _ => Err(format!("it is no number from {MTU_LEAST} to {MTU_MOST}")),
-    };
-    read(
-        given(texts.mtu.as_ref()),
-        valid,
-        fault::MTU_INVALID,
-        "DIND_NET_MTU",
-        "a number of bytes such as 1400",
-    )
+fn mtu(text: &str) -> Result<u32, String> {
+    let mtu = text.parse::<u32>().ok().filter(|mtu| (MTU_LEAST..=MTU_MOST).contains(mtu));
+    mtu.ok_or_else(|| format!("expected a number from {MTU_LEAST} to {MTU_MOST}"))
 }
 
-fn dns(texts: &Texts) -> Result<Vec<IpAddr>, Fault> {
-    let valid = |text: &str| {
-        let words = text.split([',', ' ']).filter(|word| !word.is_empty());
-        words
-            .map(|word| match word.parse::<IpAddr>() {
-                Ok(address) if address.is_loopback() || address.is_unspecified() => {
-                    Err(format!("inner containers cannot reach {address}"))
-                }
-                Ok(address) => Ok(address),
-                Err(_) => Err(format!("`{word}` is no address")),
-            })
-            .collect::<Result<Vec<_>, _>>()
+fn dns(text: &str) -> Result<Vec<IpAddr>, String> {
+    let words = text.split([',', ' ']).filter(|word| !word.is_empty());
+    let server = |word: &str| match word.parse::<IpAddr>() {
+        Ok(address) if address.is_loopback() || address.is_unspecified() => {
+            Err(format!("inner containers cannot reach {address}"))
+        }
+        Ok(address) => Ok(address),
+        Err(_) => Err(format!("`{word}` is not an address")),
     };
-    let servers = read(
-        given(texts.dns.as_ref()),
-        valid,
-        fault::DNS_INVALID,
-        "DIND_NET_DNS",
-        "addresses such as 10.0.0.2,10.0.0.3",
-    )?;
-    Ok(servers.unwrap_or_default())
+    words.map(server).collect()
 }
 
-fn pool(texts: &Texts) -> Result<Option<Ipv4Net>, Fault> {
-    let valid = |text: &str| match text.parse::<Ipv4Net>() {
+fn pool(text: &str) -> Result<Ipv4Net, String> {
+    match text.parse::<Ipv4Net>() {
         Ok(pool) if pool.addr() != pool.network() => {
             Err(format!("its host bits are set; the network is {}", pool.trunc()))
         }
-        Ok(pool) if pool.prefix_len() > 24 => Err("it is too small; a /24 is the least".to_owned()),
+        Ok(pool) if pool.prefix_len() > 24 => Err("it is smaller than a /24".to_owned()),
         Ok(pool) if pool.prefix_len() < 8 => Err("it is larger than any private network".to_owned()),
         Ok(pool) => Ok(pool),
-        Err(_) => Err("it is no IPv4 network".to_owned()),
-    };
-    read(
-        given(texts.pool.as_ref()),
-        valid,
-        fault::POOL_INVALID,
-        "DIND_NET_POOL",
-        "a network such as 10.201.0.0/16",
-    )
+        Err(_) => Err("expected an IPv4 network".to_owned()),
+    }
 }
 
 fn backend(text: &str) -> Result<Option<Backend>, String> {
@@ -282,7 +227,7 @@ fn backend(text: &str) -> Result<Option<Backend>, String> {
         "auto" => Ok(None),
         "nft" => Ok(Some(Backend::Nft)),
         "legacy" => Ok(Some(Backend::Legacy)),
-        _ => Err("there is no such backend".to_owned()),
+        _ => Err("expected `auto`, `nft` or `legacy`".to_owned()),
     }
 }
 

@@ -1,9 +1,10 @@
 //! `result` of dind-net's documents.
 
-use crate::iptables::Chosen;
+use crate::options::Backend;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
 
 /// How the inner containers are connected.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -68,4 +69,32 @@ pub struct Bridge {
     /// Bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mtu: Option<u32>,
+}
+
+/// The iptables that the engine calls.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Chosen {
+    /// The backend.
+    pub backend: Backend,
+    /// Why this one.
+    pub reason: Reason,
+    /// The program, where it is not what plain `iptables` is: the engine gets a directory of links to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub program: Option<PathBuf>,
+}
+
+/// Why a backend was chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reason {
+    /// `DIND_NET_IPTABLES` names it.
+    Forced,
+    /// It has rules already.
+    HasRules,
+    /// The kernel has nf_tables.
+    Works,
+    /// The kernel has no nf_tables.
+    Fallback,
+    /// It is what `iptables` is, and nothing speaks against it.
+    Installed,
 }

@@ -1,19 +1,15 @@
-//! What holds for all inputs: the calculator is plain arithmetic, automatic ranges never meet, and no text is a panic.
+//! What holds for all inputs: the calculator is plain arithmetic, and automatic ranges never meet.
 
 #![allow(clippy::unwrap_used)]
 
-use dind_net::cli::Texts;
-use dind_net::facts::{parse_options, parse_resolvers};
-use dind_net::names::Embedded;
-use dind_net::options::{Options, question};
-use dind_net::range::{Offset, Question, compute};
-use dind_net::rtnl::parse_routes;
+use dind_net::options::Offset;
+use dind_net::plan::range::{Question, compute};
 use ipnet::Ipv4Net;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
-/// The rules of the README in 64-bit integers: the range, or the codes of all reasons against it.
+/// The rules of the README in 64-bit integers: the range, or the codes of all causes against it.
 fn arithmetic(
     own: u64,
     prefix: u32,
@@ -105,30 +101,5 @@ proptest! {
         for (own, _) in &nodes {
             prop_assert!(nodes.iter().all(|(_, range)| !range.contains(&Ipv4Addr::from(*own))));
         }
-    }
-
-    #[test]
-    fn no_text_is_a_panic(text in "\\PC*", other in "[0-9a-fA-F:. /\\n-]*", lines in "((nameserver|options|search|#)?[ \\t]*[0-9a-f.:%n]*\\n)*") {
-        for text in [&text, &other, &lines] {
-            let _ = (parse_resolvers(text), parse_options(text), Embedded::parse(text, text));
-            let some = Some(text.clone());
-            let texts = Texts {
-                offset: some.clone(), size: some.clone(), bridge: some.clone(), uplink: some.clone(), mtu: some.clone(),
-                dns: some.clone(), pool: some.clone(), probe: some.clone(), forward: some.clone(), iptables: some.clone(),
-                engine_version: some.clone(), ..Texts::default()
-            };
-            let _ = (Options::parse(&texts), question(some.as_ref(), some.as_ref(), &texts));
-        }
-    }
-
-    #[test]
-    fn no_message_of_routes_is_a_panic(mut bytes in prop::collection::vec(any::<u8>(), 0..256), right in prop::bool::weighted(0.9)) {
-        if let (true, Some(header)) = (right, bytes.get_mut(..6)) {
-            // Length and type RTM_NEWROUTE, so that the rest is looked at.
-            header.copy_from_slice(&[0, 0, 0, 0, 24, 0]);
-            let length = u32::try_from(bytes.len()).unwrap();
-            bytes[..4].copy_from_slice(&length.to_ne_bytes());
-        }
-        let _ = parse_routes(&bytes);
     }
 }

@@ -1,4 +1,4 @@
-//! README.md tells of what the tool knows.
+//! README.md has every code, warning, verb, option and variable.
 
 use clap::CommandFactory;
 use dind_net::cli::Cli;

@@ -1,85 +1,85 @@
 //! The errors and warnings of `dind-storage`.
 
-use dind_contract::{Code, Exit};
+use dind_contract::{Code, ExitCode};
 
-/// A size cannot be read, or is too small for a file system.
-pub const SIZE_INVALID: Code = Code::new("size-invalid", Exit::Config);
-/// There is no such storage driver.
-pub const DRIVER_UNKNOWN: Code = Code::new("driver-unknown", Exit::Config);
-/// There is no such backing.
-pub const BACKING_UNKNOWN: Code = Code::new("backing-unknown", Exit::Config);
-/// There is no such file system for the image.
-pub const FILESYSTEM_UNKNOWN: Code = Code::new("filesystem-unknown", Exit::Config);
-/// A boolean cannot be read.
-pub const BOOLEAN_INVALID: Code = Code::new("boolean-invalid", Exit::Config);
-/// A path is relative, has `..` in it, or names no file.
-pub const PATH_INVALID: Code = Code::new("path-invalid", Exit::Config);
-/// A path leads through a symbolic link, or through something that is no folder.
-pub const PATH_UNSAFE: Code = Code::new("path-unsafe", Exit::Config);
-/// The data root is `/` or a folder of the system.
-pub const DATA_ROOT_UNSAFE: Code = Code::new("data-root-unsafe", Exit::Config);
-/// A mount would hide what lies in the data root.
-pub const DATA_ROOT_NOT_EMPTY: Code = Code::new("data-root-not-empty", Exit::Config);
+/// A size is invalid, or too small for a file system.
+pub const SIZE_INVALID: Code = Code::new("size-invalid", ExitCode::Config);
+/// An unknown storage driver.
+pub const DRIVER_UNKNOWN: Code = Code::new("driver-unknown", ExitCode::Config);
+/// An unknown backing.
+pub const BACKING_UNKNOWN: Code = Code::new("backing-unknown", ExitCode::Config);
+/// Images are not made with this file system.
+pub const FILESYSTEM_UNKNOWN: Code = Code::new("filesystem-unknown", ExitCode::Config);
+/// Neither true nor false.
+pub const BOOLEAN_INVALID: Code = Code::new("boolean-invalid", ExitCode::Config);
+/// A path is relative, contains `..`, or does not name a file.
+pub const PATH_INVALID: Code = Code::new("path-invalid", ExitCode::Config);
+/// A path leads through a symbolic link, or through something that is not a directory.
+pub const PATH_UNSAFE: Code = Code::new("path-unsafe", ExitCode::Config);
+/// The data root is `/` or a system directory.
+pub const DATA_ROOT_UNSAFE: Code = Code::new("data-root-unsafe", ExitCode::Config);
+/// A mount would hide the files in the data root.
+pub const DATA_ROOT_NOT_EMPTY: Code = Code::new("data-root-not-empty", ExitCode::Config);
 /// Another image is mounted on the data root.
-pub const DATA_ROOT_MOUNTED: Code = Code::new("data-root-mounted", Exit::Config);
-/// The image is mounted, and the options ask for none.
-pub const IMAGE_MOUNTED: Code = Code::new("image-mounted", Exit::Config);
-/// The image's file is not ours alone: owner, mode, links or type.
-pub const IMAGE_UNSAFE: Code = Code::new("image-unsafe", Exit::Config);
-/// Something else lies under the image's name.
-pub const IMAGE_FOREIGN: Code = Code::new("image-foreign", Exit::Config);
-/// The image is shorter than its file system, or has errors that cannot be repaired without asking.
-pub const IMAGE_BROKEN: Code = Code::new("image-broken", Exit::Io);
-/// Somebody else has the image attached, or is making it.
-pub const IMAGE_IN_USE: Code = Code::new("image-in-use", Exit::InUse);
+pub const DATA_ROOT_MOUNTED: Code = Code::new("data-root-mounted", ExitCode::Config);
+/// The image is mounted, and the options ask for the data root as it is.
+pub const IMAGE_MOUNTED: Code = Code::new("image-mounted", ExitCode::Config);
+/// The image's file is not root's alone: owner, mode, links or type.
+pub const IMAGE_UNSAFE: Code = Code::new("image-unsafe", ExitCode::Config);
+/// The file under the image's name is not an image of ours.
+pub const IMAGE_FOREIGN: Code = Code::new("image-foreign", ExitCode::Config);
+/// The image is shorter than its file system, or has errors that cannot be repaired automatically.
+pub const IMAGE_BROKEN: Code = Code::new("image-broken", ExitCode::Io);
+/// Another process has the image attached, or is making it.
+pub const IMAGE_IN_USE: Code = Code::new("image-in-use", ExitCode::InUse);
 /// The image cannot be made.
-pub const IMAGE_NOT_MADE: Code = Code::new("image-not-made", Exit::CannotCreate);
+pub const IMAGE_NOT_MADE: Code = Code::new("image-not-made", ExitCode::CannotCreate);
 /// The image cannot be opened or read.
-pub const IMAGE_UNREADABLE: Code = Code::new("image-unreadable", Exit::Io);
+pub const IMAGE_UNREADABLE: Code = Code::new("image-unreadable", ExitCode::Io);
 /// The image cannot be made larger.
-pub const IMAGE_NOT_GROWN: Code = Code::new("image-not-grown", Exit::Io);
-/// A smaller size was asked for than the image has.
-pub const SIZE_SHRINKS: Code = Code::new("size-shrinks", Exit::Config);
-/// The image would not fit.
-pub const SPACE_SHORT: Code = Code::new("space-short", Exit::CannotCreate);
+pub const IMAGE_NOT_GROWN: Code = Code::new("image-not-grown", ExitCode::Io);
+/// The requested size is smaller than the image.
+pub const SIZE_SHRINKS: Code = Code::new("size-shrinks", ExitCode::Config);
+/// The image does not fit.
+pub const SPACE_SHORT: Code = Code::new("space-short", ExitCode::CannotCreate);
 /// The file system below cannot reserve space.
-pub const RESERVE_UNSUPPORTED: Code = Code::new("reserve-unsupported", Exit::CannotCreate);
-/// A folder cannot be made.
-pub const FOLDER_NOT_MADE: Code = Code::new("folder-not-made", Exit::CannotCreate);
+pub const RESERVE_UNSUPPORTED: Code = Code::new("reserve-unsupported", ExitCode::CannotCreate);
+/// A directory cannot be made.
+pub const DIRECTORY_NOT_MADE: Code = Code::new("directory-not-made", ExitCode::CannotCreate);
 /// A helper program is not installed.
-pub const HELPER_MISSING: Code = Code::new("helper-missing", Exit::Config);
-/// No storage driver works on this machine by itself.
-pub const NO_DRIVER: Code = Code::new("no-driver", Exit::Config);
-/// The driver that was asked for does not work here.
-pub const DRIVER_UNUSABLE: Code = Code::new("driver-unusable", Exit::Config);
-/// `/dev/loop-control` is not there.
-pub const LOOP_CONTROL_MISSING: Code = Code::new("loop-control-missing", Exit::Privilege);
+pub const HELPER_MISSING: Code = Code::new("helper-missing", ExitCode::Config);
+/// No storage driver works on this machine.
+pub const NO_DRIVER: Code = Code::new("no-driver", ExitCode::Config);
+/// The requested driver does not work here.
+pub const DRIVER_UNUSABLE: Code = Code::new("driver-unusable", ExitCode::Config);
+/// `/dev/loop-control` does not exist.
+pub const LOOP_CONTROL_MISSING: Code = Code::new("loop-control-missing", ExitCode::Privilege);
 /// `/dev/loop-control` may not be opened.
-pub const LOOP_CONTROL_DENIED: Code = Code::new("loop-control-denied", Exit::Privilege);
+pub const LOOP_CONTROL_DENIED: Code = Code::new("loop-control-denied", ExitCode::Privilege);
 /// A loop device may not be made or opened.
-pub const LOOP_DEVICE_DENIED: Code = Code::new("loop-device-denied", Exit::Privilege);
+pub const LOOP_DEVICE_DENIED: Code = Code::new("loop-device-denied", ExitCode::Privilege);
 /// Something else lies where a loop device should be.
-pub const LOOP_DEVICE_FOREIGN: Code = Code::new("loop-device-foreign", Exit::Config);
-/// All free loop devices were taken before we got one.
-pub const LOOP_DEVICES_BUSY: Code = Code::new("loop-devices-busy", Exit::InUse);
+pub const LOOP_DEVICE_FOREIGN: Code = Code::new("loop-device-foreign", ExitCode::Config);
+/// Other processes took every free loop device before we got one.
+pub const LOOP_DEVICES_BUSY: Code = Code::new("loop-devices-busy", ExitCode::InUse);
 /// The kernel refuses to attach the image.
-pub const ATTACH_FAILED: Code = Code::new("attach-failed", Exit::Io);
+pub const ATTACH_FAILED: Code = Code::new("attach-failed", ExitCode::Io);
 /// The kernel refuses the mount.
-pub const MOUNT_FAILED: Code = Code::new("mount-failed", Exit::Io);
+pub const MOUNT_FAILED: Code = Code::new("mount-failed", ExitCode::Io);
 /// The kernel refuses to unmount.
-pub const UNMOUNT_FAILED: Code = Code::new("unmount-failed", Exit::Io);
-/// Processes still hold what should be released.
-pub const STILL_IN_USE: Code = Code::new("still-in-use", Exit::Io);
+pub const UNMOUNT_FAILED: Code = Code::new("unmount-failed", ExitCode::Io);
+/// Processes still use the file system that is to be released.
+pub const STILL_IN_USE: Code = Code::new("still-in-use", ExitCode::Io);
 /// The file system met errors while it was mounted.
-pub const FILESYSTEM_ERRORS: Code = Code::new("filesystem-errors", Exit::Io);
+pub const FILESYSTEM_ERRORS: Code = Code::new("filesystem-errors", ExitCode::Io);
 /// A fact about the machine cannot be read.
-pub const FACTS_UNREADABLE: Code = Code::new("facts-unreadable", Exit::Io);
+pub const FACTS_UNREADABLE: Code = Code::new("facts-unreadable", ExitCode::Io);
 /// The caller is not root.
-pub const NOT_ROOT: Code = Code::new("not-root", Exit::Privilege);
+pub const NOT_ROOT: Code = Code::new("not-root", ExitCode::Privilege);
 /// `CAP_SYS_ADMIN` is missing.
-pub const CAP_SYS_ADMIN_MISSING: Code = Code::new("cap-sys-admin-missing", Exit::Privilege);
-/// `--root` is for plans.
-pub const ROOT_IS_FAKE: Code = Code::new("root-is-fake", Exit::Config);
+pub const CAP_SYS_ADMIN_MISSING: Code = Code::new("cap-sys-admin-missing", ExitCode::Privilege);
+/// `--root` was given to a verb that changes the machine.
+pub const ROOT_IS_FAKE: Code = Code::new("root-is-fake", ExitCode::Config);
 
 /// All codes; README.md explains each.
 pub const CODES: &[Code] = &[
@@ -104,7 +104,7 @@ pub const CODES: &[Code] = &[
     SIZE_SHRINKS,
     SPACE_SHORT,
     RESERVE_UNSUPPORTED,
-    FOLDER_NOT_MADE,
+    DIRECTORY_NOT_MADE,
     HELPER_MISSING,
     NO_DRIVER,
     DRIVER_UNUSABLE,
@@ -124,24 +124,24 @@ pub const CODES: &[Code] = &[
     ROOT_IS_FAKE,
 ];
 
-/// The driver was chosen by the file system's name: the probe could not be run.
+/// The driver was chosen by the file system's type: the probe could not be run.
 pub const PROBE_NOT_RUN: &str = "probe-not-run";
-/// The image lies in the container's own layer, and goes with it.
+/// The image lies in the container's own layer, and is removed with it.
 pub const IMAGE_ON_OVERLAY: &str = "image-on-overlay";
-/// The image may run out of space that it promises.
+/// The image's space is not reserved.
 pub const IMAGE_SPARSE: &str = "image-sparse";
-/// The image has another file system than was asked for.
+/// The image has another file system than requested.
 pub const FILESYSTEM_KEPT: &str = "filesystem-kept";
-/// The image is mounted and can only be made larger at the next start.
+/// The image is mounted and can only grow at the next start.
 pub const GROW_DEFERRED: &str = "grow-deferred";
-/// Direct I/O does not work here; pages are cached twice.
+/// Direct I/O does not work here: pages are cached twice.
 pub const BUFFERED_IO: &str = "buffered-io";
-/// The mount that carries the data root no longer passes mounts on to other namespaces.
+/// The mount that holds the data root no longer propagates mounts to other namespaces.
 pub const PROPAGATION_STOPPED: &str = "propagation-stopped";
-/// The data root is a mount that is not ours; it was left alone.
+/// The data root is a mount that is not ours, and was left alone.
 pub const MOUNT_NOT_OURS: &str = "mount-not-ours";
-/// The file system has met errors, or cannot be written to.
-pub const FILESYSTEM_UNWELL: &str = "filesystem-unwell";
+/// The file system has met errors, or is read-only. The error [`FILESYSTEM_ERRORS`] reports the same at a release.
+pub const FILESYSTEM_HAS_ERRORS: &str = FILESYSTEM_ERRORS.name;
 
 /// All warnings; README.md explains each.
 pub const WARNINGS: &[&str] = &[
@@ -153,5 +153,5 @@ pub const WARNINGS: &[&str] = &[
     BUFFERED_IO,
     PROPAGATION_STOPPED,
     MOUNT_NOT_OURS,
-    FILESYSTEM_UNWELL,
+    FILESYSTEM_HAS_ERRORS,
 ];

@@ -1,53 +1,42 @@
 #![doc = include_str!("../README.md")]
 
 pub mod apply;
-pub mod choose;
 pub mod cli;
-pub mod device;
-pub mod document;
 pub mod facts;
 pub mod fault;
-pub mod grow;
-pub mod health;
-pub mod holders;
 pub mod image;
-mod loopabi;
-pub mod make;
-pub mod mounts;
-pub mod node;
+pub mod loopdev;
+pub mod mount;
 pub mod options;
-pub mod paths;
 pub mod plan;
-pub mod probe;
+pub mod privileges;
 pub mod release;
+pub mod report;
+pub mod safe_path;
 pub mod size;
-pub mod superblock;
-pub mod trim;
 
 use cli::{Cli, Verb};
+use dind_contract::step::planned;
 use dind_contract::{Draft, Outcome, Report, Tool};
-use document::Storage;
+use dind_system::Root;
 use options::Options;
+use report::Storage;
 
-/// Who is talking.
+/// The program's name and the schema of its documents.
 pub const TOOL: Tool = Tool { name: "dind-storage", schema: "dind.storage/v1" };
 
-/// Does what the command line says.
+/// Runs the verb of the command line.
 ///
 /// # Errors
-/// Options cannot be read, privileges are missing, nothing works here, or a step failed.
+/// An option is invalid, a privilege is missing, no driver works here, or a step failed.
 pub fn run(cli: &Cli) -> Outcome<Storage> {
-    let options = Options::read(&cli.wanted)?;
-    let root = cli.common.facts();
+    let options = Options::parse(&cli.texts)?;
+    let root = Root::at(&cli.common.root);
     match cli.verb {
         Verb::Plan => {
             let plan = plan::decide(&facts::observe(&root, &options)?, &options)?;
-            Ok(Draft {
-                engine: plan.engine(),
-                steps: plan.steps(),
-                result: plan.storage,
-                warnings: plan.warnings,
-            })
+            let (engine, steps) = (plan.storage.engine(), planned(&plan.steps));
+            Ok(Draft { result: plan.storage, engine, steps, warnings: plan.warnings })
         }
         Verb::Apply => apply::apply(&root, &options),
         Verb::Release => release::release(&root, &options),

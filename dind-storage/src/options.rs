@@ -1,68 +1,49 @@
-//! Flags and variables, read: everything that can be wrong about them is found here, before anything changes.
+//! Flags and variables, parsed: everything that can be wrong with them is found here, before anything changes.
 
-use crate::cli::Wanted;
-use crate::document::{Backing, Driver};
-use crate::{fault, paths, size};
+use crate::cli::Texts;
+use crate::image::superblock::Filesystem;
+use crate::report::{Backing, Driver};
+use crate::{fault, safe_path, size};
 use dind_contract::cli::given;
 use dind_contract::{Code, Fault, value};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-/// File systems that an image can be made with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ImageFilesystem {
-    /// The default.
-    Ext4,
-    /// Needs `mkfs.xfs` and 300 MiB.
-    Xfs,
-}
-
-impl ImageFilesystem {
-    /// As mount(8) spells it.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Ext4 => "ext4",
-            Self::Xfs => "xfs",
-        }
-    }
-}
-
-/// What is wanted.
+/// What the user asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Where the engine keeps its data; absolute, without `..`.
+    /// Where the engine keeps its data: absolute, without `..`.
     pub data_root: PathBuf,
-    /// The loop image; absolute, without `..`.
+    /// File of the loop image: absolute, without `..`.
     pub image: PathBuf,
-    /// The image's size in bytes, if it was named: an image that is there is only grown on request.
+    /// The image's size in bytes, if it was given: an existing image only grows on request.
     pub size: Option<u64>,
-    /// The driver, if it was named.
+    /// The driver, if it was given.
     pub driver: Option<Driver>,
-    /// The backing, if it was named.
+    /// The backing, if it was given.
     pub backing: Option<Backing>,
-    /// For a new image.
-    pub filesystem: ImageFilesystem,
-    /// For a new image.
+    /// File system of a new image.
+    pub filesystem: Filesystem,
+    /// Whether the space of a new image is not reserved.
     pub sparse: bool,
 }
 
 impl Options {
-    /// Whether overlay in the data root's own file system is among the choices: only then it has to be tried.
+    /// Whether overlay in the data root's own file system is one of the choices: only then it is probed.
     #[must_use]
     pub fn may_be_native_overlay(&self) -> bool {
         self.backing != Some(Backing::Loop) && self.driver.is_none_or(|driver| driver == Driver::Overlay2)
     }
 
-    /// Reads flags and variables.
+    /// Parses flags and variables.
     ///
     /// # Errors
-    /// Names the first that cannot be read.
-    pub fn read(text: &Wanted) -> Result<Self, Fault> {
+    /// Names the first that is invalid.
+    pub fn parse(text: &Texts) -> Result<Self, Fault> {
         let filesystem = filesystem(given(text.filesystem.as_ref()))?;
         Ok(Self {
             data_root: data_root(given(text.data_root.as_ref()).unwrap_or("/var/lib/docker"))?,
             image: path("DIND_STORAGE_IMAGE", given(text.image.as_ref()).unwrap_or("/data/docker"))?,
-            size: given(text.size.as_ref()).map(|text| read_size(text, filesystem)).transpose()?,
+            size: given(text.size.as_ref()).map(|text| parse_size(text, filesystem)).transpose()?,
             driver: driver(given(text.driver.as_ref()))?,
             backing: backing(given(text.backing.as_ref()))?,
             filesystem,
@@ -71,18 +52,16 @@ impl Options {
     }
 }
 
-fn read_size(text: &str, filesystem: ImageFilesystem) -> Result<u64, Fault> {
+fn parse_size(text: &str, filesystem: Filesystem) -> Result<u64, Fault> {
     // mkfs.xfs 5.19 and later refuse less than 300 MB.
     const XFS_MINIMUM: u64 = 300 << 20;
     size::parse(text)
         .and_then(|bytes| match filesystem {
-            ImageFilesystem::Xfs if bytes < XFS_MINIMUM => {
-                Err("it is less than the 300MiB that xfs takes".to_owned())
-            }
+            Filesystem::Xfs if bytes < XFS_MINIMUM => Err("xfs needs at least 300MiB".to_owned()),
             _ => Ok(bytes),
         })
         .map_err(|cause| {
-            let fault = fault::SIZE_INVALID.cannot("read VAR_LIB_DOCKER_SIZE", text, cause);
+            let fault = fault::SIZE_INVALID.invalid("VAR_LIB_DOCKER_SIZE", text, cause);
             fault.hint("set VAR_LIB_DOCKER_SIZE=5 for 5 GiB, or give a unit: 20GiB, 512MiB, 5GB")
         })
 }
@@ -105,51 +84,51 @@ fn backing(text: Option<&str>) -> Result<Option<Backing>, Fault> {
     }
 }
 
-fn filesystem(text: Option<&str>) -> Result<ImageFilesystem, Fault> {
+fn filesystem(text: Option<&str>) -> Result<Filesystem, Fault> {
     match text {
-        None | Some("ext4") => Ok(ImageFilesystem::Ext4),
-        Some("xfs") => Ok(ImageFilesystem::Xfs),
+        None | Some("ext4") => Ok(Filesystem::Ext4),
+        Some("xfs") => Ok(Filesystem::Xfs),
         Some(text) => Err(unknown(fault::FILESYSTEM_UNKNOWN, "DIND_STORAGE_FS", text, "ext4, xfs")),
     }
 }
 
 fn sparse(text: &str) -> Result<bool, Fault> {
     value::boolean(text).map_err(|cause| {
-        let fault = fault::BOOLEAN_INVALID.cannot("read DIND_STORAGE_SPARSE", text, cause);
+        let fault = fault::BOOLEAN_INVALID.invalid("DIND_STORAGE_SPARSE", text, cause);
         fault.hint("set DIND_STORAGE_SPARSE=true, or leave it out to reserve the space")
     })
 }
 
 fn data_root(text: &str) -> Result<PathBuf, Fault> {
     let path = path("DIND_DATA_ROOT", text)?;
-    if paths::is_system_folder(&path) { Err(system_folder(&path)) } else { Ok(path) }
+    if safe_path::is_system_directory(&path) { Err(system_directory(&path)) } else { Ok(path) }
 }
 
-/// The data root is a folder that holds more than the engine's data.
-pub(crate) fn system_folder(path: &std::path::Path) -> Fault {
-    let cause = "it is a folder of the system";
+/// The data root is a directory that others use too.
+pub(crate) fn system_directory(path: &Path) -> Fault {
+    let cause = "it is a system directory";
     let fault = fault::DATA_ROOT_UNSAFE.cannot("use as data root", path.display(), cause);
-    fault.hint("set DIND_DATA_ROOT to a folder of its own, such as /var/lib/docker or /srv/docker")
+    fault.hint("set DIND_DATA_ROOT to a directory of its own, such as /var/lib/docker or /srv/docker")
 }
 
 fn path(name: &str, text: &str) -> Result<PathBuf, Fault> {
-    paths::plain(text).map_err(|cause| {
-        let fault = fault::PATH_INVALID.cannot(&format!("read {name}"), text, cause);
+    safe_path::plain(text).map_err(|cause| {
+        let fault = fault::PATH_INVALID.invalid(name, text, cause);
         fault.hint(format!("set {name} to an absolute path without `..`"))
     })
 }
 
 fn unknown(code: Code, name: &str, text: &str, names: &str) -> Fault {
-    let fault = code.cannot(&format!("read {name}"), text, "there is no such choice");
-    fault.hint(format!("set {name} to one of: {names}"))
+    let fault = code.invalid(name, text, format!("expected one of {names}"));
+    fault.hint(format!("set {name} to one of them, or leave it out"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn code(wanted: Wanted) -> &'static str {
-        Options::read(&wanted).unwrap_err().code.name
+    fn code(texts: Texts) -> &'static str {
+        Options::parse(&texts).unwrap_err().code.name
     }
 
     fn some(text: &str) -> Option<String> {
@@ -158,9 +137,9 @@ mod tests {
 
     #[test]
     fn defaults_and_empty_variables() {
-        let empty = Wanted { size: some(""), driver: some(" "), ..Wanted::default() };
-        let options = Options::read(&empty).unwrap();
-        assert_eq!(options, Options::read(&Wanted::default()).unwrap());
+        let empty = Texts { size: some(""), driver: some(" "), ..Texts::default() };
+        let options = Options::parse(&empty).unwrap();
+        assert_eq!(options, Options::parse(&Texts::default()).unwrap());
         assert_eq!(options.data_root, PathBuf::from("/var/lib/docker"));
         assert_eq!(
             (options.size, options.driver, options.backing, options.sparse),
@@ -170,20 +149,20 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_named() {
-        assert_eq!(code(Wanted { size: some("abc"), ..Wanted::default() }), "size-invalid");
-        let xfs = Wanted { size: some("128MiB"), filesystem: some("xfs"), ..Wanted::default() };
+        assert_eq!(code(Texts { size: some("abc"), ..Texts::default() }), "size-invalid");
+        let xfs = Texts { size: some("128MiB"), filesystem: some("xfs"), ..Texts::default() };
         assert_eq!(code(xfs), "size-invalid");
-        assert_eq!(code(Wanted { driver: some("overlay3"), ..Wanted::default() }), "driver-unknown");
-        assert_eq!(code(Wanted { backing: some("zram"), ..Wanted::default() }), "backing-unknown");
-        assert_eq!(code(Wanted { filesystem: some("ntfs"), ..Wanted::default() }), "filesystem-unknown");
-        assert_eq!(code(Wanted { sparse: some("perhaps"), ..Wanted::default() }), "boolean-invalid");
-        assert_eq!(code(Wanted { image: some("data/docker"), ..Wanted::default() }), "path-invalid");
-        assert_eq!(code(Wanted { data_root: some("/srv/../etc"), ..Wanted::default() }), "path-invalid");
-        for folder in ["/", "/etc", "/usr/share/docker", "/proc/1", "/var/lib", "//var//lib/"] {
+        assert_eq!(code(Texts { driver: some("overlay3"), ..Texts::default() }), "driver-unknown");
+        assert_eq!(code(Texts { backing: some("zram"), ..Texts::default() }), "backing-unknown");
+        assert_eq!(code(Texts { filesystem: some("ntfs"), ..Texts::default() }), "filesystem-unknown");
+        assert_eq!(code(Texts { sparse: some("perhaps"), ..Texts::default() }), "boolean-invalid");
+        assert_eq!(code(Texts { image: some("data/docker"), ..Texts::default() }), "path-invalid");
+        assert_eq!(code(Texts { data_root: some("/srv/../etc"), ..Texts::default() }), "path-invalid");
+        for directory in ["/", "/etc", "/usr/share/docker", "/proc/1", "/var/lib", "//var//lib/"] {
             assert_eq!(
-                code(Wanted { data_root: some(folder), ..Wanted::default() }),
+                code(Texts { data_root: some(directory), ..Texts::default() }),
                 "data-root-unsafe",
-                "{folder}"
+                "{directory}"
             );
         }
     }

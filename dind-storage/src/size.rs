@@ -2,10 +2,10 @@
 
 const MIB: u64 = 1 << 20;
 
-/// The least a file system with a journal is worth making for, in bytes.
+/// The smallest image, in bytes: below this, most of a file system is its journal.
 pub const MINIMUM: u64 = 64 * MIB;
 
-/// What an image has when nobody says otherwise: 5 GiB, as the predecessor's `VAR_LIB_DOCKER_SIZE=5`, in bytes.
+/// The default size of an image, in bytes: 5 GiB, the predecessor's `VAR_LIB_DOCKER_SIZE=5`.
 pub const DEFAULT: u64 = 5 << 30;
 
 /// Units, the longer spelling first. A single letter is binary, as in `docker run --memory`.
@@ -24,7 +24,7 @@ const UNITS: &[(&str, u64)] = &[
 /// Bytes, rounded up to whole MiB. A plain number counts GiB: the predecessor's `dd bs=1G` did.
 ///
 /// # Errors
-/// Text that is no number with a unit, less than [`MINIMUM`], or more than a file can have.
+/// Text that is not a number with a unit, less than [`MINIMUM`], or more than a file can have.
 pub fn parse(text: &str) -> Result<u64, String> {
     let lower = text.to_ascii_lowercase();
     let (number, unit) = UNITS
@@ -33,9 +33,9 @@ pub fn parse(text: &str) -> Result<u64, String> {
         .unwrap_or((&lower, 1 << 30));
     // `str::parse` takes a leading plus.
     if number.is_empty() || !number.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err("it is no size like 5, 20GiB, 512MiB or 5GB".to_owned());
+        return Err("expected a size such as 5, 20GiB, 512MiB or 5GB".to_owned());
     }
-    let too_large = || "it is more than a file can have".to_owned();
+    let too_large = || "it is larger than a file can be".to_owned();
     let bytes =
         number.parse::<u64>().ok().and_then(|number| number.checked_mul(unit)).ok_or_else(too_large)?;
     let rounded = bytes.checked_next_multiple_of(MIB).ok_or_else(too_large)?;
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_size() {
+    fn invalid_sizes() {
         for text in [
             "",
             "abc",

@@ -1,4 +1,4 @@
-//! Captured machines, and what `dind-storage` says of them.
+//! Captured machines, and the documents that `dind-storage` prints for them.
 
 use dind_storage::fault::{CODES, WARNINGS};
 use dind_tests::captured::{Captured, root};
@@ -9,7 +9,7 @@ fn every_captured_machine_gets_its_document() {
     let captured = Captured {
         program: env!("CARGO_BIN_EXE_dind-storage"),
         folder: concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cases"),
-        least: 36,
+        least: 38,
         codes: &codes,
         warnings: WARNINGS,
     };

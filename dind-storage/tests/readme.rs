@@ -1,9 +1,9 @@
-//! README.md tells of what the tool knows, and of its storage drivers.
+//! README.md documents every error, warning, option, storage driver and step.
 
 use clap::CommandFactory;
 use dind_storage::cli::Cli;
-use dind_storage::document::Driver;
 use dind_storage::fault::{CODES, WARNINGS};
+use dind_storage::report::Driver;
 
 const README: &str = include_str!("../README.md");
 
@@ -14,8 +14,8 @@ fn the_readme_is_complete() {
 }
 
 #[test]
-fn every_driver_is_told_of() {
+fn every_driver_is_documented() {
     for driver in Driver::ALL {
-        assert!(README.contains(&format!("`{driver}`")), "README.md does not tell of {driver}");
+        assert!(README.contains(&format!("`{driver}`")), "README.md does not document {driver}");
     }
 }

@@ -1,4 +1,4 @@
-//! `schema.json` is what the types say. `DIND_UPDATE=1` rewrites it.
+//! `schema.json` is generated from the types. `DIND_UPDATE=1` rewrites it.
 
 #[test]
 fn the_schema_on_disk_is_the_one_of_the_types() {

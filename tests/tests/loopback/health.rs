@@ -41,7 +41,7 @@ fn has_errors(plan: &Value) -> bool {
     let health = &plan["result"]["health"];
     assert!(health["read_only"].is_boolean() && health["errors"].is_u64(), "{plan}");
     let errors = health["read_only"] == true || health["errors"].as_u64() > Some(0);
-    let warned = plan["warnings"].as_array().unwrap().iter().any(|one| one["code"] == "filesystem-unwell");
+    let warned = plan["warnings"].as_array().unwrap().iter().any(|one| one["code"] == "filesystem-errors");
     assert_eq!(errors, warned, "{plan}");
     errors
 }

@@ -3,6 +3,7 @@
 use crate::machine::{Machine, steps, succeeds};
 use dind_tests::bin;
 use nix::mount::{MsFlags, mount, umount};
+use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::process::Command;
@@ -11,8 +12,13 @@ use std::process::Command;
 fn the_first_apply_makes_and_mounts_an_image_and_the_second_does_nothing() {
     let machine = Machine::new();
     let first = machine.apply();
-    let expected =
-        ["make-folder:done", "make-image:done", "attach-image:done", "make-folder:done", "mount-image:done"];
+    let expected = [
+        "make-directory:done",
+        "make-image:done",
+        "attach-image:done",
+        "make-directory:done",
+        "mount-image:done",
+    ];
     assert_eq!(steps(&first), expected);
     let image = &first["result"]["image"];
     assert_eq!((&first["changed"], &image["size_bytes"]), (&true.into(), &(64 << 20).into()));
@@ -44,14 +50,22 @@ fn the_first_apply_makes_and_mounts_an_image_and_the_second_does_nothing() {
 }
 
 #[test]
-fn a_plan_changes_nothing_and_says_what_apply_does() {
+fn a_plan_changes_nothing_and_lists_the_steps_of_apply() {
     let machine = Machine::new();
     let plan = succeeds(&mut machine.storage("plan"));
-    assert_eq!(steps(&plan), ["make-image:planned", "attach-image:planned", "mount-image:planned"]);
     assert_eq!(plan["changed"], false);
     machine.assert_untouched();
     succeeds(machine.storage("plan").env("DIND_STORAGE_BACKING", "auto"));
     machine.assert_untouched();
+
+    let listed = |document: &Value, state: &str| {
+        let steps = document["steps"].as_array().unwrap().iter();
+        let of_state = steps.inspect(|step| assert_eq!(step["state"], state, "{document}"));
+        of_state.map(|step| (step["op"].clone(), step["target"].clone())).collect::<Vec<_>>()
+    };
+    assert_eq!(listed(&plan, "planned"), listed(&machine.apply(), "done"));
+    machine.release();
+    machine.assert_clean();
 }
 
 #[test]

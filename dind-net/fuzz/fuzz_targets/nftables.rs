@@ -1,0 +1,8 @@
+//! Answers of nf_tables, parsed.
+#![no_main]
+
+#[allow(dead_code)]
+#[path = "../bodies.rs"]
+mod bodies;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| bodies::nftables(bytes));

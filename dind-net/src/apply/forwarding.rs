@@ -1,0 +1,50 @@
+//! Forwarding, switched on and off: see [`crate::firewall::forwarding`] for what that means.
+
+use crate::apply::context::Context;
+use crate::fault;
+use crate::firewall::content::{ForwardChain, change, look};
+use crate::firewall::forwarding::{IP_FORWARD, create, remove};
+use crate::plan::step::FORWARDING;
+use dind_contract::Fault;
+use dind_contract::step::{Applied, Undo};
+use std::fs;
+use std::io;
+
+/// Makes the chain, and switches forwarding on. What fails is left to dockerd, which tries it again and reports the cause.
+pub(crate) fn enable() -> Applied<Context> {
+    if !change(create).is_ok_and(|changed| changed.happened()) {
+        return Applied::Skipped;
+    }
+    match fs::write(IP_FORWARD, "1") {
+        Ok(()) => Applied::undo(|_| switch_off().is_ok_and(|done| done)),
+        Err(_) => {
+            // What is left of the chain is no obstacle for dockerd.
+            let _ = switch_off();
+            Applied::Skipped
+        }
+    }
+}
+
+/// Switches forwarding off where nobody has used it since.
+///
+/// # Errors
+/// [`fault::RULES_FAILED`].
+pub(crate) fn disable() -> Result<Applied<Context>, Fault> {
+    let done = switch_off().map_err(|error| {
+        fault::RULES_FAILED
+            .failed(format!("cannot undo {FORWARDING}"), error)
+            .hint("make /proc/sys writable, and run `dind-net release` again")
+    })?;
+    Ok(if done { Applied::Done(Undo::Keep) } else { Applied::Skipped })
+}
+
+/// Whether it was ours and unused: the rules of an engine are in that chain. Kernels before 5.9 keep no comment on a chain:
+/// there it is not known to be ours, and stays.
+fn switch_off() -> io::Result<bool> {
+    if look().forward != ForwardChain::OursUnused {
+        return Ok(false);
+    }
+    // Before the chain goes: without its policy everything would be forwarded.
+    fs::write(IP_FORWARD, "0")?;
+    change(remove).map(|changed| changed.happened())
+}

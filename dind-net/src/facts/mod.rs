@@ -1,0 +1,160 @@
+//! Everything that is read, once, before anything is decided: the network by netlink, the rest from files. A captured machine
+//! has `/.dind/net.json` for the former.
+//!
+//! [`Facts`] is what decisions are made of. Its parts are [`original`], what the uplink had before an earlier run changed it,
+//! [`resolv_conf`] and [`embedded_dns`] for name servers, and [`iptables`]. [`Leftovers`] is what a release looks for.
+
+pub mod embedded_dns;
+pub mod iptables;
+pub mod original;
+pub mod resolv_conf;
+
+use crate::fault;
+use crate::firewall::content::{self, ForwardChain, Listing};
+use crate::firewall::forwarding::IP_FORWARD;
+use crate::firewall::state::{Record, route_localnet};
+use crate::netlink::net::Net;
+use crate::netlink::route::Netlink;
+use dind_contract::Fault;
+use dind_system::Root;
+use embedded_dns::Embedded;
+use iptables::{Installed, Links};
+use nix::unistd::{AccessFlags, access};
+use original::Original;
+use resolv_conf::ResolvConf;
+use std::net::IpAddr;
+use std::path::Path;
+
+/// The network of a captured machine, as [`Net`].
+pub const CAPTURED_NET: &str = "/.dind/net.json";
+/// The state of nf_tables of a captured machine, as [`content::Tables`].
+pub const CAPTURED_NFT: &str = "/.dind/nft.json";
+
+/// Exists in the machine's first network namespace alone (`net_core_table` of net/core/sysctl_net_core.c is
+/// registered for `init_net`), whatever the container is allowed otherwise.
+const INIT_NET_ONLY: &str = "/proc/sys/net/core/netdev_budget";
+
+/// What decisions are made of.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// Links, addresses, routes and what belongs to them, as they are now.
+    pub net: Net,
+    /// What the uplink had before an earlier run changed it, in this network namespace.
+    pub original: Option<Original>,
+    /// Whether the network namespace is the machine's own.
+    pub host_network: bool,
+    /// IPv4 is not forwarded, and we may change that.
+    pub forward_off: bool,
+    /// The chain for what is forwarded.
+    pub forward_chain: ForwardChain,
+    /// The name servers and options that dockerd would take.
+    pub resolv_conf: ResolvConf,
+    /// Docker's embedded name server, where it is one of them.
+    pub embedded: Option<Embedded>,
+    /// What our own table of firewall rules holds, where it exists.
+    pub rules: Option<Record>,
+    /// Why the kernel refused our rules, where an apply has tried them.
+    pub rules_refused: Option<String>,
+    /// Whether packets from other links reach 127.0.0.0/8.
+    pub route_localnet: bool,
+    /// iptables programs and tables.
+    pub iptables: Installed,
+}
+
+impl Facts {
+    /// Reads everything below `root`.
+    ///
+    /// # Errors
+    /// [`fault::NETLINK_FAILED`], [`fault::READ_FAILED`], [`fault::FACTS_INVALID`].
+    pub fn observe(root: &Root, state: &Path) -> Result<Self, Fault> {
+        let record = Record::read(root, state)?;
+        let (net, listing) = if root.is_host() {
+            (read_net()?, content::look())
+        } else {
+            let tables = captured(root, CAPTURED_NFT)?.unwrap_or_default();
+            let listing = Listing { tables, own: record.is_some(), ..Listing::default() };
+            (captured(root, CAPTURED_NET)?.unwrap_or_default(), listing)
+        };
+        let unread = |path: &'static str| move |error| fault::unreadable(path, error);
+        let resolv_conf = ResolvConf::observe(root)?;
+        let embedded = match resolv_conf.servers.contains(&IpAddr::V4(embedded_dns::ADDRESS)) {
+            true => Embedded::observe(root).map_err(unread("/proc/net/udp"))?,
+            false => None,
+        };
+        Ok(Self {
+            original: Original::read(root, state)?.filter(|original| original.is_live(&net)),
+            host_network: root.exists(INIT_NET_ONLY),
+            forward_off: forward_off(root),
+            forward_chain: listing.forward,
+            resolv_conf,
+            embedded,
+            rules: record.filter(|_| listing.own),
+            rules_refused: None,
+            route_localnet: route_localnet(root),
+            iptables: Installed::observe(root, state, listing.tables)
+                .map_err(unread("/proc/net/ip_tables_names"))?,
+            net,
+        })
+    }
+
+    /// The network before dind-net changed it.
+    #[must_use]
+    pub fn before(&self) -> &Net {
+        self.original.as_ref().map_or(&self.net, |original| &original.before)
+    }
+}
+
+/// What an earlier run has made, all of it to be taken away by a release.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Leftovers {
+    /// The network as it is now; empty where nothing was bridged.
+    pub net: Net,
+    /// What the uplink had, whether or not it is of this network namespace.
+    pub original: Option<Original>,
+    /// The rules that we made, whether or not they are of this network namespace.
+    pub rules: Option<Record>,
+    /// Whether our own table of firewall rules exists.
+    pub own_table: bool,
+    /// Whether forwarding was switched on by us, and nobody uses the chain that came with it.
+    pub forwarding: bool,
+    /// Directories of links to iptables.
+    pub links: Vec<Links>,
+}
+
+impl Leftovers {
+    /// Reads them. Nothing else is read: a release must not fail for a file that it does not need.
+    ///
+    /// # Errors
+    /// [`fault::NETLINK_FAILED`], [`fault::READ_FAILED`].
+    pub fn observe(state: &Path) -> Result<Self, Fault> {
+        let root = Root::default();
+        let original = Original::read(&root, state)?;
+        let net = if original.is_some() { read_net()? } else { Net::default() };
+        let listing = content::look();
+        Ok(Self {
+            net,
+            original,
+            rules: Record::read(&root, state)?,
+            own_table: listing.own,
+            forwarding: listing.forward == ForwardChain::OursUnused,
+            links: iptables::links(&root, state),
+        })
+    }
+}
+
+fn read_net() -> Result<Net, Fault> {
+    Netlink::open().and_then(|netlink| netlink.read()).map_err(fault::unlistable)
+}
+
+fn captured<T: serde::de::DeserializeOwned>(root: &Root, path: &'static str) -> Result<Option<T>, Fault> {
+    let text = root.read_opt(path).map_err(|error| fault::unreadable(path, error))?;
+    text.map(|text| serde_json::from_str(&text)).transpose().map_err(|error| {
+        fault::FACTS_INVALID.cannot("read", path, error).hint("see the captured machines in tests/cases")
+    })
+}
+
+/// What cannot be read or written is not ours to switch on: dockerd tries, and reports why it cannot.
+fn forward_off(root: &Root) -> bool {
+    root.read_opt(IP_FORWARD).is_ok_and(|text| text.is_some_and(|text| text.trim() == "0"))
+        && access(&root.path(IP_FORWARD), AccessFlags::W_OK).is_ok()
+}

@@ -1,0 +1,150 @@
+//! ARP on a packet socket: is an address of the range in use?
+//!
+//! RFC 5227 probes one address three times, 1 to 2 seconds apart, on media of unknown delay. The outer network of a
+//! container is a bridge on the same machine, where an answer takes microseconds: all addresses are probed at once,
+//! in three rounds of 100 ms (section 2.2.1 allows shorter times where the medium is known).
+//!
+//! Closing such a socket waits until no processor looks at it any more, 10 ms and more. So nothing else is done with one:
+//! the kernel itself asks for the gateway and announces addresses, see [`crate::netlink::route`].
+
+use nix::libc;
+use nix::sys::socket::sockopt::{RcvBufForce, ReceiveTimeout};
+use nix::sys::socket::{
+    AddressFamily, LinkAddr, MsgFlags, SockFlag, SockType, SockaddrLike, bind, recv, send, setsockopt, socket,
+};
+use nix::sys::time::TimeVal;
+use std::io;
+use std::net::Ipv4Addr;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+/// How many addresses are probed at most.
+pub const PROBED_AT_MOST: usize = 4096;
+const ROUNDS: usize = 3;
+const ROUND: Duration = Duration::from_millis(100);
+/// Ethernet header and ARP packet for IPv4 (RFC 826).
+const FRAME: usize = 42;
+const REQUEST: u8 = 1;
+
+/// A hardware address.
+pub type Mac = [u8; 6];
+
+/// Asks for all `addresses` and gives the first that somebody else answers for, or probes for at the same time.
+///
+/// # Errors
+/// Those of the packet socket.
+pub fn probe(link: u32, mac: Mac, addresses: &[Ipv4Addr]) -> io::Result<Option<(Ipv4Addr, Mac)>> {
+    let socket = open(link)?;
+    // Without a sender's address, so that nobody learns a thing from it.
+    let requests: Vec<_> =
+        addresses.iter().map(|address| frame(mac, Ipv4Addr::UNSPECIFIED, *address)).collect();
+    listen(&socket, &requests, |address, other| other != mac && addresses.contains(&address))
+}
+
+/// Sends all requests in each of the rounds, and gives the first claim that is looked for.
+fn listen(
+    socket: &OwnedFd,
+    requests: &[[u8; FRAME]],
+    matches: impl Fn(Ipv4Addr, Mac) -> bool,
+) -> io::Result<Option<(Ipv4Addr, Mac)>> {
+    for _ in 0..ROUNDS {
+        let end = Instant::now() + ROUND;
+        for request in requests {
+            transmit(socket, request)?;
+        }
+        while let Some(left) = end.checked_duration_since(Instant::now()) {
+            let mut bytes = [0; 128];
+            // A timeout of 0 would mean none.
+            let limit = left.max(Duration::from_millis(1));
+            setsockopt(socket, ReceiveTimeout, &TimeVal::new(0, i64::from(limit.subsec_micros())))?;
+            match recv(socket.as_raw_fd(), &mut bytes, MsgFlags::empty()) {
+                Ok(length) => {
+                    if let Some((address, other)) = claim(&bytes[..length])
+                        && matches(address, other)
+                    {
+                        return Ok(Some((address, other)));
+                    }
+                }
+                Err(nix::errno::Errno::EAGAIN | nix::errno::Errno::EINTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+    Ok(None)
+}
+
+fn open(link: u32) -> io::Result<OwnedFd> {
+    let socket = socket(AddressFamily::Packet, SockType::Raw, SockFlag::SOCK_CLOEXEC, None)?;
+    // The answers to a whole range come at once. Without CAP_NET_ADMIN the default has to do.
+    let _ = setsockopt(&socket, RcvBufForce, &(4 << 20));
+    let index = i32::try_from(link).map_err(io::Error::other)?;
+    let address = libc::sockaddr_ll {
+        sll_family: libc::AF_PACKET as u16,
+        sll_protocol: (libc::ETH_P_ARP as u16).to_be(),
+        sll_ifindex: index,
+        sll_hatype: 0,
+        sll_pkttype: 0,
+        sll_halen: 0,
+        sll_addr: [0; 8],
+    };
+    let length = u32::try_from(size_of_val(&address)).map_err(io::Error::other)?;
+    // SAFETY: the pointer is to a live sockaddr_ll of that length, from which nix copies. It has no other way in.
+    #[allow(unsafe_code)]
+    let address = unsafe { LinkAddr::from_raw((&raw const address).cast(), Some(length)) };
+    bind(socket.as_raw_fd(), &address.ok_or(io::ErrorKind::InvalidInput)?)?;
+    Ok(socket)
+}
+
+/// Sends, waiting for room: a full queue of the device is no error.
+fn transmit(socket: &OwnedFd, frame: &[u8]) -> io::Result<()> {
+    loop {
+        match send(socket.as_raw_fd(), frame, MsgFlags::empty()) {
+            Ok(_) => return Ok(()),
+            Err(nix::errno::Errno::EINTR | nix::errno::Errno::ENOBUFS) => std::thread::yield_now(),
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// A request to all, in the words of RFC 826: who has `target`? The answer goes to `sender`.
+fn frame(mac: Mac, sender: Ipv4Addr, target: Ipv4Addr) -> [u8; FRAME] {
+    let mut frame = [0; FRAME];
+    frame[..6].fill(0xff);
+    frame[6..12].copy_from_slice(&mac);
+    // EtherType ARP; hardware Ethernet, protocol IPv4, lengths 6 and 4, request.
+    frame[12..22].copy_from_slice(&[0x08, 0x06, 0, 1, 0x08, 0, 6, 4, 0, REQUEST]);
+    frame[22..28].copy_from_slice(&mac);
+    frame[28..32].copy_from_slice(&sender.octets());
+    frame[38..42].copy_from_slice(&target.octets());
+    frame
+}
+
+/// The address that a frame's sender uses, or is about to use, and the sender.
+fn claim(frame: &[u8]) -> Option<(Ipv4Addr, Mac)> {
+    if frame.get(12..20)? != [0x08, 0x06, 0, 1, 0x08, 0, 6, 4] {
+        return None;
+    }
+    let address = |at: usize| Some(Ipv4Addr::from(<[u8; 4]>::try_from(frame.get(at..at + 4)?).ok()?));
+    let mac = Mac::try_from(frame.get(22..28)?).ok()?;
+    let sender = address(28)?;
+    let probed = sender.is_unspecified() && frame[21] == REQUEST;
+    Some((if probed { address(38)? } else { sender }, mac))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OTHER: Mac = [2, 0, 0, 0, 0, 9];
+
+    #[test]
+    fn claims() {
+        let (own, target) = (Ipv4Addr::new(10, 0, 1, 7), Ipv4Addr::new(10, 0, 0, 1));
+        assert_eq!(claim(&frame(OTHER, own, target)), Some((own, OTHER)), "a sender uses its address");
+        assert_eq!(claim(&frame(OTHER, Ipv4Addr::UNSPECIFIED, own)), Some((own, OTHER)), "a probe wants it");
+        let mut other_protocol = frame(OTHER, own, target);
+        other_protocol[16] = 0x86;
+        assert_eq!(claim(&other_protocol), None);
+        assert_eq!(claim(&frame(OTHER, own, target)[..30]), None, "cut off");
+    }
+}

@@ -1,0 +1,104 @@
+//! What the machine is like. Everything is read below a root, so that a captured machine can stand in for a real one.
+//!
+//! [`mounts`] finds our image on the data root, [`directory`] describes the data root and the image's directory,
+//! [`existing_image`] looks at the file under the image's name, [`overlay_probe`] tries overlay, [`loop_node`] looks for a
+//! device node, and [`health`] reads the state of a mounted file system.
+
+pub mod directory;
+pub mod existing_image;
+pub mod health;
+pub mod loop_node;
+pub mod mounts;
+pub mod overlay_probe;
+
+use crate::image::inspect::ImageInfo;
+use crate::options::Options;
+use crate::report::{Health, ProbeSource};
+use crate::{fault, privileges};
+use dind_contract::Fault;
+use dind_system::Root;
+use directory::Directory;
+use mounts::MountedImage;
+use overlay_probe::Verdict;
+use std::collections::BTreeSet;
+use std::path::Path;
+
+const FILESYSTEMS: &str = "/proc/filesystems";
+
+/// What the machine is like.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// File systems that the kernel knows by now.
+    pub kernel: BTreeSet<String>,
+    /// The data root, with links resolved once.
+    pub data_root: Directory,
+    /// Whether overlay works in the data root's file system.
+    pub overlay: Verdict,
+    /// Where that verdict comes from.
+    pub probe: ProbeSource,
+    /// Whether /dev/fuse exists.
+    pub fuse: bool,
+    /// Health of the file system that the data root lies on.
+    pub health: Health,
+    /// The image on the data root, if it is mounted there.
+    pub mounted: Option<MountedImage>,
+    /// Whether the kernel lets us grow a mounted ext4.
+    pub grows_mounted_ext4: bool,
+    /// The file under the image's name; the fault is why it cannot be used.
+    pub image: Option<Result<ImageInfo, Fault>>,
+    /// The directory of the image.
+    pub image_directory: Directory,
+    /// Whether /dev has no node of the loop device that the kernel would give out now.
+    pub loop_node_missing: bool,
+}
+
+/// Looks at the machine. The overlay probe mounts in a namespace of its own and leaves nothing.
+///
+/// # Errors
+/// What every machine has cannot be read.
+pub fn observe(root: &Root, options: &Options) -> Result<Facts, Fault> {
+    let path = directory::resolved(root, &options.data_root);
+    let mounts = mounts::read(root)?;
+    let data_root = directory::observe(root, &mounts, path)?;
+    let directory = options.image.parent().unwrap_or(Path::new("/")).to_owned();
+    let image_directory = directory::observe(root, &mounts, directory)?;
+    let mounted = mounts::image_on(root, &mounts, &data_root.path, &options.image);
+    let (overlay, probe) = if mounted.is_some() || !options.may_be_native_overlay() {
+        (Verdict::NotRun("the data root is not used as it is".to_owned()), ProbeSource::NotNeeded)
+    } else {
+        overlay_probe::verdict(root, &data_root.path)?
+    };
+    // After the probe: its mount makes the kernel load overlay, where that is a module.
+    let kernel = root.read(FILESYSTEMS).map_err(|error| {
+        fault::FACTS_UNREADABLE.cannot("read", FILESYSTEMS, error).hint("mount /proc in the container")
+    })?;
+    Ok(Facts {
+        kernel: parse_filesystems(&kernel),
+        overlay,
+        probe,
+        fuse: root.exists("/dev/fuse"),
+        health: health::of(root, &data_root.mount),
+        mounted,
+        grows_mounted_ext4: privileges::can_grow_mounted_ext4(root)?,
+        image: existing_image::observe(root, &options.image),
+        data_root,
+        image_directory,
+        loop_node_missing: loop_node::is_missing(root),
+    })
+}
+
+fn parse_filesystems(text: &str) -> BTreeSet<String> {
+    text.lines().filter_map(|line| line.split_whitespace().last()).map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn file_systems_of_the_kernel() {
+        let found = parse_filesystems("nodev\tsysfs\n\text4\nnodev\toverlay\n\n");
+        assert!(found.contains("ext4") && found.contains("overlay") && found.contains("sysfs"));
+        assert_eq!(found.len(), 3);
+    }
+}

@@ -1,0 +1,271 @@
+//! Loop devices: attach a file so that the kernel frees the device by itself. [`node`] is `/dev/loopN`, `ioctl` what the
+//! kernel's header says.
+//!
+//! The crate `loopdev` knows the old pair of calls, LOOP_SET_FD and LOOP_SET_STATUS64. What it does not have is done on its
+//! descriptors: LOOP_CONFIGURE (Linux 5.8), which sets file and flags at once, and device nodes that are missing, as they
+//! are in a container, whose /dev is a copy made at start.
+
+mod ioctl;
+pub mod node;
+
+use crate::fault;
+use dind_contract::Fault;
+use ioctl::{AUTOCLEAR, Config, DIRECT_IO, Info, READ_ONLY, request};
+use loopdev::{LoopControl, LoopDevice};
+use nix::errno::Errno;
+use node::Node;
+use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+/// The major number of loop devices (Documentation/admin-guide/devices.txt).
+pub const MAJOR: u64 = 7;
+
+/// Where the kernel gives out devices.
+const CONTROL: &str = "/dev/loop-control";
+
+/// A device with our file. It frees itself when the last user is gone: this value, or a mount.
+#[derive(Debug)]
+pub struct Attached {
+    device: LoopDevice,
+    /// The device's name and number; the number is `st_dev` of the files in a file system on it.
+    pub node: Node,
+    /// Whether it bypasses the page cache.
+    pub direct_io: bool,
+    /// Nodes of devices that were tried before this one, and of this one.
+    made: Vec<PathBuf>,
+}
+
+impl Attached {
+    /// Frees the device at once, and removes the nodes that were made on the way to it.
+    ///
+    /// # Errors
+    /// Those of LOOP_CLR_FD.
+    pub fn detach(self) -> io::Result<()> {
+        self.made.iter().for_each(|path| drop(std::fs::remove_file(path)));
+        self.device.detach()
+    }
+}
+
+/// What a device is attached to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Backing {
+    /// `st_dev` of the file.
+    pub device: u64,
+    /// `st_ino` of the file.
+    pub inode: u64,
+    /// Whether the device bypasses the page cache.
+    pub direct_io: bool,
+}
+
+/// The node of a free device, made where it is missing.
+///
+/// LOOP_CTL_GET_FREE reserves nothing: of 16 processes that ask at once, 12 lose their device to another one before they
+/// have attached their file.
+///
+/// # Errors
+/// A privilege is missing, or the kernel has no free device.
+pub fn free_node() -> Result<Node, Fault> {
+    let control = LoopControl::open().map_err(|error| no_control(&error))?;
+    // SAFETY: LOOP_CTL_GET_FREE takes no argument; the descriptor is open.
+    #[allow(unsafe_code)]
+    let number = unsafe { request::get_free(control.as_raw_fd()) }.map_err(|error| {
+        let fault = fault::ATTACH_FAILED.cannot("get a free loop device from", CONTROL, error.desc());
+        fault.hint("look at `losetup --list`, and at the kernel's limit max_loop")
+    })?;
+    node::open(number)
+}
+
+/// Attaches a file, opened for reading and writing, to the device of `first`, or to another free one where another process
+/// was faster. The kernel keeps this very open file, and with it its flock(2).
+///
+/// # Errors
+/// A privilege is missing, all devices stay busy, or the kernel refuses. Nodes that were made here are removed.
+pub fn attach(file: &File, mut first: Option<Node>) -> Result<Attached, Fault> {
+    let mut made = Vec::new();
+    let attached = attach_to_free(file, &mut first, &mut made);
+    match attached.and_then(|attached| checked(attached, file)) {
+        Ok(attached) => Ok(Attached { made, ..attached }),
+        Err(fault) => {
+            made.iter().for_each(|path| drop(std::fs::remove_file(path)));
+            Err(fault)
+        }
+    }
+}
+
+fn attach_to_free(file: &File, first: &mut Option<Node>, made: &mut Vec<PathBuf>) -> Result<Attached, Fault> {
+    let deadline = Instant::now() + Duration::from_secs(5);
+    let mut pause = Jitter::new();
+    loop {
+        let node = match first.take() {
+            Some(node) => node,
+            None => {
+                let node = free_node()?;
+                made.extend(node.made.then(|| node.path.clone()));
+                node
+            }
+        };
+        let connected = LoopDevice::open(node.reachable()).map_err(|error| raw(&error)).and_then(|device| {
+            connect(&device, file)?;
+            Ok(device)
+        });
+        match connected {
+            Ok(device) => return Ok(Attached { device, node, direct_io: false, made: Vec::new() }),
+            // Another process has it, or is just freeing it. Its node stays until the end: another process may need it.
+            Err(Errno::EBUSY | Errno::EAGAIN | Errno::ENXIO | Errno::EINTR) if Instant::now() < deadline => {
+                pause.wait();
+            }
+            Err(error) => return Err(refused(&node, error)),
+        }
+    }
+}
+
+fn refused(node: &Node, error: Errno) -> Fault {
+    let code = match error {
+        Errno::EPERM | Errno::EACCES => return node.denied(error),
+        Errno::EBUSY | Errno::EAGAIN | Errno::ENXIO => fault::LOOP_DEVICES_BUSY,
+        _ => fault::ATTACH_FAILED,
+    };
+    let fault = code.cannot("attach the image to", node.path.display(), error.desc());
+    fault.hint("look at `losetup --list` and at the kernel's log")
+}
+
+/// What a loop device is attached to, by number; nothing for a free one.
+///
+/// # Errors
+/// The device cannot be opened or queried.
+pub fn backing(number: i32) -> Result<Option<Backing>, Fault> {
+    let node = node::open(number)?;
+    let opened = File::open(node.reachable()).map_err(|error| raw(&error));
+    node.remove_if_made();
+    let device = match opened {
+        Ok(device) => device,
+        Err(Errno::ENXIO) => return Ok(None),
+        Err(error) => return Err(node.denied(error)),
+    };
+    match status(&device) {
+        Ok(info) => Ok(Some(Backing {
+            device: info.device,
+            inode: info.inode,
+            direct_io: info.flags & DIRECT_IO != 0,
+        })),
+        Err(Errno::ENXIO) => Ok(None),
+        Err(error) => Err(refused(&node, error)),
+    }
+}
+
+/// Makes a device notice that its file has become longer.
+///
+/// # Errors
+/// The device cannot be opened, or refuses.
+pub fn read_capacity(number: i32) -> Result<(), Fault> {
+    let node = node::open(number)?;
+    let grown = LoopDevice::open(node.reachable()).and_then(|device| device.set_capacity());
+    node.remove_if_made();
+    grown.map_err(|error| refused(&node, raw(&error)))
+}
+
+/// The file in sysfs with the path of a device's file; it exists as long as the device is attached.
+#[must_use]
+pub fn backing_file(number: i32) -> PathBuf {
+    PathBuf::from(format!("/sys/block/loop{number}/loop/backing_file"))
+}
+
+fn connect(device: &LoopDevice, file: &File) -> Result<(), Errno> {
+    let fd = u32::try_from(file.as_raw_fd()).map_err(|_| Errno::EBADF)?;
+    let config = Config::new(fd, AUTOCLEAR | DIRECT_IO);
+    // SAFETY: `config` is laid out as linux/loop.h says and outlives the call; both descriptors are open.
+    #[allow(unsafe_code)]
+    let answer = unsafe { request::configure(device.as_raw_fd(), &raw const config) };
+    match answer {
+        Ok(_) => Ok(()),
+        // EINVAL is for a later kernel that knows the call but not one of the flags.
+        Err(Errno::ENOTTY | Errno::ENOSYS | Errno::EINVAL) => connect_old(device, file),
+        Err(error) => Err(error),
+    }
+}
+
+/// For kernels before 5.8. A kill between the two calls leaves a device that does not free itself; that cannot be helped.
+fn connect_old(device: &LoopDevice, file: &File) -> Result<(), Errno> {
+    device.with().autoclear(true).attach_fd(file.as_raw_fd()).map_err(|error| raw(&error))?;
+    // Direct I/O is an optimisation: file systems that cannot do it refuse here.
+    let _ = device.set_direct_io(true);
+    Ok(())
+}
+
+fn raw(error: &io::Error) -> Errno {
+    error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
+}
+
+/// Where the kernel cannot write to the file or the device, it silently makes the device read-only.
+fn checked(mut attached: Attached, file: &File) -> Result<Attached, Fault> {
+    let check = || {
+        let info = status(&attached.device).map_err(|error| error.desc().to_owned())?;
+        let meta = file.metadata().map_err(|error| error.to_string())?;
+        if (info.device, info.inode) != (meta.dev(), meta.ino()) {
+            return Err("another file is attached to it".to_owned());
+        }
+        if info.flags & READ_ONLY != 0 {
+            return Err("it is read-only".to_owned());
+        }
+        if info.flags & AUTOCLEAR == 0 {
+            return Err("it would outlive the container".to_owned());
+        }
+        Ok(info.flags & DIRECT_IO != 0)
+    };
+    match check() {
+        Ok(direct_io) => {
+            attached.direct_io = direct_io;
+            Ok(attached)
+        }
+        Err(cause) => {
+            let fault =
+                fault::ATTACH_FAILED.cannot("attach the image to", attached.node.path.display(), cause);
+            let _ = attached.detach();
+            Err(fault.hint("look at `losetup --list` and at the kernel's log"))
+        }
+    }
+}
+
+fn status(device: &impl AsRawFd) -> Result<Info, Errno> {
+    let mut info = Info::EMPTY;
+    // SAFETY: `info` is laid out as linux/loop.h says and outlives the call; the descriptor is open.
+    #[allow(unsafe_code)]
+    unsafe { request::get_status(device.as_raw_fd(), &raw mut info) }?;
+    Ok(info)
+}
+
+fn no_control(error: &io::Error) -> Fault {
+    let code = match error.raw_os_error().map(Errno::from_raw) {
+        Some(Errno::EPERM | Errno::EACCES) => fault::LOOP_CONTROL_DENIED,
+        _ => fault::LOOP_CONTROL_MISSING,
+    };
+    let hint = match error.raw_os_error().map(Errno::from_raw) {
+        Some(Errno::ENXIO | Errno::ENODEV) => {
+            "load the kernel's module on the host: `modprobe loop`".to_owned()
+        }
+        _ => format!("run the container with {}, or with --privileged", node::FLAGS),
+    };
+    code.cannot("open", CONTROL, error).hint(hint)
+}
+
+/// Pauses that grow, and differ from process to process, so that two that collided do not collide again.
+struct Jitter(u64, u32);
+
+impl Jitter {
+    fn new() -> Self {
+        Self(u64::from(std::process::id()).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1, 0)
+    }
+
+    fn wait(&mut self) {
+        // xorshift64 (Marsaglia 2003); nothing here needs better numbers.
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.1 = (self.1 + 1).min(6);
+        std::thread::sleep(Duration::from_micros(200 + self.0 % (500 << self.1)));
+    }
+}

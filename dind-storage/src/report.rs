@@ -1,0 +1,155 @@
+//! `result` of the documents.
+
+use dind_contract::Engine;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::path::PathBuf;
+
+/// Docker's storage drivers, as `dockerd --storage-driver` spells them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[allow(missing_docs)] // the names are Docker's
+pub enum Driver {
+    Overlay2,
+    Aufs,
+    Btrfs,
+    Zfs,
+    FuseOverlayfs,
+    Vfs,
+}
+
+impl Driver {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Overlay2, Self::Aufs, Self::Btrfs, Self::Zfs, Self::FuseOverlayfs, Self::Vfs];
+
+    /// As Docker spells it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Overlay2 => "overlay2",
+            Self::Aufs => "aufs",
+            Self::Btrfs => "btrfs",
+            Self::Zfs => "zfs",
+            Self::FuseOverlayfs => "fuse-overlayfs",
+            Self::Vfs => "vfs",
+        }
+    }
+}
+
+impl fmt::Display for Driver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What lies beneath the driver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Backing {
+    /// The data root as it is.
+    Native,
+    /// An image, mounted on the data root through a loop device.
+    Loop,
+}
+
+/// How it is known whether overlay works in the data root's own file system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProbeSource {
+    /// Overlay was mounted there and used: files were written, renamed and deleted through it.
+    Run,
+    /// The captured machine holds the verdict.
+    Captured,
+    /// Assumed from the file system's type: a privilege is missing, or the machine is a captured one.
+    NotRun,
+    /// The image is mounted already, or the options leave no such choice.
+    NotNeeded,
+}
+
+/// What the data root lies on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Storage {
+    /// Where the engine keeps its data.
+    pub data_root: PathBuf,
+    /// The storage driver to use; none after a release.
+    pub driver: Option<Driver>,
+    /// What lies beneath the driver.
+    pub backing: Backing,
+    /// The file system that the data root's files are in, once applied.
+    pub filesystem: String,
+    /// Where the verdict about overlay comes from.
+    pub probe: ProbeSource,
+    /// The loop image, where the backing is one.
+    pub image: Option<Image>,
+    /// What was considered before, in order, and why it was passed over.
+    pub passed_over: Vec<PassedOver>,
+    /// Space in the file system that holds the data: the data root's own, or until the image is mounted that of its directory.
+    pub space: Option<Space>,
+    /// Health of that file system, where it is mounted on the data root or the data root is used as it is.
+    pub health: Option<Health>,
+}
+
+impl Storage {
+    /// What the engine has to be configured with.
+    #[must_use]
+    pub fn engine(&self) -> Engine {
+        let mut engine = Engine::default();
+        engine.set("data-root", self.data_root.display().to_string());
+        if let Some(driver) = self.driver {
+            engine.set("storage-driver", driver.name());
+        }
+        engine
+    }
+}
+
+/// A loop image.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Image {
+    /// The file.
+    pub path: PathBuf,
+    /// Its size in bytes.
+    pub size_bytes: u64,
+    /// Its file system.
+    pub filesystem: String,
+    /// Whether less than its size is allocated.
+    pub sparse: bool,
+    /// The loop device, while it is attached.
+    pub device: Option<PathBuf>,
+    /// Whether the device bypasses the page cache, while it is attached and where that is known.
+    pub direct_io: Option<bool>,
+}
+
+/// A combination that does not work here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PassedOver {
+    /// The driver.
+    pub driver: Driver,
+    /// What would have been beneath it.
+    pub backing: Backing,
+    /// Why not.
+    pub reason: String,
+}
+
+/// Health of a mounted file system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Health {
+    /// Whether it cannot be written to.
+    pub read_only: bool,
+    /// How many errors it has met since it was last repaired, where it counts them.
+    pub errors: Option<u64>,
+}
+
+/// Space in a file system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Space {
+    /// Its size, in bytes.
+    pub total_bytes: u64,
+    /// What is in use, in bytes.
+    pub used_bytes: u64,
+    /// What can still be written, in bytes.
+    pub available_bytes: u64,
+    /// What an apply reserves of it, in bytes.
+    pub needed_bytes: u64,
+}
