@@ -20,7 +20,7 @@ pub struct Captured<'a> {
     /// The tool, by path.
     pub program: &'a str,
     /// The directory of the cases.
-    pub folder: &'a str,
+    pub directory: &'a str,
     /// How many there are at least: none would prove nothing.
     pub least: usize,
     /// The code of every error, and its exit status.
@@ -36,7 +36,7 @@ impl Captured<'_> {
     /// # Panics
     /// A case does not end as expected.
     pub fn check(&self, prepare: impl Fn(&Path, &mut Command) -> Replacement, keep: impl Fn(&mut Value)) {
-        let entries = fs::read_dir(self.folder).unwrap();
+        let entries = fs::read_dir(self.directory).unwrap();
         let cases: BTreeSet<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
         assert!(cases.len() >= self.least, "only {} cases are left", cases.len());
         let numbers: BTreeSet<_> =

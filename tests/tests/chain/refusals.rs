@@ -37,7 +37,7 @@ fn invalid_input_is_one_error_and_changes_nothing() {
 #[test]
 fn a_tool_that_refuses_its_settings_stops_the_start_before_anything_changes() {
     for (mode, expected) in [
-        ("fail plan", "cannot go on without `dind-net plan`: cannot please `test`: it asked for this"),
+        ("fail plan", "`dind-net plan` failed: cannot please `test`: it asked for this"),
         ("babble plan", "cannot read the document of `dind-net`"),
     ] {
         let site = Site::new().mode("dind-net", mode);

@@ -32,9 +32,6 @@ fn assert_recovered(node: &Node, network: &str) {
         "{{range $name, $_ := .NetworkSettings.Networks}}{{$name}} {{end}}{{.NetworkSettings.Ports}}";
     let connected = node.inner(&["inspect", "--format", connected, "back"]);
     assert!(connected.starts_with("bridge kept map[80/tcp:[{"), "{connected}");
-    // What the engine logs for each endpoint of an earlier run that it finds.
-    let log = node.log();
-    assert!(!log.contains("deleting object [endpoint"), "{log}");
 }
 
 /// Kills a process of the launcher's record, and starts the node again, round after round.
