@@ -12,6 +12,10 @@ use std::time::{Duration, Instant, SystemTime};
 /// An inner container that ends on TERM and whose shell does nothing meanwhile.
 pub(crate) const SLEEPS: &str = "trap 'exit 0' TERM; sleep infinity & wait";
 
+/// Ends with 42 on TERM, and leaves word of it.
+pub(crate) const MAIN: &[&str] =
+    &["sh", "-c", "trap 'touch /share/main; exit 42' TERM; touch /share/up; sleep infinity & wait"];
+
 /// One that does not end on TERM.
 pub(crate) const IGNORES: &str = "trap '' TERM; sleep infinity & while :; do wait; done";
 

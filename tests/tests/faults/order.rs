@@ -1,8 +1,7 @@
 //! The order of a stop, from the times at which processes got their signals and ended: of main and inner containers by
 //! the files that they leave, of the engine by strace, of the releases by the launcher's record.
 
-use crate::fixtures::{Share, really_running, sh};
-use crate::stop::MAIN;
+use crate::fixtures::{MAIN, Share, really_running, sh};
 use dind_tests::outer::{LIMIT, Node, docker};
 use dind_tests::{eventually, scratch};
 use std::fs;

@@ -1,14 +1,10 @@
 //! Stops of containers that ignore them, and signals that come too often.
 
-use crate::fixtures::{IGNORES, Image, SLEEPS, Share, node, really_running, sh, until_no_zombies};
+use crate::fixtures::{IGNORES, Image, MAIN, SLEEPS, Share, node, really_running, sh, until_no_zombies};
 use crate::order::Trace;
 use dind_tests::outer::{LIMIT, Node, docker};
 use dind_tests::{eventually, promise};
 use std::time::Duration;
-
-/// Ends with 42 on TERM, and leaves word of it.
-pub(crate) const MAIN: &[&str] =
-    &["sh", "-c", "trap 'touch /share/main; exit 42' TERM; touch /share/up; sleep infinity & wait"];
 
 #[test]
 fn three_inner_containers_that_ignore_term_are_killed_before_the_node_is() {
