@@ -20,7 +20,7 @@ fn every_captured_container_gets_its_plan() {
     let codes: Vec<_> = CODES.iter().map(|code| (code.name, code.exit as u8)).collect();
     let captured = Captured {
         program: env!("CARGO_BIN_EXE_dind-launch"),
-        folder: CASES,
+        directory: CASES,
         least: 10,
         codes: &codes,
         warnings: WARNINGS,

@@ -8,7 +8,7 @@ fn every_captured_machine_gets_its_document() {
     let codes: Vec<_> = CODES.iter().map(|code| (code.name, code.exit as u8)).collect();
     let captured = Captured {
         program: env!("CARGO_BIN_EXE_dind-storage"),
-        folder: concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cases"),
+        directory: concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cases"),
         least: 38,
         codes: &codes,
         warnings: WARNINGS,

@@ -8,19 +8,19 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-/// A plan reads some files; a stub engine that hangs is given up before.
+/// A plan reads some files; one that waits for a stub engine that hangs gives up before.
 const LIMIT: Duration = Duration::from_secs(1);
 
 /// A text that differs from run to run, and what stands for it in `expected.json`.
-pub type Place = (String, &'static str);
+pub type Replacement = (String, &'static str);
 
 /// A tool's cases, and what holds for its documents.
 #[derive(Debug)]
 pub struct Captured<'a> {
     /// The tool, by path.
     pub program: &'a str,
-    /// The folder of the cases.
-    pub folder: &'a str,
+    /// The directory of the cases.
+    pub directory: &'a str,
     /// How many there are at least: none would prove nothing.
     pub least: usize,
     /// The code of every error, and its exit status.
@@ -30,15 +30,15 @@ pub struct Captured<'a> {
 }
 
 impl Captured<'_> {
-    /// Runs every case. `prepare` comes before the case's own variables and arguments, which win; `keep` leaves of a
-    /// document what can be expected.
+    /// Runs every case. `prepare` sets up the command; the case's own variables and arguments come after it and win. `keep`
+    /// removes from a document what cannot be expected.
     ///
     /// # Panics
     /// A case does not end as expected.
-    pub fn check(&self, prepare: impl Fn(&Path, &mut Command) -> Place, keep: impl Fn(&mut Value)) {
-        let folder = fs::read_dir(self.folder).unwrap();
-        let cases: BTreeSet<PathBuf> = folder.map(|entry| entry.unwrap().path()).collect();
-        assert!(cases.len() >= self.least, "the cases are gone: {}", cases.len());
+    pub fn check(&self, prepare: impl Fn(&Path, &mut Command) -> Replacement, keep: impl Fn(&mut Value)) {
+        let entries = fs::read_dir(self.directory).unwrap();
+        let cases: BTreeSet<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+        assert!(cases.len() >= self.least, "only {} cases are left", cases.len());
         let numbers: BTreeSet<_> =
             cases.iter().map(|case| case.file_name().unwrap().to_str().unwrap()[..2].to_owned()).collect();
         assert_eq!(numbers.len(), cases.len(), "a number is used twice");
@@ -52,9 +52,9 @@ impl Captured<'_> {
         }
     }
 
-    fn run(&self, case: &Path, prepare: impl Fn(&Path, &mut Command) -> Place) -> (Value, Option<i32>) {
+    fn run(&self, case: &Path, prepare: impl Fn(&Path, &mut Command) -> Replacement) -> (Value, Option<i32>) {
         let mut command = Command::new(self.program);
-        let (place, name) = prepare(case, command.env_clear());
+        let (varying, name) = prepare(case, command.env_clear());
         let words = shell_words::split(&fs::read_to_string(case.join("args")).unwrap()).unwrap();
         let is_variable =
             |word: &&String| word.split_once('=').is_some_and(|(name, _)| !name.starts_with('-'));
@@ -62,8 +62,8 @@ impl Captured<'_> {
         command.args(words.iter().skip_while(is_variable));
         let started = Instant::now();
         let output = command.output().unwrap();
-        assert!(started.elapsed() < LIMIT, "{:?}", started.elapsed());
-        let stdout = String::from_utf8(output.stdout).unwrap().replace(&place, name);
+        crate::within(case.display(), started.elapsed(), LIMIT);
+        let stdout = String::from_utf8(output.stdout).unwrap().replace(&varying, name);
         let line = stdout.strip_suffix('\n').unwrap();
         assert!(!line.contains('\n'), "more than a line: {line}");
         let document = serde_json::from_str(line).unwrap_or_else(|error| {
@@ -77,7 +77,7 @@ impl Captured<'_> {
     fn check_contract(&self, document: &Value, status: Option<i32>) {
         let error = &document["error"];
         let expected = error["code"].as_str().map_or(0, |code| {
-            assert!(error["hint"].as_str().is_some_and(|hint| !hint.is_empty()), "an error without a cure");
+            assert!(error["hint"].as_str().is_some_and(|hint| !hint.is_empty()), "an error without a hint");
             self.codes.iter().find(|(name, _)| *name == code).expect("the code is known").1
         });
         assert_eq!(status, Some(i32::from(expected)));
@@ -87,8 +87,8 @@ impl Captured<'_> {
     }
 }
 
-/// The machine of a case is the folder `root` in it.
-pub fn root(case: &Path, command: &mut Command) -> Place {
+/// The machine of a case is the directory `root` in it.
+pub fn root(case: &Path, command: &mut Command) -> Replacement {
     let root = case.join("root");
     command.arg("--root").arg(&root);
     (root.display().to_string(), "/ROOT")

@@ -1,4 +1,4 @@
-//! A tool's README tells of every error, warning, verb, option and variable, and of no code or option that is not there.
+//! A tool's README lists every error, warning, verb, option and variable, and no code or option that does not exist.
 
 use clap::Command;
 use std::collections::BTreeSet;
@@ -23,11 +23,11 @@ pub fn check(readme: &str, codes: &[(&str, u8)], warnings: &[&str], command: &Co
     let arguments: Vec<_> = command.get_arguments().chain(verbs).collect();
     for argument in &arguments {
         let flag = argument.get_long().map(|long| format!("--{long}")).unwrap_or_default();
-        // One without a flag is told of by its variable.
-        let told = |text: &str| flag.is_empty() || names(text, &flag);
-        assert!(told(readme), "{flag} is not told of");
+        // One without a flag is listed by its variable.
+        let listed = |text: &str| flag.is_empty() || names(text, &flag);
+        assert!(listed(readme), "README.md does not mention {flag}");
         if let Some(variable) = argument.get_env().and_then(OsStr::to_str) {
-            let together = rows.iter().any(|row| told(row) && names(row, variable));
+            let together = rows.iter().any(|row| listed(row) && names(row, variable));
             assert!(together, "there is no row for {flag} and {variable}");
         }
     }
@@ -49,6 +49,6 @@ fn compare(header: &str, readme: &str, known: BTreeSet<String>) {
     let rows: Vec<String> = rows.map(|row| row.split_inclusive('|').take(cells).collect()).collect();
     let listed: BTreeSet<_> = rows.iter().cloned().collect();
     let differ: Vec<_> = listed.symmetric_difference(&known).collect();
-    assert!(differ.is_empty(), "{header}: not there, or not listed: {differ:?}");
+    assert!(differ.is_empty(), "{header}: missing from the README, or unknown to the tool: {differ:?}");
     assert_eq!(rows.len(), known.len(), "{header}: one is listed twice");
 }

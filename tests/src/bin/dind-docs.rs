@@ -1,4 +1,4 @@
-//! Writes the tools' man pages and shell completions into the folder that it is called with, for `cargo xtask dist`.
+//! Writes the tools' man pages and shell completions into the directory that it is called with, for `cargo xtask dist`.
 //! Here and not in the tools: they stay small, and xtask stays quick to build.
 
 use clap::CommandFactory;
@@ -8,8 +8,9 @@ use std::io::{Error, Result};
 use std::path::PathBuf;
 
 fn main() -> Result<()> {
-    let folder = PathBuf::from(std::env::args_os().nth(1).ok_or(Error::other("usage: dind-docs FOLDER"))?);
-    let (man, completions) = (folder.join("man"), folder.join("completions"));
+    let directory =
+        PathBuf::from(std::env::args_os().nth(1).ok_or(Error::other("usage: dind-docs DIRECTORY"))?);
+    let (man, completions) = (directory.join("man"), directory.join("completions"));
     fs::create_dir_all(&man)?;
     fs::create_dir_all(&completions)?;
     for command in [
@@ -18,7 +19,7 @@ fn main() -> Result<()> {
         dind_reaper::cli::Cli::command(),
         dind_launch::cli::Cli::command(),
     ] {
-        // A page on how to ask for help is none.
+        // The tools have no pages for `help`.
         let mut command = command.disable_help_subcommand(true);
         let name = command.get_name().to_owned();
         for shell in [Shell::Bash, Shell::Fish, Shell::Zsh] {

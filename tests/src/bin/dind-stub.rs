@@ -1,5 +1,5 @@
-//! Stands in for the engine and the sibling tools in the launcher's own suite, by the name it is called under. It notes
-//! what happens to it in `events`, beside itself, and behaves as `NAME.mode` there says.
+//! Stands in for the engine and the sibling tools in the launcher's own suite: which one depends on the name that it is
+//! called by. It writes what happens to it to `events`, beside itself, and behaves as `NAME.mode` there says.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used)]
 
@@ -20,29 +20,29 @@ fn main() {
     let called = PathBuf::from(args.next().unwrap());
     let args: Vec<String> = args.collect();
     let name = called.file_name().unwrap().to_str().unwrap().to_owned();
-    let folder = called.parent().unwrap();
-    let mode = fs::read_to_string(folder.join(format!("{name}.mode"))).unwrap_or_default();
+    let directory = called.parent().unwrap();
+    let mode = fs::read_to_string(directory.join(format!("{name}.mode"))).unwrap_or_default();
     let verb = args.first().map_or("", String::as_str);
     if verb == "--version" {
         println!("Docker version 20.10.24, build stub");
         return;
     }
     match name.as_str() {
-        "dockerd" | "containerd" => daemon(folder, &name, mode.trim()),
-        _ => tool(folder, &name, verb, mode.trim()),
+        "dockerd" | "containerd" => daemon(directory, &name, mode.trim()),
+        _ => tool(directory, &name, verb, mode.trim()),
     }
 }
 
-fn note(folder: &Path, event: &str) {
-    let mut events = OpenOptions::new().append(true).create(true).open(folder.join("events")).unwrap();
+fn note(directory: &Path, event: &str) {
+    let mut events = OpenOptions::new().append(true).create(true).open(directory.join("events")).unwrap();
     // One write: lines of processes that run at once do not mix.
     events.write_all(format!("{event}\n").as_bytes()).unwrap();
 }
 
-fn daemon(folder: &Path, name: &str, mode: &str) {
+fn daemon(directory: &Path, name: &str, mode: &str) {
     let signals = SigSet::from_iter([Signal::SIGTERM, Signal::SIGUSR1]);
     signals.thread_block().unwrap();
-    note(folder, &format!("{name} start"));
+    note(directory, &format!("{name} start"));
     if mode == "die" {
         eprintln!("unknown flag: --stub");
         exit(1);
@@ -54,7 +54,7 @@ fn daemon(folder: &Path, name: &str, mode: &str) {
     if name == "dockerd" {
         // As the real one: it is not ready before containerd is there.
         let there = || {
-            fs::read_to_string(folder.join("events")).unwrap().contains("containerd start\n").then_some(())
+            fs::read_to_string(directory.join("events")).unwrap().contains("containerd start\n").then_some(())
         };
         eventually("containerd has been started", LIMIT, there);
     }
@@ -64,7 +64,7 @@ fn daemon(folder: &Path, name: &str, mode: &str) {
     }
     loop {
         let signal = signals.wait().unwrap();
-        note(folder, &format!("{name} {}", signal.as_str()));
+        note(directory, &format!("{name} {}", signal.as_str()));
         if signal == Signal::SIGTERM && mode != "stubborn" {
             exit(0);
         }
@@ -76,8 +76,8 @@ fn answer_as_an_old_engine(mut client: UnixStream) {
     let _ = client.write_all(b"HTTP/1.0 200 OK\r\nServer: Docker/19.03.15 (linux)\r\n\r\nOK");
 }
 
-fn tool(folder: &Path, name: &str, verb: &str, mode: &str) {
-    note(folder, &format!("{name} {verb}"));
+fn tool(directory: &Path, name: &str, verb: &str, mode: &str) {
+    note(directory, &format!("{name} {verb}"));
     let schema = name.replace('-', ".");
     if mode == format!("hang {verb}") {
         std::thread::park();
@@ -92,7 +92,9 @@ fn tool(folder: &Path, name: &str, verb: &str, mode: &str) {
         return;
     }
     let engine = match name {
-        "dind-storage" => format!(r#"{{"config":{{"data-root":"{}"}},"path_prepend":[]}}"#, folder.display()),
+        "dind-storage" => {
+            format!(r#"{{"config":{{"data-root":"{}"}},"path_prepend":[]}}"#, directory.display())
+        }
         _ => r#"{"config":{},"path_prepend":[]}"#.to_owned(),
     };
     println!(

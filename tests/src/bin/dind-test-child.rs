@@ -1,7 +1,7 @@
 //! A process for an init under test.
 //!
 //! `signals` prints the number of every signal that reaches it, and exits with 7 when its stdin ends.
-//! `zombie COMMAND…` leaves a child that has ended and was not waited for, and becomes the command.
+//! `zombie COMMAND…` starts a child, lets it end without waiting for it, and becomes the command.
 
 #![allow(clippy::print_stdout)]
 

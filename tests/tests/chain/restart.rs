@@ -1,9 +1,8 @@
 //! `DIND_ENGINE_RESTART`: daemons that die while the main process runs.
 
-use crate::site::{Running, Site, stderr};
-use dind_tests::eventually;
+use crate::site::{LIMIT, Running, Site, stderr};
+use dind_tests::{eventually, within};
 use nix::sys::signal::Signal;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 const MAIN: &[&str] =
@@ -17,22 +16,14 @@ fn start<'a>(site: &'a Site, policy: &str) -> Running<'a> {
     running
 }
 
-/// Kills the daemon that the record names; its pid is one of the launcher's namespace.
-fn kill(site: &Site, running: &Running, daemon: &str) {
-    let pid = site.record()[daemon].as_i64().unwrap().to_string();
-    let target = running.pid().to_string();
-    let kill = Command::new("nsenter").args(["-t", &target, "-p", "-m", "kill", "-KILL", &pid]).status();
-    assert!(kill.unwrap().success());
-}
-
 #[test]
-fn a_dead_daemon_is_started_again_and_the_main_process_lives_on() {
+fn a_dead_daemon_is_started_again_and_the_main_process_goes_on() {
     let site = Site::new();
     let running = start(&site, "on-failure:2");
     for (restarts, daemon, program) in [(1, "engine_pid", "dockerd"), (2, "containerd_pid", "containerd")] {
         let before = site.record()[daemon].clone();
-        kill(&site, &running, daemon);
-        let record = eventually("it has been started again", crate::site::LIMIT, || {
+        running.kill_daemon(daemon);
+        let record = eventually("it has been started again", LIMIT, || {
             let record = site.record();
             (record["engine_restarts"] == restarts && record["state"] == "running").then_some(record)
         });
@@ -50,11 +41,11 @@ fn a_dead_daemon_is_started_again_and_the_main_process_lives_on() {
 }
 
 #[test]
-fn a_daemon_that_keeps_dying_ends_the_node_after_so_many_times() {
+fn a_daemon_that_keeps_dying_ends_the_node_after_the_allowed_attempts() {
     let site = Site::new();
     let running = start(&site, "on-failure:2");
     site.set_mode("dockerd", "die");
-    kill(&site, &running, "engine_pid");
+    running.kill_daemon("engine_pid");
     let output = running.finish();
     assert_eq!(output.status.code(), Some(125), "{}", stderr(&output));
     assert_eq!(site.events().iter().filter(|event| *event == "dockerd start").count(), 3);
@@ -68,18 +59,18 @@ fn a_daemon_that_keeps_dying_ends_the_node_after_so_many_times() {
 }
 
 #[test]
-fn a_signal_or_the_end_of_the_main_process_ends_the_pause() {
+fn a_signal_ends_the_pause_before_the_next_attempt() {
     let site = Site::new();
     let running = start(&site, "on-failure");
     site.set_mode("dockerd", "die");
-    kill(&site, &running, "engine_pid");
+    running.kill_daemon("engine_pid");
     // By now a pause takes 3 seconds.
-    eventually("five attempts", crate::site::LIMIT, || {
+    eventually("five attempts", LIMIT, || {
         (site.events().iter().filter(|event| *event == "dockerd start").count() == 6).then_some(())
     });
     let asked = Instant::now();
     running.signal(Signal::SIGTERM);
     let output = running.finish();
     assert_eq!(output.status.code(), Some(9), "{}", stderr(&output));
-    assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
+    within("the stop", asked.elapsed(), Duration::from_secs(2));
 }

@@ -1,6 +1,6 @@
-//! A folder of stubs, and a launcher among them.
+//! A directory of stubs, and a launcher among them.
 
-use dind_tests::{bin, eventually};
+use dind_tests::{bare_environment, bin, eventually, scratch_on_disk};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
@@ -12,24 +12,24 @@ use std::time::Duration;
 
 pub(crate) const LIMIT: Duration = Duration::from_secs(20);
 
-/// A folder of stubs, and a launcher among them.
+/// A directory of stubs, and a launcher among them.
 pub(crate) struct Site {
-    folder: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 impl Site {
     pub(crate) fn new() -> Self {
-        let folder = tempfile::Builder::new().prefix("dind-chain-").tempdir_in("/var/tmp").unwrap();
+        let directory = scratch_on_disk();
         for name in ["dockerd", "containerd", "dind-storage", "dind-net", "dind-reaper"] {
-            symlink(env!("CARGO_BIN_EXE_dind-stub"), folder.path().join(name)).unwrap();
+            symlink(env!("CARGO_BIN_EXE_dind-stub"), directory.path().join(name)).unwrap();
         }
-        fs::create_dir(folder.path().join("run")).unwrap();
-        fs::create_dir(folder.path().join("log")).unwrap();
-        Self { folder }
+        fs::create_dir(directory.path().join("run")).unwrap();
+        fs::create_dir(directory.path().join("log")).unwrap();
+        Self { directory }
     }
 
     pub(crate) fn path(&self) -> &Path {
-        self.folder.path()
+        self.directory.path()
     }
 
     pub(crate) fn mode(self, name: &str, mode: &str) -> Self {
@@ -47,7 +47,7 @@ impl Site {
         text.lines().map(str::to_owned).collect()
     }
 
-    /// `dind-launch` as PID 1 of its own namespaces. /run is a folder of the test, so that its record can be read.
+    /// `dind-launch` as PID 1 of its own namespaces. /run is a directory of the test, which reads the record there.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let script = "mount --bind \"$1/run\" /run && mount --bind \"$1/log\" /var/log && \
                       mount -t tmpfs -o mode=0755 tmpfs /sys/fs/cgroup && shift && exec \"$@\"";
@@ -64,9 +64,14 @@ impl Site {
             "sh",
         ]);
         command.arg(self.path()).arg(bin("dind-launch")).args(args);
-        let path = format!("{}:{}", self.path().display(), std::env::var("PATH").unwrap());
-        command.env("PATH", path).env("DIND_TOOLS", self.path()).env("DIND_STOP_BUDGET", "3s");
+        self.environment(&mut command).env("DIND_STOP_BUDGET", "3s");
         command
+    }
+
+    /// Nothing of ours but the way to the stubs.
+    pub(crate) fn environment<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        let path = format!("{}:{}", self.path().display(), std::env::var("PATH").unwrap());
+        bare_environment(command).env("PATH", path).env("DIND_TOOLS", self.path())
     }
 
     pub(crate) fn run(&self, main: &[&str]) -> Output {
@@ -120,6 +125,14 @@ impl Running<'_> {
 
     pub(crate) fn signal(&self, signal: Signal) {
         kill(self.pid(), signal).unwrap();
+    }
+
+    /// Kills the daemon that the record names; its pid is one of the launcher's namespace.
+    pub(crate) fn kill_daemon(&self, daemon: &str) {
+        let pid = self.site.record()[daemon].as_i64().unwrap().to_string();
+        let target = self.pid().to_string();
+        let kill = Command::new("nsenter").args(["-t", &target, "-p", "-m", "kill", "-KILL", &pid]).status();
+        assert!(kill.unwrap().success());
     }
 
     pub(crate) fn finish(self) -> Output {

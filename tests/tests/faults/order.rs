@@ -1,10 +1,9 @@
 //! The order of a stop, from the times at which processes got their signals and ended: of main and inner containers by
 //! the files that they leave, of the engine by strace, of the releases by the launcher's record.
 
-use crate::aid::{Share, last_record, really_running, sh};
-use crate::stop::MAIN;
-use dind_tests::eventually;
+use crate::fixtures::{MAIN, Share, really_running, sh};
 use dind_tests::outer::{LIMIT, Node, docker};
+use dind_tests::{eventually, scratch};
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -14,14 +13,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 pub(crate) struct Trace {
     strace: Child,
     file: PathBuf,
-    _folder: tempfile::TempDir,
+    _directory: tempfile::TempDir,
 }
 
 impl Trace {
     /// Attaches to the one process of that name in the node, and returns when it is attached.
     pub(crate) fn of(node: &Node, name: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("trace");
+        let directory = scratch();
+        let file = directory.path().join("trace");
         let pid = on_machine(node, name);
         let strace = Command::new("strace")
             .args(["-f", "-ttt", "--seccomp-bpf", "-e", "trace=none", "-o"])
@@ -40,7 +39,7 @@ impl Trace {
                 })
                 .then_some(())
         });
-        Self { strace, file, _folder: folder }
+        Self { strace, file, _directory: directory }
     }
 
     /// The times at which a TERM arrived.
@@ -83,7 +82,7 @@ fn on_machine(node: &Node, name: &str) -> i32 {
 }
 
 #[test]
-fn main_then_inner_containers_then_the_engine_then_the_releases() {
+fn a_stop_ends_main_then_inner_containers_then_the_engine_then_releases() {
     let share = Share::new();
     let node = Node::start(&["--volume", &share.volume()], MAIN);
     node.until_running();
@@ -97,7 +96,7 @@ fn main_then_inner_containers_then_the_engine_then_the_releases() {
     assert_eq!(node.stop().0, 42, "{}", node.log());
 
     assert_eq!((dockerd.terms().len(), containerd.terms().len()), (1, 1));
-    let record = last_record(&node);
+    let record = node.last_record();
     let began = |stage: &str| {
         let stages = record["stages"].as_array().unwrap();
         let stage = stages.iter().find(|one| one["name"] == stage).unwrap();
@@ -107,16 +106,16 @@ fn main_then_inner_containers_then_the_engine_then_the_releases() {
     // Times of files are those of the last tick of the kernel's clock, so up to 10 ms early; those of the record are
     // counted from a start that is rounded down to a millisecond.
     let rounding = Duration::from_millis(12);
-    // strace hears of an end from the kernel as the launcher does, and may be the later one.
-    let hearing = Duration::from_millis(2);
+    // strace learns of an end from the kernel as the launcher does, and may be the later one.
+    let lag = Duration::from_millis(2);
     let steps = [
         ("main gets its signal", share.time("main")),
         ("the first inner container gets its signal", share.time("one").min(share.time("two"))),
         ("the last one does", share.time("one").max(share.time("two"))),
         ("dockerd gets TERM", dockerd.terms()[0]),
-        ("dockerd ends", dockerd.end() - hearing),
+        ("dockerd ends", dockerd.end() - lag),
         ("containerd gets TERM", containerd.terms()[0]),
-        ("containerd ends", containerd.end() - hearing),
+        ("containerd ends", containerd.end() - lag),
         ("the network is released", began("release-net") + rounding),
         ("storage is released", began("release-storage") + rounding),
     ];

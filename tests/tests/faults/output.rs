@@ -1,10 +1,10 @@
 //! A node whose log nobody reads, or whose reader has gone.
 
-use crate::aid::{SLEEPS, Share, really_running, sh};
+use crate::fixtures::{SLEEPS, Share, really_running, sh};
 use dind_tests::outer::{Node, image};
 
-/// A node of which stdout and stderr are a pipe, with `reader` at the other end. Its main process fills the pipe, through
-/// an opening of its own: the others shall not notice that this one does not wait.
+/// A node whose stdout and stderr are a pipe, with `reader` at the other end. Its main process fills the pipe through a
+/// descriptor of its own, which does not block; those of the others do.
 fn node_on_a_pipe(share: &Share, reader: &str) -> Node {
     let main = "trap 'exit 42' TERM; dd if=/dev/zero of=/pipe bs=4096 count=64 oflag=nonblock 2>/dev/null; \
                 touch /share/up; sleep infinity & wait";
@@ -22,7 +22,7 @@ fn node_on_a_pipe(share: &Share, reader: &str) -> Node {
 const READERS: [&str; 2] = ["sleep infinity", "true"];
 
 #[test]
-fn the_node_serves_and_stops() {
+fn a_node_whose_log_nobody_reads_serves_and_stops() {
     for reader in READERS {
         let share = Share::new();
         let node = node_on_a_pipe(&share, reader);
@@ -34,7 +34,7 @@ fn the_node_serves_and_stops() {
 }
 
 #[test]
-fn the_launcher_s_own_last_words_hold_nothing_up() {
+fn the_launcher_s_last_lines_do_not_block_its_end() {
     for reader in READERS {
         let share = Share::new();
         let node = node_on_a_pipe(&share, reader);

@@ -1,17 +1,17 @@
 //! `dind-reaper exec` under test, as PID 1 of a namespace and as anything else.
 
 use assert_cmd::Command;
-use dind_tests::{bin, eventually};
+use dind_tests::{bin, eventually, stretched};
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 use std::time::Duration;
 
-/// How long anything may take that takes milliseconds.
+/// A bound for what takes milliseconds.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
 
-/// Where the init stands among processes.
+/// The init's place among processes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stand {
     /// PID 1 of a namespace of its own.
@@ -43,7 +43,7 @@ pub(crate) fn words(stand: Stand) -> Vec<String> {
 pub(crate) fn init(stand: Stand, command: &[&str]) -> Command {
     let words = words(stand);
     let mut init = Command::new(&words[0]);
-    init.args(&words[1..]).args(command).env_remove("DIND_STOP_BUDGET").timeout(SOON);
+    init.args(&words[1..]).args(command).env_remove("DIND_STOP_BUDGET").timeout(stretched(SOON));
     init
 }
 

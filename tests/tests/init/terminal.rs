@@ -42,7 +42,7 @@ impl OnTerminal {
     }
 
     fn status(mut self) -> i32 {
-        let ended = eventually("it ends", SOON, || self.child.try_wait().unwrap());
+        let ended = eventually("the program ends", SOON, || self.child.try_wait().unwrap());
         ended.code().unwrap()
     }
 }
@@ -72,7 +72,7 @@ fn the_command_has_the_terminal_and_ctrl_c_reaches_it() {
 }
 
 #[test]
-fn a_terminal_that_stops_background_writers_does_not_stop_us() {
+fn a_terminal_that_stops_background_writers_does_not_stop_the_init() {
     let script = "stty tostop; echo ready; exit 4";
     let mut terminal = OnTerminal::start(&exec(&["sh", "-c", script]));
     terminal.until("ready");
@@ -85,7 +85,7 @@ fn a_terminal_that_stops_background_writers_does_not_stop_us() {
 }
 
 #[test]
-fn whoever_started_us_gets_the_terminal_back() {
+fn the_shell_that_started_the_init_gets_the_terminal_back() {
     let script = format!("{} true; {GROUPS}; read line; echo got $line; exit 6", exec(&[]).join(" "));
     let mut terminal = OnTerminal::start(&["sh".into(), "-c".into(), script]);
     terminal.until("=\r");

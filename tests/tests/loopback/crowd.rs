@@ -1,10 +1,10 @@
-//! Many at once, many times over, and somebody who moves folders about meanwhile.
+//! Many at once, many times over, and somebody who renames directories meanwhile.
 //!
 //! `DIND_TEST_CYCLES` and `DIND_TEST_SWAPS` give other counts than those that a run of all suites has time for.
 
 use crate::machine::{Machine, document, succeeds};
-use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
-use std::fs;
+use nix::fcntl::{AT_FDCWD, Flock, FlockArg, RenameFlags, renameat2};
+use std::fs::{self, File};
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::process::{Command, Stdio};
 
@@ -56,23 +56,22 @@ fn of_sixteen_that_want_the_same_image_at_once_one_gets_it() {
             _ => panic!("{output:?}"),
         }
     }
-    assert!(winners.len() <= 1, "{winners:?} have one image");
-    assert_eq!((machine.mounts().len(), machine.loops().len()), (winners.len(), winners.len()));
-    // All may have met somebody else's half-made file. A later one gets the image, and there is one.
-    let root = machine.path(&format!("root{}", winners.first().unwrap_or(&0)));
-    succeeds(machine.storage("apply").env("DIND_DATA_ROOT", &root));
+    let [winner] = winners[..] else { panic!("{winners:?} have the image, and not exactly one") };
+    assert_eq!((machine.mounts().len(), machine.loops().len()), (1, 1));
+    let root = machine.path(&format!("root{winner}"));
+    let again = succeeds(machine.storage("apply").env("DIND_DATA_ROOT", &root));
+    assert_eq!(again["changed"], false);
     assert_eq!(fs::read_dir(machine.image().parent().unwrap()).unwrap().count(), 1);
     succeeds(machine.storage("release").env("DIND_DATA_ROOT", &root));
     machine.assert_clean();
 }
 
 #[test]
-fn many_cycles_leave_no_device_no_mount_and_no_open_file() {
+fn many_cycles_leave_no_device_no_mount_and_no_lock() {
     let machine = Machine::new();
     machine.apply();
     fs::write(machine.root().join("kept"), "kept").unwrap();
     machine.release();
-    let inode = fs::metadata(machine.image()).unwrap().ino();
     for _ in 0..count("DIND_TEST_CYCLES", 60) {
         machine.apply();
         assert_eq!(fs::read(machine.root().join("kept")).unwrap(), b"kept");
@@ -80,17 +79,18 @@ fn many_cycles_leave_no_device_no_mount_and_no_open_file() {
         assert_eq!((machine.mounts().len(), machine.loops().len()), (0, 0));
     }
     machine.assert_clean();
-    // Whatever has the image open has it locked: a device, or a process of ours.
-    let locks = fs::read_to_string("/proc/locks").unwrap();
-    assert!(!locks.contains(&format!(":{inode} ")), "{locks}");
+    // Whatever has the image open has it locked: a device, or a process of the tool.
+    let image = File::open(machine.image()).unwrap();
+    let locked = Flock::lock(image, FlockArg::LockExclusiveNonblock);
+    assert!(locked.is_ok(), "somebody has the image open: {:?}", locked.err());
     assert_eq!(fs::read_dir(machine.image().parent().unwrap()).unwrap().count(), 1);
     let check = Command::new("e2fsck").args(["-f", "-n"]).arg(machine.image()).output().unwrap();
     assert!(check.status.success(), "{check:?}");
 }
 
-/// The image's folder and a link to another image's folder change places for as long as an apply runs.
+/// The image's directory and a link to another image's directory change places for as long as an apply runs.
 #[test]
-fn a_link_that_comes_and_goes_in_the_way_leads_nowhere() {
+fn a_link_that_comes_and_goes_on_the_path_leads_nowhere() {
     let machine = Machine::new();
     machine.apply();
     machine.release();
@@ -109,7 +109,7 @@ fn a_link_that_comes_and_goes_in_the_way_leads_nowhere() {
     let wanted = count("DIND_TEST_SWAPS", 10_000);
     let (mut swaps, mut refused, mut mounted) = (0, 0, 0);
     while swaps < wanted || refused == 0 || mounted == 0 {
-        // Without an image in the folder every other time, so that one is made there.
+        // Without an image in the directory every other time, so that one is made there.
         if swaps % 4 == 0 {
             fs::remove_file(machine.image()).unwrap();
         }

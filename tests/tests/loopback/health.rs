@@ -1,4 +1,4 @@
-//! A file system that fills up, breaks, or is told of by `plan`.
+//! A file system that fills up or breaks, and what `plan` reports of it.
 
 use crate::machine::{Machine, document, fails, run, steps, succeeds};
 use dind_tests::eventually;
@@ -37,21 +37,21 @@ fn releases_with_errors(release: &mut Command) -> Value {
     document
 }
 
-fn is_unwell(plan: &Value) -> bool {
+fn has_errors(plan: &Value) -> bool {
     let health = &plan["result"]["health"];
     assert!(health["read_only"].is_boolean() && health["errors"].is_u64(), "{plan}");
-    let unwell = health["read_only"] == true || health["errors"].as_u64() > Some(0);
+    let errors = health["read_only"] == true || health["errors"].as_u64() > Some(0);
     let warned = plan["warnings"].as_array().unwrap().iter().any(|one| one["code"] == "filesystem-errors");
-    assert_eq!(unwell, warned, "{plan}");
-    unwell
+    assert_eq!(errors, warned, "{plan}");
+    errors
 }
 
 #[test]
-fn a_plan_tells_of_used_and_free_space_and_of_health() {
+fn a_plan_reports_used_and_free_space_and_health() {
     let machine = Machine::new();
     machine.apply();
     let before = succeeds(&mut machine.storage("plan"));
-    assert!(!is_unwell(&before));
+    assert!(!has_errors(&before));
     fill(&machine.root().join("file"), 20).unwrap();
     let after = succeeds(&mut machine.storage("plan"));
     let space = |plan: &Value, key: &str| plan["result"]["space"][key].as_u64().unwrap();
@@ -64,7 +64,7 @@ fn a_plan_tells_of_used_and_free_space_and_of_health() {
 }
 
 #[test]
-fn a_sparse_image_on_a_volume_that_fills_up_turns_unwell_and_is_released() {
+fn a_sparse_image_on_a_full_volume_reports_errors_and_is_released() {
     let machine = Machine::new();
     let volume = machine.path("volume");
     fs::create_dir(&volume).unwrap();
@@ -78,9 +78,9 @@ fn a_sparse_image_on_a_volume_that_fills_up_turns_unwell_and_is_released() {
     assert_eq!(applied["warnings"][0]["code"], "image-sparse");
     assert!(fill(&machine.root().join("large"), 40).is_err(), "the volume has 24 MiB");
     // Data that cannot be written is no error of the file system; a journal that cannot be is.
-    eventually("the plan says that it is unwell", LIMIT, || {
+    eventually("the plan reports errors", LIMIT, || {
         let _ = fill(&machine.root().join("more"), 1);
-        is_unwell(&succeeds(&mut on_volume("plan"))).then_some(())
+        has_errors(&succeeds(&mut on_volume("plan"))).then_some(())
     });
     releases_with_errors(&mut on_volume("release"));
     machine.assert_clean_below(&["volume"]);
@@ -90,7 +90,7 @@ fn a_sparse_image_on_a_volume_that_fills_up_turns_unwell_and_is_released() {
 }
 
 #[test]
-fn a_release_gives_back_what_a_sparse_image_does_not_need_and_keeps_a_reservation() {
+fn a_release_trims_a_sparse_image_and_keeps_a_reservation() {
     let machine = Machine::new();
     let taken = || fs::metadata(machine.image()).unwrap().blocks() * 512;
     let verb = |verb: &str, sparse: &str| {
@@ -103,7 +103,7 @@ fn a_release_gives_back_what_a_sparse_image_does_not_need_and_keeps_a_reservatio
         assert!(taken() > 30 << 20);
         fs::remove_file(machine.root().join("large")).unwrap();
         fill(&machine.root().join("kept"), 1).unwrap();
-        // The image is what it is, whatever a release is told.
+        // The image decides, not the options of the release.
         let released = verb("release", "");
         assert_eq!(steps(&released).len(), steps_of_release, "{released}");
         if sparse == "true" {
@@ -121,7 +121,7 @@ fn a_release_gives_back_what_a_sparse_image_does_not_need_and_keeps_a_reservatio
 }
 
 #[test]
-fn a_reservation_with_holes_is_filled_again_and_never_given_back() {
+fn a_reservation_with_holes_is_filled_again_and_never_trimmed() {
     let machine = Machine::new();
     let taken = || fs::metadata(machine.image()).unwrap().blocks() * 512;
     let applied = machine.apply();
@@ -149,26 +149,26 @@ fn a_reservation_with_holes_is_filled_again_and_never_given_back() {
 /// A volume on a disk that refuses writes on request: nbdkit's error filter, as a file by FUSE, under a loop device.
 /// It has no journal of its own, so that the errors are met by the image's.
 struct Disk {
-    folder: PathBuf,
+    directory: PathBuf,
     fuse: Child,
     device: String,
 }
 
 impl Disk {
     fn new(machine: &Machine) -> Self {
-        let folder = machine.path("disk");
+        let directory = machine.path("disk");
         for name in ["", "fuse", "volume"] {
-            fs::create_dir(folder.join(name)).unwrap();
+            fs::create_dir(directory.join(name)).unwrap();
         }
-        File::create(folder.join("data")).unwrap().set_len(160 << 20).unwrap();
-        fs::write(folder.join("fuse/nbd"), "").unwrap();
+        File::create(directory.join("data")).unwrap().set_len(160 << 20).unwrap();
+        fs::write(directory.join("fuse/nbd"), "").unwrap();
         let mut command = Command::new("nbdfuse");
-        command.arg(folder.join("fuse/nbd")).args(["--command", "nbdkit", "-s", "--filter=error", "file"]);
-        command.arg(folder.join("data")).args(["error-pwrite=EIO", "error-pwrite-rate=100%"]);
-        command.arg(format!("error-pwrite-file={}", Self::switch(&folder).display()));
+        command.arg(directory.join("fuse/nbd")).args(["--command", "nbdkit", "-s", "--filter=error", "file"]);
+        command.arg(directory.join("data")).args(["error-pwrite=EIO", "error-pwrite-rate=100%"]);
+        command.arg(format!("error-pwrite-file={}", Self::switch(&directory).display()));
         let fuse = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
         let fuse = fuse.expect("nbdfuse is missing: run `cargo xtask test`");
-        let served = folder.join("fuse/nbd");
+        let served = directory.join("fuse/nbd");
         eventually("nbdfuse serves its file", LIMIT, || {
             fs::metadata(&served).is_ok_and(|file| file.len() > 0).then_some(())
         });
@@ -176,36 +176,36 @@ impl Disk {
         assert!(device.status.success(), "{device:?}");
         let device = String::from_utf8(device.stdout).unwrap().trim().to_owned();
         run("mkfs.ext4", &["-q", "-O", "^has_journal", "-E", "lazy_itable_init=0", &device]);
-        let disk = Self { folder, fuse, device };
+        let disk = Self { directory, fuse, device };
         mount(Some(disk.device.as_str()), &disk.volume(), Some("ext4"), MsFlags::empty(), None::<&str>)
             .unwrap();
         disk
     }
 
     fn volume(&self) -> PathBuf {
-        self.folder.join("volume")
+        self.directory.join("volume")
     }
 
-    fn switch(folder: &Path) -> PathBuf {
-        folder.join("broken")
+    fn switch(directory: &Path) -> PathBuf {
+        directory.join("broken")
     }
 
     fn breaks(&self) {
-        fs::write(Self::switch(&self.folder), "").unwrap();
+        fs::write(Self::switch(&self.directory), "").unwrap();
     }
 
     fn works_again(&self) {
-        fs::remove_file(Self::switch(&self.folder)).unwrap();
+        fs::remove_file(Self::switch(&self.directory)).unwrap();
     }
 }
 
 impl Drop for Disk {
     fn drop(&mut self) {
-        let _ = fs::remove_file(Self::switch(&self.folder));
+        let _ = fs::remove_file(Self::switch(&self.directory));
         let _ = umount(&self.volume());
         let _ = Command::new("losetup").args(["--detach", &self.device]).status();
         // nbdfuse ends, and nbdkit with it, when its file is unmounted.
-        let served = self.folder.join("fuse/nbd");
+        let served = self.directory.join("fuse/nbd");
         if std::thread::panicking() {
             let _ = self.fuse.kill();
         } else {
@@ -216,7 +216,7 @@ impl Drop for Disk {
 }
 
 #[test]
-fn a_disk_that_refuses_writes_is_told_of_and_the_image_is_repaired_later() {
+fn a_disk_that_refuses_writes_is_reported_and_the_image_is_repaired_later() {
     let machine = Machine::new();
     let disk = Disk::new(&machine);
     let on_disk = |verb: &str| {
@@ -228,15 +228,15 @@ fn a_disk_that_refuses_writes_is_told_of_and_the_image_is_repaired_later() {
     fill(&machine.root().join("kept"), 4).unwrap();
     disk.breaks();
     assert!(fill(&machine.root().join("lost"), 4).is_err());
-    eventually("the plan says that it is unwell", LIMIT, || {
+    eventually("the plan reports errors", LIMIT, || {
         let _ = fill(&machine.root().join("lost"), 1);
-        is_unwell(&succeeds(&mut on_disk("plan"))).then_some(())
+        has_errors(&succeeds(&mut on_disk("plan"))).then_some(())
     });
     releases_with_errors(&mut on_disk("release"));
     disk.works_again();
 
     let again = succeeds(&mut on_disk("apply"));
-    assert!(!is_unwell(&again), "{again}");
+    assert!(!has_errors(&again), "{again}");
     assert_eq!(fs::metadata(machine.root().join("kept")).unwrap().len(), 4 << 20);
     fill(&machine.root().join("new"), 4).unwrap();
     succeeds(&mut on_disk("release"));
@@ -245,7 +245,7 @@ fn a_disk_that_refuses_writes_is_told_of_and_the_image_is_repaired_later() {
 }
 
 #[test]
-fn an_image_that_does_not_fit_any_more_is_not_grown() {
+fn an_image_that_does_not_fit_is_not_grown() {
     let machine = Machine::new();
     let volume = machine.path("volume");
     fs::create_dir(&volume).unwrap();

@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::Duration;
 
 #[test]
-fn who_holds_the_data_root_is_named_and_nothing_is_hidden() {
+fn a_process_in_the_data_root_is_named_and_nothing_is_unmounted() {
     let machine = Machine::new();
     machine.apply();
     let mut holder = Command::new("sleep").arg("600").current_dir(machine.root()).spawn().unwrap();
@@ -22,7 +22,7 @@ fn who_holds_the_data_root_is_named_and_nothing_is_hidden() {
 }
 
 #[test]
-fn who_holds_it_in_another_namespace_is_named_too() {
+fn a_process_that_holds_the_mount_in_its_own_namespace_is_named() {
     let machine = Machine::new();
     machine.apply();
     let mut holder = Command::new("unshare").args(["--mount", "sleep", "600"]).spawn().unwrap();

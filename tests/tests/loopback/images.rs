@@ -21,7 +21,7 @@ fn the_same_image_twice_is_in_use_and_the_first_is_unharmed() {
     assert!(!machine.path("second").exists());
     assert_eq!((machine.mounts().len(), machine.loops().len()), (1, 1));
     assert_eq!(fs::read(machine.root().join("kept")).unwrap(), b"kept");
-    // Releasing a data root that the image is not on is nobody's harm either.
+    // Releasing a data root that the image is not on does no harm either.
     assert_eq!(succeeds(&mut second("release"))["changed"], false);
     machine.release();
     succeeds(&mut second("apply"));
@@ -31,7 +31,7 @@ fn the_same_image_twice_is_in_use_and_the_first_is_unharmed() {
 }
 
 #[test]
-fn what_is_not_ours_is_refused_byte_for_byte() {
+fn a_file_that_is_not_ours_is_refused_and_not_changed() {
     let machine = Machine::new();
     fs::create_dir(machine.image().parent().unwrap()).unwrap();
     let image = machine.image();
@@ -90,7 +90,7 @@ fn an_image_with_the_error_flag_is_checked_and_one_beyond_that_refused() {
 }
 
 #[test]
-fn an_image_that_was_cut_off_while_mounted_is_recovered() {
+fn an_image_is_recovered_after_a_power_cut() {
     let machine = Machine::new();
     machine.apply();
     fs::write(machine.root().join("kept"), "kept").unwrap();
@@ -108,7 +108,7 @@ fn an_image_that_was_cut_off_while_mounted_is_recovered() {
 }
 
 #[test]
-fn an_image_that_was_removed_while_mounted_is_still_known_and_released() {
+fn an_image_that_was_removed_while_mounted_is_still_released() {
     let machine = Machine::new();
     machine.apply();
     fs::remove_file(machine.image()).unwrap();
@@ -119,7 +119,7 @@ fn an_image_that_was_removed_while_mounted_is_still_known_and_released() {
 }
 
 #[test]
-fn unsafe_files_are_refused_unopened() {
+fn unsafe_files_are_refused_before_they_are_opened() {
     let machine = Machine::new();
     let image = machine.image();
     machine.apply();
@@ -175,7 +175,7 @@ fn data_roots_that_would_hide_something_are_refused() {
     fs::remove_dir(machine.root()).unwrap();
     symlink("/etc", machine.root()).unwrap();
     fails(&mut machine.storage("apply"), "data-root-unsafe", 78);
-    assert!(Path::new("/etc/passwd").exists());
+    assert!(Path::new("/etc/passwd").exists(), "something is mounted on /etc");
     assert!(!machine.image().exists());
     machine.assert_clean();
 }

@@ -1,7 +1,8 @@
 //! Limits on the process: file sizes, open files, processes.
 
 use crate::machine::{Machine, document, fails, steps};
-use dind_tests::bin;
+use dind_system::{Root, proc};
+use dind_tests::{bin, unique};
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
@@ -14,30 +15,37 @@ fn limited(machine: &Machine, limit: &str) -> Command {
 }
 
 #[test]
-fn a_limit_on_file_sizes_is_an_error_and_no_death() {
+fn a_limit_on_file_sizes_is_an_error_and_does_not_kill() {
     let machine = Machine::new();
     let refused = fails(&mut limited(&machine, "--fsize=1048576"), "image-not-made", 73);
     assert!(refused["error"]["hint"].as_str().unwrap().contains("--ulimit fsize"), "{refused}");
     machine.assert_untouched();
 }
 
+/// A first apply succeeds with so many open files. With fewer there is a number below which every apply fails.
+const ENOUGH: u32 = 16;
+
 #[test]
 fn a_limit_on_open_files_is_enough_or_an_error_that_leaves_nothing() {
-    for files in 4..=16 {
+    let succeeded = |files: &u32| {
         let machine = Machine::new();
         let output = limited(&machine, &format!("--nofile={files}")).output().unwrap();
         let document = document(&output);
         if output.status.success() {
             machine.release();
             machine.assert_clean();
-            continue;
+            return true;
         }
-        assert!(files < 16, "sixteen open files are enough: {document}");
         let message = document["error"]["message"].as_str().unwrap();
         assert!(message.contains("open files"), "{document}");
+        assert_ne!(document["error"]["hint"], "", "{document}");
         assert!(steps(&document).iter().all(|step| step.ends_with(":undone")), "{document}");
         machine.assert_untouched();
-    }
+        false
+    };
+    let outcomes: Vec<_> = (4..=ENOUGH).map(|files| (files, succeeded(&files))).collect();
+    assert_eq!((outcomes.first(), outcomes.last()), (Some(&(4, false)), Some(&(ENOUGH, true))));
+    assert!(outcomes.is_sorted_by_key(|(_, succeeded)| *succeeded), "with more it fails again: {outcomes:?}");
 }
 
 #[test]
@@ -59,15 +67,19 @@ struct Pids(PathBuf);
 
 impl Pids {
     fn of_one() -> Self {
-        let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
-        let fields = || mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>());
-        let v1 = fields().find(|line| line[2] == "cgroup" && line[3].split(',').any(|name| name == "pids"));
-        let v2 = fields().find(|line| line[2] == "cgroup2");
-        let top = PathBuf::from(v1.clone().or(v2).expect("control groups are mounted")[1]);
-        if v1.is_none() {
-            fs::write(top.join("cgroup.subtree_control"), "+pids").unwrap();
+        let mounts = proc::mounts(&Root::default()).unwrap();
+        let v1 = mounts
+            .iter()
+            .find(|mount| mount.kind == "cgroup" && mount.options.iter().any(|option| option == "pids"));
+        let v2 = mounts.iter().find(|mount| mount.kind == "cgroup2");
+        let top = &v1.or(v2).expect("control groups are mounted").point;
+        let children = top.join("cgroup.subtree_control");
+        if v1.is_none()
+            && !fs::read_to_string(&children).unwrap().split_whitespace().any(|name| name == "pids")
+        {
+            fs::write(children, "+pids").unwrap();
         }
-        let group = top.join(format!("dind-test-{}", std::process::id()));
+        let group = top.join(unique("pids"));
         fs::create_dir(&group).unwrap();
         fs::write(group.join("pids.max"), "1").unwrap();
         Self(group)

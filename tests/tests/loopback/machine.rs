@@ -1,20 +1,21 @@
-//! The fixture: a machine made of a folder and a mount namespace.
+//! The fixture: a machine made of a directory and a mount namespace.
 
-use dind_tests::{bin, eventually};
+use dind_system::proc::parse_mounts;
+use dind_tests::{bin, eventually, scratch, within};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long the kernel may take to clear a loop device.
 const LIMIT: Duration = Duration::from_secs(5);
 
-/// A folder with a data root and an image, in a mount namespace of the test's thread.
+/// A directory with a data root and an image, in a mount namespace of the test's thread.
 pub(crate) struct Machine {
-    folder: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 impl Machine {
@@ -23,13 +24,11 @@ impl Machine {
         assert!(nix::unistd::geteuid().is_root(), "these tests need root: run `cargo xtask test`");
         unshare(CloneFlags::CLONE_FS | CloneFlags::CLONE_NEWNS).unwrap();
         mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>).unwrap();
-        // Links in the way to it would be refused as the paths of images.
-        let parent = std::env::temp_dir().canonicalize().unwrap();
-        Self { folder: tempfile::Builder::new().prefix("dind-loopback-").tempdir_in(parent).unwrap() }
+        Self { directory: scratch() }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        self.directory.path().join(name)
     }
 
     pub(crate) fn root(&self) -> PathBuf {
@@ -61,18 +60,18 @@ impl Machine {
         succeeds(&mut self.storage("release"))
     }
 
-    /// Mount points below the folder, in this thread's namespace.
-    pub(crate) fn mounts(&self) -> Vec<String> {
+    /// Mount points below the directory, in this thread's namespace.
+    pub(crate) fn mounts(&self) -> Vec<PathBuf> {
         let text = fs::read_to_string("/proc/thread-self/mountinfo").unwrap();
-        let points = text.lines().filter_map(|line| line.split(' ').nth(4));
-        points.filter(|point| Path::new(point).starts_with(self.folder.path())).map(str::to_owned).collect()
+        let points = parse_mounts(&text).into_iter().map(|mount| mount.point);
+        points.filter(|point| point.starts_with(self.directory.path())).collect()
     }
 
-    /// Loop devices whose files lie below the folder, in whatever namespace they are mounted.
+    /// Loop devices whose files lie below the directory, in whatever namespace they are mounted.
     pub(crate) fn loops(&self) -> Vec<String> {
         let inside = |name: &String| {
             let file = fs::read_to_string(format!("/sys/block/{name}/loop/backing_file")).unwrap_or_default();
-            Path::new(file.trim()).starts_with(self.folder.path())
+            Path::new(file.trim()).starts_with(self.directory.path())
         };
         let names = fs::read_dir("/sys/block").unwrap().map(|entry| entry.unwrap().file_name());
         names.map(|name| name.into_string().unwrap()).filter(inside).collect()
@@ -80,8 +79,8 @@ impl Machine {
 
     /// Files beside the image and beside the data root that only a run in progress has.
     pub(crate) fn temporaries(&self) -> Vec<String> {
-        let folders = [self.folder.path().to_owned(), self.image().parent().unwrap().to_owned()];
-        let names = folders.iter().filter_map(|folder| fs::read_dir(folder).ok()).flatten();
+        let directories = [self.directory.path().to_owned(), self.image().parent().unwrap().to_owned()];
+        let names = directories.iter().filter_map(|directory| fs::read_dir(directory).ok()).flatten();
         let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
         names.filter(|name| name.starts_with('.')).collect()
     }
@@ -91,28 +90,28 @@ impl Machine {
         self.assert_clean_below(&[]);
     }
 
-    /// The same, but for mounts of the test itself.
+    /// The same, apart from mounts that the test has made.
     pub(crate) fn assert_clean_below(&self, own: &[&str]) {
         let mut mounts = self.mounts();
-        mounts.retain(|point| !own.iter().any(|own| Path::new(point) == self.path(own)));
-        assert_eq!(mounts, [""; 0]);
+        mounts.retain(|point| !own.iter().any(|own| *point == self.path(own)));
+        assert!(mounts.is_empty(), "{mounts:?} are left");
         eventually("no loop device is left", LIMIT, || self.loops().is_empty().then_some(()));
         assert_eq!(self.temporaries(), [""; 0]);
     }
 
-    /// As before a first apply: no image, no folder, no data root.
+    /// As before a first apply: no image, no directory, no data root.
     pub(crate) fn assert_untouched(&self) {
         self.assert_clean();
-        assert!(!self.image().parent().unwrap().exists(), "the image's folder was left");
+        assert!(!self.image().parent().unwrap().exists(), "the image's directory was left");
         assert!(!self.root().exists(), "the data root was left");
     }
 }
 
 impl Drop for Machine {
-    /// For tests that fail: what they left must not stay in the kernel. The thread's namespace goes with the thread.
+    /// What a failed test has left must not stay in the kernel. The thread's namespace ends with the thread.
     fn drop(&mut self) {
         for point in self.mounts().iter().rev() {
-            let _ = umount2(point.as_str(), MntFlags::MNT_DETACH);
+            let _ = umount2(point, MntFlags::MNT_DETACH);
         }
     }
 }
@@ -134,7 +133,7 @@ pub(crate) fn succeeds(command: &mut Command) -> Value {
 
 /// Runs what must fail with this code and status, within a second, and with a hint.
 pub(crate) fn fails(command: &mut Command, code: &str, status: i32) -> Value {
-    let started = std::time::Instant::now();
+    let started = Instant::now();
     let output = command.output().unwrap();
     let took = started.elapsed();
     let document = document(&output);
@@ -144,7 +143,7 @@ pub(crate) fn fails(command: &mut Command, code: &str, status: i32) -> Value {
         "{output:?}"
     );
     assert_ne!(document["error"]["hint"], "", "{document}");
-    assert!(took < Duration::from_secs(1), "{took:?} for {document}");
+    within(&document, took, Duration::from_secs(1));
     document
 }
 
@@ -156,7 +155,7 @@ pub(crate) fn steps(document: &Value) -> Vec<String> {
         .collect()
 }
 
-/// A tool that the tests need.
+/// Runs a program that the tests need; it has to succeed.
 pub(crate) fn run(program: &str, args: &[&str]) {
     let output =
         Command::new(program).args(args).output().unwrap_or_else(|error| panic!("{program}: {error}"));

@@ -1,22 +1,16 @@
 //! What is refused before anything changes: missing privileges, wrong options, too little space.
 
 use crate::machine::{Machine, fails, succeeds};
-use dind_tests::bin;
+use dind_tests::{bin, copy_of};
 use nix::mount::{MsFlags, mount, umount};
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 #[test]
-fn who_is_not_root_is_told_so() {
+fn a_caller_who_is_not_root_is_refused() {
     let machine = Machine::new();
-    // Others than root may not be able to enter the build folder.
-    let copy = machine.path("dind-storage");
-    // By a child: a writable descriptor of ours could be inherited by what another test starts, and a file that is open
-    // for writing cannot be executed.
-    assert!(Command::new("cp").arg(bin("dind-storage")).arg(&copy).status().unwrap().success());
-    fs::set_permissions(machine.path(""), fs::Permissions::from_mode(0o755)).unwrap();
+    let copy = copy_of("dind-storage", &machine.path(""));
     let mut command = Command::new(&copy);
     command.arg("apply").uid(65534).gid(65534);
     machine.environment(&mut command);
@@ -32,7 +26,7 @@ fn who_is_not_root_is_told_so() {
 }
 
 #[test]
-fn root_without_cap_sys_admin_is_told_the_flag() {
+fn root_without_cap_sys_admin_is_refused_with_the_flag_that_adds_it() {
     let machine = Machine::new();
     let mut command = Command::new("setpriv");
     command
@@ -46,7 +40,7 @@ fn root_without_cap_sys_admin_is_told_the_flag() {
 }
 
 #[test]
-fn bad_options_change_nothing() {
+fn invalid_options_change_nothing() {
     let machine = Machine::new();
     for (name, value, code) in [
         ("VAR_LIB_DOCKER_SIZE", "abc", "size-invalid"),
@@ -65,14 +59,14 @@ fn bad_options_change_nothing() {
 #[test]
 fn too_little_space_is_found_before_anything_is_written() {
     let machine = Machine::new();
-    let folder = machine.path("small");
-    fs::create_dir(&folder).unwrap();
-    mount(Some("tmpfs"), &folder, Some("tmpfs"), MsFlags::empty(), Some("size=24m")).unwrap();
+    let directory = machine.path("small");
+    fs::create_dir(&directory).unwrap();
+    mount(Some("tmpfs"), &directory, Some("tmpfs"), MsFlags::empty(), Some("size=24m")).unwrap();
     let mut apply = machine.storage("apply");
-    let refused = fails(apply.env("DIND_STORAGE_IMAGE", folder.join("docker")), "space-short", 73);
+    let refused = fails(apply.env("DIND_STORAGE_IMAGE", directory.join("docker")), "space-short", 73);
     let message = refused["error"]["message"].as_str().unwrap();
     assert!(message.contains("67108864") && message.contains("25165824"), "{message}");
-    assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
-    umount(&folder).unwrap();
+    assert_eq!(fs::read_dir(&directory).unwrap().count(), 0);
+    umount(&directory).unwrap();
     machine.assert_untouched();
 }

@@ -1,7 +1,7 @@
-//! The cluster of the example: its Compose file, and what its master says over HTTP.
+//! The cluster of the example: its Compose file, and what its master reports over HTTP.
 
-use dind_tests::eventually;
-use dind_tests::outer::{Ended, LIMIT, Node, docker, image, on_host, unique};
+use dind_tests::outer::{Ended, LIMIT, Node, address_of, docker, host, image, on_host};
+use dind_tests::{eventually, stretched, unique};
 use serde_json::Value;
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -29,8 +29,7 @@ impl Cluster {
         let scale = format!("agent={agents}");
         cluster.compose(&["up", "--detach", "--scale", &scale]).ok();
         let [master] = &cluster.containers("master")[..] else { panic!("there is one master") };
-        let format = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}";
-        cluster.master = format!("{}:5050", docker(&["inspect", "--format", format, master]).ok());
+        cluster.master = format!("{}:5050", address_of(master));
         eventually("all agents have registered", LIMIT, || (cluster.active() == agents).then_some(()));
         cluster
     }
@@ -38,8 +37,9 @@ impl Cluster {
     fn compose(&self, args: &[&str]) -> Ended {
         let mut command = Command::new("docker-compose");
         command.args(["--project-name", &self.project, "--file", EXAMPLE, "--file", OURS]).args(args);
-        command.env("DOCKER_HOST", std::env::var("DIND_TEST_DOCKER_HOST").unwrap());
-        command.env("DIND_MESOS_IMAGE", image()).output().unwrap().into()
+        // Its own bound on each answer of the engine is a minute, which a busy machine may need for so many nodes.
+        command.env("COMPOSE_HTTP_TIMEOUT", stretched(LIMIT).as_secs().to_string());
+        command.env("DOCKER_HOST", host()).env("DIND_MESOS_IMAGE", image()).output().unwrap().into()
     }
 
     /// The ids of a service's containers, as hostnames have them.
@@ -51,7 +51,7 @@ impl Cluster {
         ids.lines().map(str::to_owned).collect()
     }
 
-    /// The agents, in no order of theirs.
+    /// The agents, in any order.
     pub(crate) fn agents(&self) -> Vec<Node> {
         self.containers("agent").into_iter().map(Node::named).collect()
     }
@@ -61,7 +61,7 @@ impl Cluster {
         format!("{}_nodes", self.project)
     }
 
-    /// What the master says of its agents.
+    /// What the master reports of its agents.
     pub(crate) fn registered(&self) -> Vec<Value> {
         let url = format!("http://{}/slaves", self.master);
         let answer = on_host(&["busybox", "wget", "-q", "-O", "-", &url]);
@@ -69,7 +69,7 @@ impl Cluster {
         serde_json::from_value(answer["slaves"].take()).unwrap_or_default()
     }
 
-    /// What the master says of one agent.
+    /// What the master reports of one agent.
     pub(crate) fn agent(&self, hostname: &str) -> Option<Value> {
         self.registered().into_iter().find(|agent| agent["hostname"] == hostname && agent["active"] == true)
     }

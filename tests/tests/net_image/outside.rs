@@ -1,7 +1,6 @@
 //! A name server on the outer host, in the place of the outside world: it knows one name.
 
-use nix::sched::{CloneFlags, setns};
-use std::fs::File;
+use dind_tests::outer::enter_host_network;
 use std::net::UdpSocket;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,18 +20,15 @@ pub(crate) struct Outside {
 impl Outside {
     /// Listens on port 53 of an address of the outer host.
     pub(crate) fn at(address: &str) -> Self {
-        let pid = std::env::var("DIND_TEST_ENGINE_PID").expect("run `cargo xtask test image`");
-        let place = File::open(format!("/proc/{pid}/ns/net")).unwrap();
         let address = (address.to_owned(), 53);
         let ends = Arc::new(AtomicBool::new(false));
-        let told = Arc::clone(&ends);
-        // The thread alone moves there.
+        let ended = Arc::clone(&ends);
         let thread = std::thread::spawn(move || {
-            setns(&place, CloneFlags::CLONE_NEWNET).unwrap();
+            enter_host_network();
             let socket = UdpSocket::bind(address).unwrap();
             socket.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
             let mut bytes = [0; 512];
-            while !told.load(Ordering::Relaxed) {
+            while !ended.load(Ordering::Relaxed) {
                 if let Ok((length, asker)) = socket.recv_from(&mut bytes)
                     && let Some(answer) = answer(&bytes[..length])
                 {

@@ -1,7 +1,8 @@
 //! Every request of a run fails once, and every run is killed once at every request.
 
 use crate::UNPROBED;
-use crate::lab::{self, Lab, OWN, assert_code, assert_same, isolated};
+use crate::namespace::isolated;
+use crate::testbed::{self, OWN, Testbed, assert_code, assert_same};
 
 /// Forwarding is switched on before the uplink is bridged, and back off when that fails.
 const FORWARDING: &[(&str, &str)] = &[UNPROBED[0], UNPROBED[1], ("DIND_NET_FORWARD", "true")];
@@ -9,36 +10,36 @@ const FORWARDING: &[(&str, &str)] = &[UNPROBED[0], UNPROBED[1], ("DIND_NET_FORWA
 #[test]
 fn a_failed_request_leaves_everything_as_it_was() {
     isolated(|| {
-        let lab = Lab::new();
-        let requests = lab.count("sendto", "apply", FORWARDING);
-        lab.dind_net("release", &[]).ok();
+        let net = Testbed::new();
+        let requests = net.count("sendto", "apply", FORWARDING);
+        net.dind_net("release", &[]).ok();
         assert!(requests > 30, "{requests} requests are too few for a bridge");
-        let failures = fail_each(&lab, "sendto", "ENOBUFS", 1..=requests);
+        let failures = fail_each(&net, "sendto", "ENOBUFS", 1..=requests);
         assert!(failures >= 30, "only {failures} of {requests} failures were noticed");
     });
 }
 
 #[test]
-fn an_answer_that_is_not_heard_leaves_everything_as_it_was() {
+fn a_failed_answer_leaves_everything_as_it_was() {
     isolated(|| {
-        let lab = Lab::new();
-        let answers = lab.count("recvfrom", "apply", FORWARDING);
-        lab.dind_net("release", &[]).ok();
+        let net = Testbed::new();
+        let answers = net.count("recvfrom", "apply", FORWARDING);
+        net.dind_net("release", &[]).ok();
         // The first third only reads: there, a few stand for all.
-        let failures = fail_each(&lab, "recvfrom", "ENOMEM", (1..=answers).skip(answers / 3));
+        let failures = fail_each(&net, "recvfrom", "ENOMEM", (1..=answers).skip(answers / 3));
         assert!(failures >= 30, "only {failures} of {answers} failures were noticed");
     });
 }
 
-/// Runs apply again and again, each time with another call that fails. Counts the runs that failed.
-fn fail_each(lab: &Lab, call: &str, errno: &str, which: impl Iterator<Item = usize>) -> usize {
-    let before = lab.snapshot();
+/// Runs apply again and again, each time with another call that fails. Returns how many of the runs failed.
+fn fail_each(net: &Testbed, call: &str, errno: &str, which: impl Iterator<Item = usize>) -> usize {
+    let before = net.snapshot();
     let mut failures = 0;
     for nth in which {
-        let run = lab.inject(call, "apply", FORWARDING, &format!("error={errno}:when={nth}"));
+        let run = net.inject(call, "apply", FORWARDING, &format!("error={errno}:when={nth}"));
         if run.status == 0 {
             // Not every request counts: announcements, whether the gateway answers, whether nf_tables has rules.
-            lab.dind_net("release", &[]).ok();
+            net.dind_net("release", &[]).ok();
         } else {
             let failure = run.failed(74);
             let code = failure["error"]["code"].as_str().unwrap();
@@ -47,82 +48,78 @@ fn fail_each(lab: &Lab, call: &str, errno: &str, which: impl Iterator<Item = usi
             assert!(steps.iter().all(|step| step["state"] == "undone"), "{failure}");
             failures += 1;
         }
-        assert_same(&lab.snapshot(), &before, format!("after a failure of {call} {nth}"));
-        assert_eq!(lab.node.run("nft list tables"), "", "after a failure of {call} {nth}");
-        assert_eq!(
-            lab.node.run("cat /proc/sys/net/ipv4/ip_forward"),
-            "0\n",
-            "after a failure of {call} {nth}"
-        );
+        assert_same(&net.snapshot(), &before, format!("after a failure of {call} {nth}"));
+        assert_eq!(net.node.run("nft list tables"), "", "after a failure of {call} {nth}");
+        assert!(!net.node.forwards(), "after a failure of {call} {nth}");
     }
-    assert!(lab.host.reaches(&lab.node, OWN) && lab.node.reaches(&lab.host, "10.77.0.1"));
+    assert!(net.host.reaches(&net.node, OWN) && net.node.reaches(&net.host, "10.77.0.1"));
     failures
 }
 
 #[test]
-fn a_gateway_that_is_lost_is_a_reason_to_go_back() {
+fn a_lost_gateway_undoes_the_apply() {
     isolated(|| {
-        let lab = Lab::new();
-        let before = lab.snapshot();
+        let net = Testbed::new();
+        let before = net.snapshot();
         // Holds for what leaves over a bridge, and for nothing else.
-        lab.node.run("ebtables-nft -A OUTPUT -p ARP -j DROP");
-        let failure = lab.dind_net("apply", UNPROBED).failed(74);
+        net.node.run("ebtables-nft -A OUTPUT -p ARP -j DROP");
+        let failure = net.dind_net("apply", UNPROBED).failed(74);
         assert_code(&failure, "gateway-lost");
         let steps = failure["steps"].as_array().unwrap();
         assert!(steps.iter().all(|step| step["state"] == "undone"), "{failure}");
-        assert_same(&lab.snapshot(), &before, "in the end");
-        assert!(lab.node.reaches(&lab.host, "10.77.0.1"));
+        assert_same(&net.snapshot(), &before, "in the end");
+        assert!(net.node.reaches(&net.host, "10.77.0.1"));
     });
 }
 
 #[test]
 fn a_gateway_that_never_answered_is_not_asked_afterwards() {
     isolated(|| {
-        let lab = Lab::new();
-        lab.host.ip("link set obr arp off");
-        let done = lab.dind_net("apply", UNPROBED).ok();
+        let net = Testbed::new();
+        net.host.ip("link set obr arp off");
+        let done = net.dind_net("apply", UNPROBED).ok();
         assert_eq!(done["warnings"][0]["code"], "ipv6-moved");
         assert_eq!(done["warnings"][1]["code"], "gateway-silent");
     });
 }
 
 #[test]
-fn a_run_that_was_killed_is_finished_or_given_back_by_the_next() {
+fn a_run_that_was_killed_is_finished_or_undone_by_the_next() {
     isolated(|| {
-        let lab = Lab::new();
-        let before = lab.snapshot();
-        let requests = lab.count("sendto", "apply", UNPROBED);
-        let bridged = lab.snapshot();
-        let releases = lab.count("sendto", "release", &[]);
+        let net = Testbed::new();
+        let before = net.snapshot();
+        let requests = net.count("sendto", "apply", UNPROBED);
+        let bridged = net.snapshot();
+        let releases = net.count("sendto", "release", &[]);
         for nth in 1..=requests {
             let kill = format!("signal=SIGKILL:when={nth}");
             assert_eq!(
-                lab.inject("sendto", "apply", UNPROBED, &kill).status,
+                net.inject("sendto", "apply", UNPROBED, &kill).status,
                 128 + 9,
                 "apply was killed at request {nth}"
             );
-            lab.dind_net("apply", UNPROBED).ok();
+            net.dind_net("apply", UNPROBED).ok();
             assert_same(
-                &lab::without_indices(lab.snapshot()),
-                &lab::without_indices(bridged.clone()),
+                &testbed::without_indices(net.snapshot()),
+                &testbed::without_indices(bridged.clone()),
                 format!("after {nth}"),
             );
-            lab.dind_net("release", &[]).ok();
-            assert_same(&lab.snapshot(), &before, format!("after {nth}"));
-            lab.inject("sendto", "apply", UNPROBED, &kill);
-            lab.dind_net("release", &[]).ok();
-            assert_same(&lab.snapshot(), &before, format!("given back after {nth}"));
+            net.dind_net("release", &[]).ok();
+            assert_same(&net.snapshot(), &before, format!("after {nth}"));
+            assert_eq!(net.inject("sendto", "apply", UNPROBED, &kill).status, 128 + 9, "{nth}");
+            net.dind_net("release", &[]).ok();
+            assert_same(&net.snapshot(), &before, format!("released after {nth}"));
         }
         for nth in 1..=releases {
-            lab.dind_net("apply", UNPROBED).ok();
+            net.dind_net("apply", UNPROBED).ok();
             let kill = format!("signal=SIGKILL:when={nth}");
             assert_eq!(
-                lab.inject("sendto", "release", &[], &kill).status,
+                net.inject("sendto", "release", &[], &kill).status,
                 128 + 9,
                 "release was killed at request {nth}"
             );
-            lab.dind_net("release", &[]).ok();
-            assert_same(&lab.snapshot(), &before, format!("after a release killed at {nth}"));
+            net.dind_net("release", &[]).ok();
+            assert_same(&net.snapshot(), &before, format!("after a release killed at {nth}"));
         }
     });
 }

@@ -1,0 +1,12 @@
+//! The launcher with stub tools and a stub engine: real processes, real signals. Each launcher is PID 1 of namespaces of its
+//! own, with a /run and a cgroup directory of its own.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
+
+mod engine;
+mod mesos;
+mod order;
+mod refusals;
+mod restart;
+mod signals;
+mod site;

@@ -1,0 +1,68 @@
+//! The order of the stages, and the exit status that comes out of it.
+
+use crate::site::{LIMIT, Site, stderr};
+use dind_tests::within;
+use std::time::Instant;
+
+#[test]
+fn stages_run_in_order_and_are_undone_in_reverse() {
+    let site = Site::new();
+    let output = site.run(&["sh", "-c", "echo to stdout"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert_eq!(output.stdout, b"to stdout\n");
+    let events = site.events();
+    // The two plans run at once, and so do the two applies; containerd waits for the storage only, and dockerd for both:
+    // either daemon may be the first to start.
+    let (mut plans, rest) = (events[..2].to_vec(), &events[2..]);
+    plans.sort();
+    assert_eq!(plans, ["dind-net plan", "dind-storage plan"]);
+    let mut beside = rest[..4].to_vec();
+    beside.sort();
+    assert_eq!(beside, ["containerd start", "dind-net apply", "dind-storage apply", "dockerd start"]);
+    let at = |event: &str| rest.iter().position(|seen| seen == event);
+    assert!(at("dind-storage apply") < at("containerd start"), "{rest:?}");
+    assert!(at("dind-storage apply").max(at("dind-net apply")) < at("dockerd start"), "{rest:?}");
+    let expected = [
+        "dind-reaper stop",
+        "dockerd SIGTERM",
+        "containerd SIGTERM",
+        "dind-net release",
+        "dind-storage release",
+    ];
+    assert_eq!(rest[4..], expected);
+    let record = site.record();
+    assert_eq!((&record["state"], &record["exit_status"]), (&"stopped".into(), &0.into()));
+    let stages: Vec<&str> =
+        record["stages"].as_array().unwrap().iter().map(|stage| stage["name"].as_str().unwrap()).collect();
+    assert_eq!(stages[..6], ["check", "prepare", "storage", "net", "engine", "main"]);
+}
+
+#[test]
+fn the_exit_status_is_the_main_process_own() {
+    let not_executable = "/etc/passwd";
+    for (main, status) in [
+        (&["true"][..], 0),
+        (&["sh", "-c", "exit 3"], 3),
+        (&["sh", "-c", "exit 255"], 255),
+        (&["sh", "-c", "kill -KILL $$"], 137),
+        (&["sh", "-c", "kill -SEGV $$"], 139),
+        (&[not_executable], 126),
+        (&["no-such-command"], 127),
+    ] {
+        let output = Site::new().run(main);
+        assert_eq!(output.status.code(), Some(status), "{main:?}: {}", stderr(&output));
+    }
+}
+
+#[test]
+fn orphans_leave_no_zombie_and_leftovers_are_ended() {
+    let site = Site::new();
+    let script = "for i in $(seq 200); do (sleep 0.01 &) ; done; (trap '' TERM; sleep 61 & wait) & \
+                  while [ \"$(pgrep -c -x -P 1 sleep)\" -gt 0 ]; do sleep 0.05; done; grep -c '^State:.Z' /proc/[0-9]*/status";
+    let started = Instant::now();
+    let output = site.run(&["sh", "-c", script]);
+    within("a run that leaves a process of 61 s", started.elapsed(), LIMIT);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(text.lines().count() > 2, "{text}");
+    assert!(text.lines().all(|line| line.ends_with(":0")), "{text}");
+}

@@ -1,0 +1,88 @@
+//! What stops a start before anything changes: invalid input, tools that refuse, a missing engine, another launcher.
+
+use crate::site::{Site, stderr};
+use dind_tests::{bin, within};
+use nix::sys::signal::Signal;
+use serde_json::Value;
+use std::fs;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+#[test]
+fn invalid_input_is_one_error_and_changes_nothing() {
+    for (name, value, text) in [
+        ("DOCKER_DAEMON_ARGS", "--bip=10.0.0.1/8", "the node sets it itself"),
+        ("DOCKER_DAEMON_ARGS", "-H tcp://0.0.0.0:2375", "everybody who reaches it would be root"),
+        ("DOCKER_DAEMON_ARGS", "'open", "DOCKER_DAEMON_ARGS"),
+        ("LOG", "syslog", "LOG"),
+        ("DIND_READY_TIMEOUT", "soon", "DIND_READY_TIMEOUT"),
+        ("DIND_STOP_BUDGET", "0", "DIND_STOP_BUDGET"),
+        ("DIND_ENGINE_RESTART", "always", "DIND_ENGINE_RESTART"),
+        ("DIND_MAIN_STOP_SIGNAL", "SIGNOPE", "DIND_MAIN_STOP_SIGNAL"),
+        ("DIND_PRELOAD", "/no/such/directory", "/no/such/directory"),
+        ("DIND_TOOLS", "/no/such/directory", "dind-storage"),
+    ] {
+        let site = Site::new();
+        let started = Instant::now();
+        let output = site.command(&["run", "--", "true"]).env(name, value).output().unwrap();
+        within(format!("{name}={value}"), started.elapsed(), Duration::from_secs(1));
+        assert_eq!(output.status.code(), Some(125), "{name}={value}");
+        let log = stderr(&output);
+        assert_eq!(log.matches("dind-launch: error: ").count(), 1, "{log}");
+        assert!(log.contains(text) && log.contains("dind-launch: hint: "), "{log}");
+        assert_eq!((site.events(), output.stdout), (Vec::new(), Vec::new()));
+    }
+}
+
+#[test]
+fn a_tool_that_refuses_its_settings_stops_the_start_before_anything_changes() {
+    for (mode, expected) in [
+        ("fail plan", "`dind-net plan` failed: cannot please `test`: it asked for this"),
+        ("babble plan", "cannot read the document of `dind-net`"),
+    ] {
+        let site = Site::new().mode("dind-net", mode);
+        let output = site.run(&["true"]);
+        assert_eq!(output.status.code(), Some(125));
+        assert!(stderr(&output).contains(expected), "{}", stderr(&output));
+        assert!(site.events().iter().all(|event| event.ends_with(" plan")), "{:?}", site.events());
+    }
+}
+
+#[test]
+fn a_missing_engine_is_named() {
+    let site = Site::new();
+    fs::remove_file(site.path().join("dockerd")).unwrap();
+    let output = site.command(&["run", "--", "true"]).env("PATH", "/usr/bin:/bin").output().unwrap();
+    assert_eq!(output.status.code(), Some(125));
+    assert!(stderr(&output).contains("cannot find `dockerd`: it is not on PATH"), "{}", stderr(&output));
+    assert_eq!(site.events(), Vec::<String>::new());
+}
+
+#[test]
+fn a_second_launcher_in_one_container_is_refused_and_status_reports_the_first() {
+    let site = Site::new();
+    let running = site.spawn(&["sleep", "60"]);
+    running.until_state("running");
+    let target = running.pid().to_string();
+    let inside = |args: &[&str]| {
+        let mut command = Command::new("nsenter");
+        command.args(["-t", &target, "-p", "-m"]).arg(bin("dind-launch")).args(args);
+        site.environment(&mut command).output().unwrap()
+    };
+    let second = inside(&["run", "--", "true"]);
+    assert_eq!(second.status.code(), Some(125));
+    assert!(stderr(&second).contains("another dind-launch runs in this container"), "{}", stderr(&second));
+    let status: Value = serde_json::from_slice(&inside(&["status"]).stdout).unwrap();
+    assert_eq!(
+        (&status["result"]["state"], &status["result"]["command"][0]),
+        (&"running".into(), &"sleep".into())
+    );
+    let chart = stderr(&inside(&["status", "--timeline"]));
+    let bars = chart.lines().filter(|line| line.contains(['█', '▏'])).count();
+    assert!(chart.contains("\nengine ") && bars >= 2, "{chart}");
+    // The stub has no API, so the node is not healthy, and says so.
+    let healthy = inside(&["status", "--healthy"]);
+    assert_eq!(healthy.status.code(), Some(69));
+    running.signal(Signal::SIGTERM);
+    assert_eq!(running.finish().status.code(), Some(143));
+}
