@@ -1,0 +1,95 @@
+//! Numbers: more inner containers than dockerd could ask one after the other.
+
+use crate::fixtures::{
+    Share, Then, alone, assert_asked, number, outcomes, recorded_ends, rounds, start_many, stop,
+};
+use dind_tests::outer::{Node, docker};
+use dind_tests::promise;
+use serde_json::Value;
+use std::process::{Child, Command};
+use std::time::Duration;
+
+/// Processes that take all the processor time that they can get.
+struct BusyLoops(Vec<Child>);
+
+impl BusyLoops {
+    fn start(count: usize) -> Self {
+        let start = |_| Command::new("sh").args(["-c", "while :; do :; done"]).spawn().unwrap();
+        Self((0..count).map(start).collect())
+    }
+}
+
+impl Drop for BusyLoops {
+    fn drop(&mut self) {
+        for child in &mut self.0 {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// Names for many containers.
+fn names(count: usize) -> Vec<String> {
+    (0..count).map(|number| format!("inner-{number}")).collect()
+}
+
+fn strs(names: &[String]) -> Vec<&str> {
+    names.iter().map(String::as_str).collect()
+}
+
+#[test]
+fn sixty_on_busy_processors_end_by_themselves_and_come_back() {
+    let _machine = alone();
+    let share = Share::new();
+    let node = Node::start(&["--volume", &share.volume()], &[]);
+    node.until_running();
+    let names = names(60);
+    // Some take a while, and would see a second signal.
+    let then = |number| if number % 5 == 0 { Then::EndAfter(2) } else { Then::End(0) };
+    let inner: Vec<_> = names.iter().enumerate().map(|(number, name)| (name.clone(), then(number))).collect();
+    start_many(&node, &share, &inner, &["--restart", "unless-stopped"]);
+    for round in 0..rounds(2) {
+        if round > 0 {
+            share.forget();
+            docker(&["start", &node.name]).ok();
+            share.until_up(names.len());
+            node.until_running();
+        }
+        let load = BusyLoops::start(2 * std::thread::available_parallelism().unwrap().get());
+        let stopped = stop(&node);
+        drop(load);
+        eprintln!("round {round}: 60 inner containers on busy processors: {:?}", stopped.took);
+        assert_asked(&share, &strs(&names), &stopped, &node);
+        let ends = recorded_ends(&node);
+        assert!(ends.len() == 60 && ends.values().all(|end| end == "0"), "{ends:?}");
+        assert_eq!(stopped.status, 0, "round {round}");
+        promise("docker stop", stopped.took, Duration::from_secs(9));
+        let outcomes = outcomes(&node.last_record());
+        assert!(outcomes.len() == 60 && outcomes.values().all(|end| end == "graceful"), "{outcomes:?}");
+    }
+}
+
+#[test]
+fn a_crowd_has_its_signal_in_time_and_what_is_cut_is_reported() {
+    let _machine = alone();
+    let share = Share::new();
+    let node = Node::start(&["--volume", &share.volume()], &[]);
+    node.until_running();
+    let names = names(number("DIND_TEST_CROWD", 150));
+    let then = |number| if number % 10 == 0 { Then::EndAfter(4) } else { Then::End(0) };
+    let inner: Vec<_> = names.iter().enumerate().map(|(number, name)| (name.clone(), then(number))).collect();
+    start_many(&node, &share, &inner, &[]);
+    let stopped = stop(&node);
+    eprintln!("{} inner containers: {:?}, status {}", names.len(), stopped.took, stopped.status);
+    assert_asked(&share, &strs(&names), &stopped, &node);
+    promise("docker stop", stopped.took, Duration::from_secs(10));
+    let record = node.last_record();
+    let outcomes = outcomes(&record);
+    assert_eq!(outcomes.len(), names.len());
+    assert!(outcomes.values().all(|end| end == "graceful"), "{outcomes:?}");
+    // What the engine had no time for is no success.
+    let cut = recorded_ends(&node).values().filter(|end| *end != "0").count();
+    let expected = if cut == 0 { 0 } else { 125 };
+    assert!(cut > 0 || record["documents"]["reaper"]["error"] == Value::Null, "{record}");
+    assert_eq!(stopped.status, expected, "the ends of {cut} are not recorded");
+}
