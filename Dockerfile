@@ -36,5 +36,8 @@ VOLUME /var/lib/docker /var/lib/mesos
 # Healthy is: the launcher's record says that it runs, and the inner engine answers.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s CMD ["dind-launch", "status", "--healthy"]
 
+# A base image may ask for another signal, such as nginx's QUIT; the launcher knows those, too, and this one needs no knowledge.
+STOPSIGNAL SIGTERM
+
 # With no command, the image's Mesos agent runs if there is one, otherwise the engine itself is the service.
 ENTRYPOINT ["dind-launch", "run", "--"]

@@ -3,6 +3,7 @@
 pub mod cli;
 pub mod doctor;
 pub mod engine;
+pub mod entrypoint;
 pub mod fault;
 pub mod mesos;
 pub mod options;
@@ -14,6 +15,7 @@ pub mod restart_policy;
 pub mod run;
 pub mod stage;
 pub mod status;
+pub mod stop_signals;
 
 use dind_contract::{Report, Tool};
 

@@ -5,8 +5,7 @@ use dind_contract::finish;
 use dind_contract::finish::plain_flags;
 use dind_launch::cli::{Cli, Verb};
 use dind_launch::engine::{flags, preload};
-use dind_launch::prepare::{self, Caller};
-use dind_launch::{TOOL, doctor, plan, run, status};
+use dind_launch::{TOOL, doctor, entrypoint, plan, run, status};
 use dind_system::Root;
 use std::process::ExitCode;
 
@@ -27,7 +26,7 @@ fn main() -> ExitCode {
             finish(TOOL, "preload", output, outcome, |report| plain_flags(&report.engine))
         }
         Verb::Prepare => {
-            let outcome = prepare::prepare(&Root::at(&cli.common.root), Caller::Shell);
+            let outcome = entrypoint::prepare(&Root::at(&cli.common.root));
             finish(TOOL, "prepare", output, outcome, |report| plain_flags(&report.engine))
         }
     }

@@ -6,9 +6,8 @@ use crate::fault;
 use crate::restart_policy::Policy;
 use dind_contract::cli::given;
 use dind_contract::{Fault, value};
-use nix::sys::signal::Signal;
+use dind_system::signal;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
 /// How a node is run.
@@ -92,20 +91,12 @@ fn mesos_defaults(text: Option<&String>) -> Result<bool, Fault> {
     })
 }
 
-/// Parses `TERM`, `SIGTERM`, `15`, `RTMIN+3` into the number of a signal.
 fn signal(text: &str) -> Result<i32, Fault> {
-    let name = text.to_ascii_uppercase();
-    let bare = name.strip_prefix("SIG").unwrap_or(&name);
-    let real_time = || bare.strip_prefix("RTMIN+")?.parse().ok().map(|n: i32| nix::libc::SIGRTMIN() + n);
-    let named = || Signal::from_str(&format!("SIG{bare}")).ok().map(|signal| signal as i32);
-    match bare.parse().ok().or_else(named).or_else(real_time) {
-        Some(number) if (1..=nix::libc::SIGRTMAX()).contains(&number) => Ok(number),
-        _ => {
-            let expected = "expected the name or the number of a signal";
-            let fault = fault::SIGNAL_INVALID.invalid("DIND_MAIN_STOP_SIGNAL", text, expected);
-            Err(fault.hint("set DIND_MAIN_STOP_SIGNAL=TERM; SIGUSR1, 10 and RTMIN+3 are signals, too"))
-        }
-    }
+    signal::number(text).ok_or_else(|| {
+        let expected = "expected the name or the number of a signal";
+        let fault = fault::SIGNAL_INVALID.invalid("DIND_MAIN_STOP_SIGNAL", text, expected);
+        fault.hint("set DIND_MAIN_STOP_SIGNAL=TERM; SIGUSR1, 10 and RTMIN+3 are signals, too")
+    })
 }
 
 #[cfg(test)]

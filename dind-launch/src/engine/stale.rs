@@ -5,9 +5,10 @@ use super::readiness::listens;
 use crate::fault;
 use crate::paths::{RUN_DIR, SOCKET, containerd_socket, pid_file, state_dir};
 use dind_contract::Fault;
-use dind_system::{Root, proc};
+use dind_system::{Process, Root, proc};
+use nix::unistd::Pid;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Removes what the engine of an earlier run of this container has left in /run.
 ///
@@ -21,17 +22,37 @@ pub fn remove_stale_state(root: &Root) -> Result<(), Fault> {
             fault.hint("do not mount the host's Docker socket into a node, and stop other engines in it")
         );
     }
-    let _ = fs::remove_file("/var/run/docker.pid");
+    drop(remove(root));
+    Ok(())
+}
+
+/// The same for an entrypoint that is a shell script, which may call us again while its engine runs. Returns what was removed.
+#[must_use]
+pub fn remove_unless_an_engine_runs(root: &Root) -> Vec<PathBuf> {
+    // The engine may listen elsewhere; its pid file is at its usual place all the same.
+    let named = fs::read_to_string(PID_FILE).ok().and_then(|text| text.trim().parse().ok());
+    let runs = named
+        .and_then(|pid| Process::open(Pid::from_raw(pid)).ok())
+        .filter(|found| found.name() == "dockerd");
+    if runs.is_some() || listens(Path::new(SOCKET)) { Vec::new() } else { remove(root) }
+}
+
+/// dockerd's own pid file.
+const PID_FILE: &str = "/var/run/docker.pid";
+
+fn remove(root: &Root) -> Vec<PathBuf> {
+    let mut removed = Vec::new();
+    removed.extend(fs::remove_file(PID_FILE).is_ok().then(|| PID_FILE.into()));
+    removed.extend(fs::remove_file(SOCKET).is_ok().then(|| SOCKET.into()));
     let mounts = proc::mounts(root).unwrap_or_default();
     // containerd's state, and dockerd's: runc keeps a directory there for each container, and creates no
-    // container whose directory exists.
+    // container whose directory exists. Below it is the state of a containerd that dockerd has started itself.
     for state in [state_dir(), "/var/run/docker".into()] {
         let state = fs::canonicalize(&state).unwrap_or(state);
-        if !mounts.iter().any(|mount| mount.point.starts_with(&state)) {
-            let _ = fs::remove_dir_all(&state);
-        }
+        let is_mounted = mounts.iter().any(|mount| mount.point.starts_with(&state));
+        removed.extend((!is_mounted && fs::remove_dir_all(&state).is_ok()).then_some(state));
     }
-    Ok(())
+    removed
 }
 
 /// Removes what a killed daemon has left. dockerd waits for a stale socket in steps of a second, and a stale pid file may name

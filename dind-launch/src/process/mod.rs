@@ -8,14 +8,14 @@ pub mod sibling;
 pub mod tool;
 
 use crate::fault;
+use crate::stop_signals::stops_node;
 use dind_contract::Fault;
 use dind_system::supervisor::{Event, ExitStatus, SpawnMode, Supervisor, send};
 use log::EngineLog;
-use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io;
+use std::io::{self, IsTerminal};
 use std::os::fd::BorrowedFd;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
@@ -136,11 +136,8 @@ impl Node {
         }
     }
 
-    /// TERM and INT ask the node to stop. QUIT does so where the engine is the service. To a main process it may mean
-    /// something else (a JVM prints its threads), so there it is passed on.
     fn asks_to_stop(&self, number: i32) -> bool {
-        let stops = [Signal::SIGTERM, Signal::SIGINT].iter().any(|signal| *signal as i32 == number);
-        stops || (self.main.is_none() && number == Signal::SIGQUIT as i32)
+        stops_node(number, self.main.is_some(), io::stdin().is_terminal())
     }
 
     /// Whether there was a main process, and it has exited.

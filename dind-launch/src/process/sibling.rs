@@ -150,5 +150,6 @@ fn fault_of(tool: &ToolProcess, failure: Failure, status: u8) -> Fault {
     let mut fault = code.failed(format_args!("`{} {}` failed", tool.name(), failure.mode), cause);
     fault.causes = std::iter::once(error.code).chain(error.causes).collect();
     fault.causes.dedup();
+    fault.details = error.details;
     fault.hint(error.hint)
 }

@@ -5,7 +5,7 @@ use crate::mesos;
 use crate::process::Node;
 use dind_contract::Fault;
 use dind_system::supervisor::{SpawnMode, exec_status};
-use nix::sys::signal::Signal;
+use nix::libc::{SIGTERM, SIGUSR1};
 use nix::unistd::{AccessFlags, Pid, access};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -71,17 +71,16 @@ pub fn start(
 }
 
 /// The numbers of the signals that ask the main process to stop, one after the other: the one that the user has set; for a
-/// Mesos agent USR1 and then TERM; otherwise the one that asked the node to stop, or TERM.
+/// Mesos agent USR1 and then TERM; otherwise what fits the one that asked the node to stop, or TERM.
 ///
 /// On USR1 an agent leaves its master and ends its tasks, and frameworks hear of it at once. After a TERM they hear of it only
 /// when the master gives the agent up.
 #[must_use]
 pub fn stop_signals(command: &[String], from_user: Option<i32>, to_node: Option<i32>) -> Vec<i32> {
-    let (usr1, term) = (Signal::SIGUSR1 as i32, Signal::SIGTERM as i32);
     match from_user {
         Some(signal) => vec![signal],
-        None if mesos::is_agent(command) => vec![usr1, term],
-        None => vec![to_node.unwrap_or(term)],
+        None if mesos::is_agent(command) => vec![SIGUSR1, SIGTERM],
+        None => vec![to_node.unwrap_or(SIGTERM)],
     }
 }
 

@@ -69,6 +69,8 @@ fn run_node(mut node: Node, mut state: RunState) -> u8 {
     };
     for fault in &faults {
         let failed = report(fault);
+        // The first that went wrong, with how each container ended where that is known.
+        state.writer.record.error.get_or_insert_with(|| fault.object());
         // A failure of the main process itself matters more than ours.
         status = if status == 0 { failed } else { status };
     }

@@ -14,6 +14,7 @@ use crate::process::sibling::{self, documents};
 use crate::process::tool::{OnStopSignal, ToolProcess};
 use crate::process::{Node, StopReason, WaitOutcome};
 use crate::stage::Stage;
+use crate::stop_signals;
 use dind_contract::Fault;
 use dind_system::supervisor::{ExitStatus, send};
 use leftovers::stop_leftovers;
@@ -72,7 +73,7 @@ pub fn stop(node: &mut Node, state: &mut RunState, signal: Option<i32>) -> (Opti
         node.signal(preload.pid(), KILL);
     }
     let command = &state.writer.record.command;
-    let signals = stop_signals(command, state.options.main_stop_signal, signal);
+    let signals = stop_signals(command, state.options.main_stop_signal, for_main(node, signal));
     let stopped = stop_main_and_containers(node, state, budget, signals);
     // It has had all the time that there is for it.
     let engine_left =
@@ -117,6 +118,11 @@ fn end(node: &mut Node, pid: Pid, signal: i32, grace: Duration) -> Result<(), Fa
         }
     }
     Ok(())
+}
+
+/// What the signal that asked the node to stop is to the main process.
+fn for_main(node: &Node, signal: Option<i32>) -> Option<i32> {
+    Some(stop_signals::for_main(signal?, node.main?))
 }
 
 /// Has the main process end, and dind-reaper the engine with its containers. The main process has the node for itself at first;
