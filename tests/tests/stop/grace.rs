@@ -21,7 +21,7 @@ fn a_main_process_that_ignores_term_costs_the_inner_containers_nothing() {
     eventually("the main process is up", LIMIT, || share.path("main").exists().then_some(()));
 
     let stopped = stop(&node);
-    assert_asked(&share, &["quick", "slow", "paused", "deaf"], &stopped, &node);
+    assert_asked(&share, &["quick", "slow", "paused", "deaf"], &stopped);
     promise("docker stop", stopped.took, Duration::from_secs(9));
     assert_eq!(stopped.status, 137, "main was killed");
     let record = node.last_record();

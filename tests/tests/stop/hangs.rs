@@ -43,7 +43,7 @@ fn containers_of_an_engine_that_hangs_or_has_died_have_their_signal() {
         // A node that the outer engine had to kill ends with 137; what an engine left behind is no success.
         let expected = if (how, daemon) == ("STOP", "containerd_pid") { 0 } else { 125 };
         assert_eq!(stopped.status, expected, "{how} of {daemon}");
-        assert_asked(&share, &names.each_ref().map(String::as_str), &stopped, &node);
+        assert_asked(&share, &names.each_ref().map(String::as_str), &stopped);
         share.forget();
     }
 }
