@@ -129,6 +129,18 @@ pub fn seconds(limit: u64) -> String {
     stretched(Duration::from_secs(limit)).as_secs().to_string()
 }
 
+/// Operation and target of each step of a document, all of which have to be in this state.
+///
+/// # Panics
+/// One is in another state.
+#[must_use]
+pub fn steps(document: &serde_json::Value, state: &str) -> Vec<(String, String)> {
+    let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+    let steps = document["steps"].as_array().unwrap().iter();
+    let steps = steps.inspect(|step| assert_eq!(step["state"], state, "{document}"));
+    steps.map(|step| (text(&step["op"]), text(&step["target"]))).collect()
+}
+
 /// Waits until `holds` gives something, and panics when the stretched `limit` is over. For states that come without an
 /// event to wait for.
 ///

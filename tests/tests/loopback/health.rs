@@ -133,7 +133,7 @@ fn a_reservation_with_holes_is_filled_again_and_never_trimmed() {
         "the kernel punches holes: {options}"
     );
     machine.release();
-    // What the kernel does to inode tables, unless it is told not to; here, to blocks that nobody uses.
+    // What the kernel does to inode tables unless a mount option forbids it; here, to blocks that nobody uses.
     let image = machine.image();
     run("fallocate", &["--punch-hole", "--offset", "40MiB", "--length", "4MiB", image.to_str().unwrap()]);
     assert!(taken() < 64 << 20);

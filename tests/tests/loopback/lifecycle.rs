@@ -3,7 +3,6 @@
 use crate::machine::{Machine, steps, succeeds};
 use dind_tests::bin;
 use nix::mount::{MsFlags, mount, umount};
-use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::process::Command;
@@ -58,12 +57,7 @@ fn a_plan_changes_nothing_and_lists_the_steps_of_apply() {
     succeeds(machine.storage("plan").env("DIND_STORAGE_BACKING", "auto"));
     machine.assert_untouched();
 
-    let listed = |document: &Value, state: &str| {
-        let steps = document["steps"].as_array().unwrap().iter();
-        let of_state = steps.inspect(|step| assert_eq!(step["state"], state, "{document}"));
-        of_state.map(|step| (step["op"].clone(), step["target"].clone())).collect::<Vec<_>>()
-    };
-    assert_eq!(listed(&plan, "planned"), listed(&machine.apply(), "done"));
+    assert_eq!(dind_tests::steps(&plan, "planned"), dind_tests::steps(&machine.apply(), "done"));
     machine.release();
     machine.assert_clean();
 }

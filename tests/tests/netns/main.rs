@@ -10,6 +10,7 @@ mod default;
 mod faults;
 mod namespace;
 mod refusals;
+mod steps;
 mod testbed;
 mod traffic;
 

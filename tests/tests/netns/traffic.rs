@@ -57,7 +57,13 @@ impl Pings {
         self.until_answered(least.max(self.answered().len() + 20));
         kill(Pid::from_raw(self.child.id() as i32), Signal::SIGINT).unwrap();
         self.reader.take().unwrap().join().unwrap();
-        let answered = self.answered();
+        let mut answered = self.answered();
+        // busybox sums up in its signal handler: a line that it is just writing is written once more.
+        if let [.., before, last] = answered[..]
+            && before == last
+        {
+            answered.pop();
+        }
         assert_eq!(
             answered,
             (0..answered.len()).collect::<Vec<_>>(),

@@ -23,13 +23,15 @@ pub(super) struct Programs<'a> {
 type Verdicts = Vec<(String, bool)>;
 
 impl Programs<'_> {
-    /// Runs the unit tests of all crates.
+    /// Runs the unit tests of all crates; of the suites' own crate those of its library, for its programs belong to other tiers.
     pub(super) fn unit(&self) -> Result<()> {
-        let mut args =
-            vec!["test", "--locked", "--no-fail-fast", "--workspace", "--exclude", "dind-tests", "--"];
-        args.extend(self.extra.iter().map(String::as_str));
         let (name, directory) = &self.temporary;
-        Ok(self.workspace.cargo(&args).env(name, directory).run()?)
+        for of in [&["--workspace", "--exclude", "dind-tests"][..], &["--package", "dind-tests", "--lib"]] {
+            let mut args = [&["test", "--locked", "--no-fail-fast"], of, &["--"]].concat();
+            args.extend(self.extra.iter().map(String::as_str));
+            self.workspace.cargo(&args).env(name, directory).run()?;
+        }
+        Ok(())
     }
 
     /// Runs a tier's programs, whatever becomes of the ones before. The verdicts are of the support table's program.
