@@ -3,7 +3,7 @@
 //! `docker stop` sends what the container was started with (`--stop-signal`), and nothing in a container says which that is. So
 //! a signal counts by what the field sends to stop something.
 
-use dind_system::{Root, signal};
+use dind_system::{Root, proc, signal};
 use nix::libc::{SIGALRM, SIGINT, SIGPWR, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH};
 use nix::unistd::Pid;
 
@@ -31,15 +31,8 @@ pub fn stops_node(number: i32, has_main: bool, has_terminal: bool) -> bool {
 #[must_use]
 pub fn for_main(number: i32, main: Pid) -> i32 {
     let usual = matches!(number, SIGTERM | SIGINT | SIGQUIT);
-    if usual || catches(&Root::default(), main, number) { number } else { SIGTERM }
-}
-
-/// `SigCgt` of proc_pid_status(5): a bit for each signal that has a handler, the lowest for signal 1.
-fn catches(root: &Root, pid: Pid, number: i32) -> bool {
-    let status = root.read(format!("/proc/{pid}/status")).unwrap_or_default();
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
-    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
-    u32::try_from(number - 1).ok().and_then(|bit| mask.checked_shr(bit)).is_some_and(|bits| bits & 1 == 1)
+    let status = proc::status_of(&Root::default(), main.as_raw()).unwrap_or_default();
+    if usual || status.catches(number) { number } else { SIGTERM }
 }
 
 #[cfg(test)]
@@ -65,15 +58,9 @@ mod tests {
 
     #[test]
     fn a_main_process_gets_what_it_catches_or_term() {
-        let directory = tempfile::tempdir().unwrap();
-        std::fs::create_dir_all(directory.path().join("proc/7")).unwrap();
-        let root = Root::at(directory.path());
-        let (usr1, halt) = (1u64 << (SIGUSR1 - 1), 1u64 << 36);
-        let status = format!("Name:\tx\nSigIgn:\tffffffffffffffff\nSigCgt:\t{:016x}\n", usr1 | halt);
-        std::fs::write(directory.path().join("proc/7/status"), status).unwrap();
-        let caught = |number| catches(&root, Pid::from_raw(7), number);
-        assert!(caught(SIGUSR1) && caught(37));
-        assert!(!caught(SIGTERM) && !caught(38) && !caught(0));
-        assert!(!catches(&root, Pid::from_raw(8), SIGUSR1), "there is no such process");
+        // A process of our own has no handler for USR1, and is asked by TERM instead.
+        let own = Pid::this();
+        assert_eq!((for_main(SIGQUIT, own), for_main(SIGINT, own)), (SIGQUIT, SIGINT));
+        assert_eq!((for_main(SIGUSR1, own), for_main(SIGPWR, own)), (SIGTERM, SIGTERM));
     }
 }

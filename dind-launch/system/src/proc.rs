@@ -138,22 +138,50 @@ pub struct Status {
     pub no_new_privs: bool,
     /// Whether a seccomp filter is in force.
     pub seccomp_filter: bool,
+    /// Signals that are blocked, one bit each, the lowest for signal 1.
+    pub blocked: u64,
+    /// Signals that have a handler.
+    pub caught: u64,
 }
 
 impl Status {
     /// Whether a capability is effective, by its number in linux/capability.h.
     #[must_use]
     pub fn can(&self, capability: u32) -> bool {
-        self.effective.checked_shr(capability).is_some_and(|bits| bits & 1 == 1)
+        is_set(self.effective, capability)
+    }
+
+    /// Whether a signal is blocked.
+    #[must_use]
+    pub fn blocks(&self, signal: i32) -> bool {
+        u32::try_from(signal - 1).is_ok_and(|bit| is_set(self.blocked, bit))
+    }
+
+    /// Whether a signal has a handler.
+    #[must_use]
+    pub fn catches(&self, signal: i32) -> bool {
+        u32::try_from(signal - 1).is_ok_and(|bit| is_set(self.caught, bit))
     }
 }
 
-/// Privileges of this process.
+fn is_set(mask: u64, bit: u32) -> bool {
+    mask.checked_shr(bit).is_some_and(|bits| bits & 1 == 1)
+}
+
+/// The status of this process.
 ///
 /// # Errors
 /// Those of the read.
 pub fn status(root: &Root) -> io::Result<Status> {
     Ok(parse_status(&root.read(STATUS)?))
+}
+
+/// The status of another process.
+///
+/// # Errors
+/// Those of the read.
+pub fn status_of(root: &Root, pid: i32) -> io::Result<Status> {
+    Ok(parse_status(&root.read(format!("/proc/{pid}/status"))?))
 }
 
 /// Parses status.
@@ -168,6 +196,8 @@ pub fn parse_status(text: &str) -> Status {
         bounding: mask("CapBnd"),
         no_new_privs: value("NoNewPrivs") == Some("1"),
         seccomp_filter: value("Seccomp") == Some("2"),
+        blocked: mask("SigBlk"),
+        caught: mask("SigCgt"),
     }
 }
 

@@ -66,6 +66,13 @@ fn privileges() {
 }
 
 #[test]
+fn signals_count_from_one() {
+    let found = parse_status("SigBlk:\t0000000000004000\nSigCgt:\t0000001000000200\n");
+    assert!(found.blocks(15) && !found.blocks(14) && !found.blocks(0));
+    assert!(found.catches(10) && found.catches(37) && !found.catches(38) && !found.catches(64));
+}
+
+#[test]
 fn cgroups_of_both_versions() {
     let found = parse_cgroups("12:cpu,cpuacct:/docker/abc\n3:name=systemd:/\n0::/init:x\nbroken\n");
     let found: Vec<_> = found.iter().map(|one| (one.controllers.as_str(), one.path.as_str())).collect();

@@ -84,12 +84,18 @@ fn unfinished(options: &Options, result: &StopResult) -> Option<Fault> {
         return Some(fault.hint("look at the kernel's log: a killed process that stays waits for a device"));
     }
     let engine = result.engine.as_ref().filter(|engine| !engine.ended)?;
-    let cause = match engine.hangs {
-        true => "it is stopped by a signal".to_owned(),
-        false => format!("{spent} before it had cleaned up after its containers"),
+    let (cause, hint) = match engine.hangs {
+        true => (
+            "a signal has stopped dockerd".to_owned(),
+            "its containers have ended; find out who sent SIGSTOP",
+        ),
+        false => (
+            format!("{spent} before it had cleaned up after its containers"),
+            "raise DIND_STOP_BUDGET, and `docker stop -t` with it",
+        ),
     };
     let what = format!("the engine at `unix://{}` has not ended", options.socket.display());
-    Some(fault::ENGINE_LEFT.failed(what, cause).hint("raise DIND_STOP_BUDGET, and `docker stop -t` with it"))
+    Some(fault::ENGINE_LEFT.failed(what, cause).hint(hint))
 }
 
 /// A container that has been asked.

@@ -17,6 +17,7 @@ use crate::stage::Stage;
 use crate::stop_signals;
 use dind_contract::Fault;
 use dind_system::supervisor::{ExitStatus, send};
+use dind_system::{Root, proc};
 use leftovers::stop_leftovers;
 use main_stop::MainStop;
 use nix::libc::SIGCONT;
@@ -28,6 +29,8 @@ use std::time::{Duration, Instant};
 const TERM: i32 = Signal::SIGTERM as i32;
 const KILL: i32 = Signal::SIGKILL as i32;
 
+/// Between two looks at what no event reports.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// How long a killed process may take to exit.
 const AFTER_KILL: Duration = Duration::from_millis(500);
 
@@ -141,7 +144,12 @@ fn stop_main_and_containers(
     // An engine that has never answered has been asked for no container.
     let mut waits_for_main = state.engine_ready && state.dockerd.is_some();
     let mut reaper: Option<ToolProcess> = None;
+    let mut hurry = false;
     loop {
+        if hurry && reaper.as_ref().is_some_and(hears_term) {
+            hurry = false;
+            reaper.iter().for_each(|reaper| node.signal(reaper.pid(), TERM));
+        }
         let next = main.as_mut().and_then(|main| main.advance(node));
         if waits_for_main && (next.is_none() || budget.until(MAIN_ALONE_UNTIL).is_zero()) {
             waits_for_main = false;
@@ -155,15 +163,16 @@ fn stop_main_and_containers(
             (Some(next), _) => next,
             (None, Some(_)) => budget.at(LEFTOVERS_UNTIL),
         };
+        let deadline = if hurry { deadline.min(Instant::now() + LOOK_EVERY) } else { deadline };
         let stdout: Vec<_> = running.and_then(ToolProcess::stdout).into_iter().collect();
         match node.wait(&stdout, Some(deadline))? {
             WaitOutcome::Ready(_) => reaper.iter_mut().for_each(ToolProcess::read_stdout),
             WaitOutcome::StopSignal(_) => {
                 main.iter_mut().for_each(MainStop::hurry);
-                reaper.iter().for_each(|reaper| node.signal(reaper.pid(), TERM));
+                hurry |= reaper.is_some();
             }
             // It knows its budget; one that does not keep it does not keep the node.
-            WaitOutcome::Deadline if next.is_none() => {
+            WaitOutcome::Deadline if next.is_none() && budget.until(LEFTOVERS_UNTIL).is_zero() => {
                 reaper.iter().for_each(|reaper| node.signal(reaper.pid(), KILL));
             }
             WaitOutcome::Exited(_) | WaitOutcome::Deadline => {}
@@ -179,6 +188,13 @@ fn stop_main_and_containers(
         }
         None => Ok(()),
     }
+}
+
+/// Until it has taken over the signals, TERM would end it, and nobody would be asked.
+fn hears_term(reaper: &ToolProcess) -> bool {
+    let status = proc::status_of(&Root::default(), reaper.pid().as_raw());
+    // One that has exited hears nothing, and needs not to.
+    status.map_or(true, |status| status.blocks(TERM))
 }
 
 fn start_reaper(node: &mut Node, state: &RunState, budget: Budget) -> Result<ToolProcess, Fault> {
