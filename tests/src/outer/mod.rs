@@ -1,5 +1,6 @@
 //! The outer engine: its client, and the machine's network and devices as it sees them. `node`: the nodes that a test starts
-//! on it. `shell`: images with a shell entrypoint. `network`: its networks and volumes. Whatever a handle stands for is removed when the handle is dropped.
+//! on it. `shell`: images with a shell entrypoint. `network`: its networks and volumes. Whatever a handle stands for is removed
+//! when the handle is dropped.
 
 mod network;
 mod node;

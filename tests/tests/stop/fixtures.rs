@@ -58,7 +58,7 @@ pub(crate) fn marking(name: &str, then: Then) -> String {
             format!("trap '{mark}; exit {status}' TERM; echo {name} >>/share/up; sleep infinity & wait")
         }
         Then::EndAfter(seconds) => format!(
-            "trap '{mark}; asked=1' TERM; echo {name} >>/share/up; sleep infinity & wait; sleep {seconds} & \
+            "trap '{mark}' TERM; echo {name} >>/share/up; sleep infinity & wait; sleep {seconds} & \
              while kill -0 $!; do wait $!; done 2>/dev/null; exit 0"
         ),
         Then::Stay => {

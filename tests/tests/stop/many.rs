@@ -3,28 +3,30 @@
 use crate::fixtures::{
     Share, Then, alone, assert_asked, number, outcomes, recorded_ends, rounds, start_many, stop,
 };
-use dind_tests::outer::{Node, docker};
-use dind_tests::promise;
+use dind_tests::outer::{LIMIT, Node, docker, inner_image};
+use dind_tests::{eventually, promise, unique};
 use serde_json::Value;
-use std::process::{Child, Command};
 use std::time::Duration;
 
-/// Processes that take all the processor time that they can get.
-struct BusyLoops(Vec<Child>);
+/// A container beside the node that keeps all processors busy, with twice as many loops as there are of them.
+struct BusyLoops(String);
 
 impl BusyLoops {
-    fn start(count: usize) -> Self {
-        let start = |_| Command::new("sh").args(["-c", "while :; do :; done"]).spawn().unwrap();
-        Self((0..count).map(start).collect())
+    fn start() -> Self {
+        let name = unique("busy");
+        let count = 2 * std::thread::available_parallelism().unwrap().get();
+        let script = format!("for i in $(seq {count}); do while :; do :; done & done; echo busy; wait");
+        docker(&["run", "--detach", "--name", &name, &inner_image(), "sh", "-c", &script]).ok();
+        eventually("the processors are busy", LIMIT, || {
+            (docker(&["logs", &name]).ok() == "busy").then_some(())
+        });
+        Self(name)
     }
 }
 
 impl Drop for BusyLoops {
     fn drop(&mut self) {
-        for child in &mut self.0 {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
+        let _ = docker(&["rm", "--force", &self.0]);
     }
 }
 
@@ -37,6 +39,16 @@ fn strs(names: &[String]) -> Vec<&str> {
     names.iter().map(String::as_str).collect()
 }
 
+/// The stages of a stop, and how long each took: for whoever wonders where the time went.
+fn stages(record: &Value) -> String {
+    let stages = record["stages"].as_array().unwrap().iter();
+    let times = stages.skip_while(|stage| stage["name"] != "stop-containers").map(|stage| {
+        let ms = stage["end_ms"].as_u64().unwrap_or(0).saturating_sub(stage["start_ms"].as_u64().unwrap());
+        format!("{} {ms} ms", stage["name"].as_str().unwrap())
+    });
+    times.collect::<Vec<_>>().join(", ")
+}
+
 #[test]
 fn sixty_on_busy_processors_end_by_themselves_and_come_back() {
     let _machine = alone();
@@ -45,7 +57,7 @@ fn sixty_on_busy_processors_end_by_themselves_and_come_back() {
     node.until_running();
     let names = names(60);
     // Some take a while, and would see a second signal.
-    let then = |number| if number % 5 == 0 { Then::EndAfter(2) } else { Then::End(0) };
+    let then = |number| if number % 10 == 0 { Then::EndAfter(1) } else { Then::End(0) };
     let inner: Vec<_> = names.iter().enumerate().map(|(number, name)| (name.clone(), then(number))).collect();
     start_many(&node, &share, &inner, &["--restart", "unless-stopped"]);
     for round in 0..rounds(2) {
@@ -55,16 +67,22 @@ fn sixty_on_busy_processors_end_by_themselves_and_come_back() {
             share.until_up(names.len());
             node.until_running();
         }
-        let load = BusyLoops::start(2 * std::thread::available_parallelism().unwrap().get());
+        let load = BusyLoops::start();
         let stopped = stop(&node);
         drop(load);
-        eprintln!("round {round}: 60 inner containers on busy processors: {:?}", stopped.took);
+        let record = node.last_record();
+        eprintln!(
+            "60 on busy processors: {:?}, status {}; {}",
+            stopped.took,
+            stopped.status,
+            stages(&record)
+        );
         assert_asked(&share, &strs(&names), &stopped);
         let ends = recorded_ends(&node);
         assert!(ends.len() == 60 && ends.values().all(|end| end == "0"), "{ends:?}");
         assert_eq!(stopped.status, 0, "round {round}");
         promise("docker stop", stopped.took, Duration::from_secs(9));
-        let outcomes = outcomes(&node.last_record());
+        let outcomes = outcomes(&record);
         assert!(outcomes.len() == 60 && outcomes.values().all(|end| end == "graceful"), "{outcomes:?}");
     }
 }
@@ -80,10 +98,10 @@ fn a_crowd_has_its_signal_in_time_and_what_is_cut_is_reported() {
     let inner: Vec<_> = names.iter().enumerate().map(|(number, name)| (name.clone(), then(number))).collect();
     start_many(&node, &share, &inner, &[]);
     let stopped = stop(&node);
-    eprintln!("{} inner containers: {:?}, status {}", names.len(), stopped.took, stopped.status);
+    let record = node.last_record();
+    eprintln!("{} at once: {:?}, status {}; {}", names.len(), stopped.took, stopped.status, stages(&record));
     assert_asked(&share, &strs(&names), &stopped);
     promise("docker stop", stopped.took, Duration::from_secs(10));
-    let record = node.last_record();
     let outcomes = outcomes(&record);
     assert_eq!(outcomes.len(), names.len());
     assert!(outcomes.values().all(|end| end == "graceful"), "{outcomes:?}");
