@@ -6,7 +6,7 @@ use dind_net::facts::resolv_conf::ResolvConf;
 use dind_net::netlink::nftables::answer::{Chain, Rule, Table, collect, generation, verdict};
 use dind_net::netlink::route::parse_routes;
 use dind_net::options::Options;
-use dind_net::plan::calculator::question;
+use dind_net::plan::without_machine::question;
 
 /// Whatever a route, a resolv.conf, a table of sockets or an option holds, nothing panics.
 pub(crate) fn parsers(bytes: &[u8]) {

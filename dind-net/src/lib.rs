@@ -29,7 +29,7 @@ pub fn run(cli: &Cli) -> Outcome<Network> {
     let root = Root::at(&cli.common.root);
     match &cli.verb {
         Verb::Plan { address, gateway, texts } => {
-            let question = plan::calculator::question(address.as_ref(), gateway.as_ref(), texts)?;
+            let question = plan::without_machine::question(address.as_ref(), gateway.as_ref(), texts)?;
             let options = Options::parse(texts)?;
             let plan = match question {
                 Some(question) => plan::compute(&question, &options)?,

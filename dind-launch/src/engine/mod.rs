@@ -6,7 +6,7 @@
 //! * Settings: [`args`] (the user's flags), [`config`] (the merged `daemon.json`), [`flags`] (settings written as flags).
 //! * The daemons: [`daemon`] (what both share, readiness and death), [`containerd`], [`dockerd`], [`readiness`] (the signs of
 //!   it), [`version`] (which engines are supported).
-//! * What an earlier run left: [`stale`] in /run, [`networks`] in the data root, in the format of [`boltdb`].
+//! * What an earlier run left: [`stale`] in /run, [`stale_networks`] in the data root, in the format of [`boltdb`].
 //! * [`preload`]: image archives.
 
 pub mod args;
@@ -16,8 +16,8 @@ pub mod containerd;
 pub mod daemon;
 pub mod dockerd;
 pub mod flags;
-pub mod networks;
 pub mod preload;
 pub mod readiness;
 pub mod stale;
+pub mod stale_networks;
 pub mod version;

@@ -1,10 +1,10 @@
 //! A Mesos agent as the main process. By itself it would get things wrong, because it looks at the machine and not at its
-//! container: `limits` and `address` are facts, `defaults` the variables that follow from them, `pair` checks whether agent and engine fit.
+//! container: `limits` and `address` are facts, `variables` what follows from them, `pair` checks whether agent and engine fit.
 
 pub mod address;
-mod defaults;
 mod limits;
 mod pair;
+mod variables;
 
 use crate::paths::SOCKET;
 use crate::process::sibling::Document;
@@ -66,7 +66,7 @@ impl Facts {
         Self {
             limits: Limits::read(root, &groups, &mounts),
             identity: limits::container_id(&groups, &mounts).unwrap_or_else(|| hostname.trim().to_owned()),
-            work_dir_on_volume: on_volume(&mounts, defaults::WORK_DIR),
+            work_dir_on_volume: on_volume(&mounts, variables::WORK_DIR),
             address: address::own(root),
         }
     }
@@ -98,8 +98,8 @@ impl Facts {
     pub fn agent(&self, storage: &Document, user: impl Fn(&str) -> Option<String>) -> (Agent, Vec<Warning>) {
         let is_set = |name: &str| user(name).is_some_and(|value| !value.trim().is_empty());
         let (mut agent, mut warnings) = (Agent::default(), Vec::new());
-        for defaults::Variable { name, value, warnings: found } in
-            defaults::variables(self, disk(storage), SOCKET)
+        for variables::Variable { name, value, warnings: found } in
+            variables::of_agent(self, disk(storage), SOCKET)
         {
             if is_set(name) {
                 agent.kept.push(name.to_owned());

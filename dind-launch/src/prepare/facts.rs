@@ -1,6 +1,6 @@
 //! What `prepare` reads before it plans anything.
 
-use super::failed::failed;
+use super::error::failed;
 use dind_contract::Fault;
 use dind_system::Root;
 use dind_system::proc::{self, Cgroup, Mount, mount_at};

@@ -4,8 +4,8 @@
 //! In this order: `facts` are read, `plan` makes steps of them, `step` says how each is made and undone. Below it are `mount`
 //! with the mount calls, and `nest` and `threaded` for cgroup v2.
 
+mod error;
 mod facts;
-mod failed;
 mod mount;
 mod nest;
 mod plan;

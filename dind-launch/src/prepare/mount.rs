@@ -1,6 +1,6 @@
 //! The mount calls of `prepare`, each with its error.
 
-use super::failed::failed;
+use super::error::failed;
 use crate::paths::RUN_DIR;
 use dind_contract::Fault;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};

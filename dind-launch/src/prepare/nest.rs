@@ -6,8 +6,8 @@
 //! Without this, an engine starts and plain containers run, but the first one with a memory limit fails: "cannot enter
 //! cgroupv2 … with domain controllers -- it is in threaded mode".
 
+use super::error::failed;
 use super::facts::{LEAF, words};
-use super::failed::failed;
 use super::threaded;
 use crate::fault;
 use dind_contract::Fault;

@@ -1,7 +1,7 @@
 //! The steps of `prepare`: their names, how each is made, and how it is taken back.
 
+use super::error::failed;
 use super::facts::{CGROUPS, LEAF};
-use super::failed::failed;
 use super::{mount, nest};
 use crate::fault::PREPARE_FAILED;
 use dind_contract::Fault;

@@ -2,7 +2,7 @@
 //! controllers that threads can share (cpu, cpuset, pids). Its containers' groups, and the one above them, stay threaded, and
 //! then never accept `memory` or `io` (cgroup-v2.rst, "Threads").
 
-use super::failed::failed;
+use super::error::failed;
 use crate::fault;
 use dind_contract::Fault;
 use std::fs;

@@ -6,7 +6,7 @@ use crate::cli::RunOptions;
 use crate::doctor;
 use crate::engine::daemon::Programs;
 use crate::engine::dockerd::Settings;
-use crate::engine::networks::Links;
+use crate::engine::stale_networks::Links;
 use crate::engine::{config, preload};
 use crate::mesos;
 use crate::options::Options;

@@ -6,7 +6,7 @@ use super::state::RunState;
 use crate::TOOL;
 use crate::engine::daemon::{DaemonKind, wait_ready};
 use crate::engine::dockerd::Settings;
-use crate::engine::{config, networks, readiness, stale, version};
+use crate::engine::{config, readiness, stale, stale_networks, version};
 use crate::paths::SOCKET;
 use crate::prepare::{self, Caller};
 use crate::process::sibling::{self, documents};
@@ -108,7 +108,7 @@ fn apply(
     state.data_root = data_root.unwrap_or("/var/lib/docker").into();
     state.start_daemon(node, DaemonKind::Containerd)?;
     // A stale record that stays costs dockerd time, and nothing else.
-    let _ = networks::remove_stale(&state.data_root, &state.original_links);
+    let _ = stale_networks::remove(&state.data_root, &state.original_links);
     let [net] = documents(node, [net], OnStopSignal::Terminate)?;
     let engines = [storage.engine.clone(), net.engine.clone()];
     state.writer.keep("storage", storage);

@@ -2,7 +2,7 @@
 
 use crate::engine::daemon::{Daemon, DaemonKind, Programs};
 use crate::engine::dockerd::{self, Settings};
-use crate::engine::networks::Links;
+use crate::engine::stale_networks::Links;
 use crate::engine::{containerd, stale};
 use crate::mesos;
 use crate::options::Options;

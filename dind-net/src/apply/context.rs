@@ -2,7 +2,7 @@
 
 use crate::apply::state_dir::StateDir;
 use crate::fault;
-use crate::firewall::content::Changed;
+use crate::firewall::transaction::Changed;
 use crate::netlink::route::Netlink;
 use dind_contract::Fault;
 

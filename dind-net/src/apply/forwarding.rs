@@ -2,8 +2,9 @@
 
 use crate::apply::context::Context;
 use crate::fault;
-use crate::firewall::content::{ForwardChain, change, look};
+use crate::firewall::content::{ForwardChain, look};
 use crate::firewall::forwarding::{IP_FORWARD, create, remove};
+use crate::firewall::transaction::change;
 use crate::plan::step::FORWARDING;
 use dind_contract::Fault;
 use dind_contract::step::{Applied, Undo};

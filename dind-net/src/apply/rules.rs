@@ -6,10 +6,10 @@
 use crate::apply::context::Context;
 use crate::apply::state_dir::StateDir;
 use crate::fault;
-use crate::firewall::content::{Changed, change};
 use crate::firewall::names::TABLE;
 use crate::firewall::rules::Rules;
 use crate::firewall::state::{FILE, ROUTE_LOCALNET, Record, route_localnet};
+use crate::firewall::transaction::{Changed, change};
 use dind_contract::Fault;
 use dind_contract::step::Applied;
 use dind_system::Root;

@@ -1,18 +1,14 @@
-//! What nf_tables holds, as far as it matters to us: read, and changed in one transaction.
+//! What nf_tables holds, as far as it matters to us. [`super::transaction`] changes it.
 
 use crate::firewall::names::{COMMENT, DOCKER_USER, FILTER, FORWARD_CHAIN, TABLE};
 use crate::netlink::nftables::answer::{Chain, Rule, Table};
-use crate::netlink::nftables::batch::Batch;
 use crate::netlink::nftables::socket::Conversation;
-use nix::libc::{EPERM, ERESTART, NFPROTO_IPV4, NFPROTO_IPV6};
+use nix::libc::{EPERM, NFPROTO_IPV4, NFPROTO_IPV6};
 use serde::{Deserialize, Serialize};
 use std::io;
 
 const IPV4: u8 = NFPROTO_IPV4 as u8;
 const IPV6: u8 = NFPROTO_IPV6 as u8;
-/// How often a change is tried when somebody else's always comes between; each try takes less than a millisecond.
-const ATTEMPTS: usize = 8;
-
 /// What nf_tables holds in this network namespace, apart from what is ours.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -76,45 +72,9 @@ pub fn look() -> Listing {
     }
 }
 
-/// A transaction that was carried out. Dropping it waits until the kernel has freed what was removed, see [`Conversation`]:
-/// whoever has other work does that first.
-#[must_use]
-#[derive(Debug)]
-pub struct Changed(Option<Conversation>);
-
-impl Changed {
-    /// Whether there was anything to do.
-    #[must_use]
-    pub fn happened(&self) -> bool {
-        self.0.is_some()
-    }
-}
-
-/// Changes what nf_tables holds in one transaction, which happens whole or not at all, and only to what `decide` has seen.
-///
-/// # Errors
-/// Those of the kernel; `ENOENT` and `EOPNOTSUPP` mean that the kernel was built without a part.
-pub fn change(decide: impl Fn(&Content) -> Batch) -> io::Result<Changed> {
-    let mut outcome = Err(io::Error::from_raw_os_error(ERESTART));
-    for _ in 0..ATTEMPTS {
-        // A new socket: answers to the last attempt may still be in the old one.
-        let conversation = Conversation::open()?;
-        let content = Content::read(&conversation)?;
-        let batch = decide(&content);
-        if batch.is_empty() {
-            return Ok(Changed(None));
-        }
-        outcome = conversation.commit(&batch, content.generation).map(|()| Changed(Some(conversation)));
-        if !matches!(&outcome, Err(error) if error.raw_os_error() == Some(ERESTART)) {
-            break;
-        }
-    }
-    outcome
-}
-
 impl Content {
     /// The generation first: what changes while the rest is read is noticed when the transaction is sent.
-    fn read(conversation: &Conversation) -> io::Result<Self> {
+    pub(super) fn read(conversation: &Conversation) -> io::Result<Self> {
         let mut content = Self { generation: conversation.generation()?, ..Self::default() };
         content.tables = conversation.tables()?;
         content.tables.retain(|table| [IPV4, IPV6].contains(&table.family));

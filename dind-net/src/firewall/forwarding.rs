@@ -2,7 +2,7 @@
 //!
 //! dockerd switches `ip_forward` on, and if it was off, sets the policy of `FORWARD` to drop; where forwarding is on
 //! already it leaves both alone (moby, `setupIPv4Forwarding`). Between its two steps everything is forwarded, and to
-//! change the policy of a chain takes a grace period of RCU ([`crate::firewall::content::Changed`]), for which its start
+//! change the policy of a chain takes a grace period of RCU ([`crate::firewall::transaction::Changed`]), for which its start
 //! waits. A chain that is made with its policy takes no time, and is in force before anything is forwarded.
 //!
 //! ```text

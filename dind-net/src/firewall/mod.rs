@@ -1,8 +1,8 @@
 //! What our firewall rules mean. How they are encoded and sent is up to [`crate::netlink::nftables`].
 //!
 //! [`rules`] holds all that is wanted, and computes the transaction that makes it so. Its parts are [`dns`], `clamp` and
-//! [`isolation`], each with its rules as `nft` shows them; [`forwarding`] is a chain by itself. [`content`] is what there is
-//! and who changes it, [`state`] the file that remembers what we made, and [`names`] what everything is called.
+//! [`isolation`], each with its rules as `nft` shows them; [`forwarding`] is a chain by itself. [`content`] is what there is,
+//! [`transaction`] changes it, [`state`] the file that remembers what we made, and [`names`] what everything is called.
 
 pub(crate) mod clamp;
 pub mod content;
@@ -12,3 +12,4 @@ pub mod isolation;
 pub mod names;
 pub mod rules;
 pub mod state;
+pub mod transaction;

@@ -45,7 +45,7 @@ impl Rules {
     }
 
     /// The transaction that removes all of ours that exists, and makes these in its place. Every removal, be it of what the
-    /// same transaction has made, costs a wait (see [`crate::firewall::content::Changed`]): nothing is removed on suspicion.
+    /// same transaction has made, costs a wait (see [`crate::firewall::transaction::Changed`]): nothing is removed on suspicion.
     #[must_use]
     pub fn transaction(&self, content: &Content) -> Batch {
         let mut batch = Batch::default();

@@ -3,10 +3,9 @@
 //! [`decide`] puts a [`Plan`] together. [`default_mode`] (with [`pool`]) and [`bridged`] (with [`range`]) decide how inner
 //! containers are connected, which is a [`connection`]; [`dns`], [`mtu`], [`iptables`] and [`rules`] decide the rest.
 //! [`transition`] finds the changes from one state of the network to another. All of it becomes a list of [`step`]s;
-//! [`release`] makes the list that takes everything away. [`calculator`] is bridged mode without a machine.
+//! [`release`] makes the list that takes everything away. [`without_machine`] is bridged mode without a machine.
 
 pub mod bridged;
-pub mod calculator;
 pub mod connection;
 pub mod default_mode;
 pub mod dns;
@@ -18,6 +17,7 @@ pub mod release;
 pub mod rules;
 pub mod step;
 pub mod transition;
+pub mod without_machine;
 
 use crate::facts::Facts;
 use crate::facts::original::{self, Original};

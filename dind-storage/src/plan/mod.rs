@@ -1,7 +1,7 @@
 //! The decision: a pure function of facts and options.
 //!
-//! [`driver`] chooses the storage driver and what lies beneath it, [`image`] decides what has to be done to a loop image,
-//! and [`step`] is the list that comes of it.
+//! [`driver`] chooses the storage driver and what lies beneath it, [`image`] lists the steps that a loop image takes, each of them a
+//! [`step`].
 
 pub mod driver;
 pub mod image;

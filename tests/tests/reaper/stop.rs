@@ -22,12 +22,12 @@ fn a_plan_lists_and_changes_nothing() {
 #[test]
 fn containers_that_handle_term_end_gracefully_and_a_second_stop_changes_nothing() {
     let engine = Engine::start();
-    for name in ["a", "b", "c"] {
+    for name in ["one", "two", "three"] {
         engine.run(name, &[], TRAPS);
     }
     let (document, status, took) = engine.reap(&["stop"]);
     assert_eq!(status, 0);
-    assert_eq!(endings(&document), ["a graceful 3", "b graceful 3", "c graceful 3"]);
+    assert_eq!(endings(&document), ["one graceful 3", "three graceful 3", "two graceful 3"]);
     within("the stop", took, Duration::from_secs(3));
     assert!(engine.runs_nothing());
     let (document, status, _) = engine.reap(&["stop"]);
@@ -37,7 +37,7 @@ fn containers_that_handle_term_end_gracefully_and_a_second_stop_changes_nothing(
 #[test]
 fn containers_that_ignore_term_are_killed_within_the_budget() {
     let engine = Engine::start();
-    for name in ["a", "b", "c"] {
+    for name in ["one", "two", "three"] {
         engine.run(name, &[], IGNORES);
     }
     engine.run("own", &["--stop-timeout", "1"], IGNORES);

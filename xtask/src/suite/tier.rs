@@ -33,7 +33,7 @@ impl Tier {
             Self::Root => &["loopback"],
             Self::Image => &[
                 "matrix",
-                "engines",
+                "engine_versions",
                 "image",
                 "cgroups",
                 "engine",

@@ -15,7 +15,7 @@ fn every_captured_container_gets_its_plan() {
     let codes: Vec<_> = CODES.iter().map(|code| (code.name, code.exit as u8)).collect();
     let captured = Captured {
         program: env!("CARGO_BIN_EXE_dind-launch"),
-        directory: concat!(env!("CARGO_MANIFEST_DIR"), "/tests/agents"),
+        directory: concat!(env!("CARGO_MANIFEST_DIR"), "/tests/mesos_agents"),
         least: 15,
         codes: &codes,
         warnings: WARNINGS,

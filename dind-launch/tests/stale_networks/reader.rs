@@ -2,7 +2,7 @@
 
 use super::boltdb::repair_roots;
 use dind_launch::engine::boltdb::read;
-use dind_launch::engine::networks::{Links, is_stale_file};
+use dind_launch::engine::stale_networks::{Links, is_stale_file};
 
 /// Reads bytes as they are, and again with intact roots: hardly any random file gets past the check of those.
 ///

@@ -47,7 +47,7 @@ impl Links {
 ///
 /// # Errors
 /// Those of reading and removing it; `EWOULDBLOCK` where an engine has it open.
-pub fn remove_stale(data_root: &Path, links: &Links) -> io::Result<bool> {
+pub fn remove(data_root: &Path, links: &Links) -> io::Result<bool> {
     let path = data_root.join(FILE);
     let file = match File::open(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),

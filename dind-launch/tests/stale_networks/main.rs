@@ -8,7 +8,7 @@ mod reader;
 
 use boltdb::{BRANCH, ELEMENT, HEADER, LEAF, PAGE_SIZE, Pair, SUMMED, write};
 use dind_launch::engine::boltdb::read;
-use dind_launch::engine::networks::{FILE, Links, is_stale, remove_stale};
+use dind_launch::engine::stale_networks::{FILE, Links, is_stale, remove};
 use dind_system::Root;
 use nix::fcntl::{Flock, FlockArg};
 use std::fs::{self, File};
@@ -170,20 +170,20 @@ fn what_is_not_understood_is_left_to_the_engine() {
 fn the_file_goes_only_where_it_is_stale_and_no_engine_runs() {
     let directory = tempfile::tempdir().unwrap();
     let (root, links) = (directory.path(), links(&["lo"]));
-    assert!(!remove_stale(root, &links).unwrap(), "there is none");
+    assert!(!remove(root, &links).unwrap(), "there is none");
     let path = root.join(FILE);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(&path, "something else").unwrap();
-    assert!(!remove_stale(root, &links).unwrap());
+    assert!(!remove(root, &links).unwrap());
     let user = write(&with(&[pair("network/u/", r#"{"name":"mine","id":"u"}"#)])).unwrap();
     fs::write(&path, &user).unwrap();
-    assert!(!remove_stale(root, &links).unwrap());
+    assert!(!remove(root, &links).unwrap());
     assert_eq!(fs::read(&path).unwrap(), user);
     fs::write(&path, write(&own_networks()).unwrap()).unwrap();
     let lock = Flock::lock(File::open(&path).unwrap(), FlockArg::LockExclusiveNonblock).unwrap();
-    assert!(remove_stale(root, &links).is_err(), "an engine has it");
+    assert!(remove(root, &links).is_err(), "an engine has it");
     drop(lock);
-    assert!(remove_stale(root, &links).unwrap());
+    assert!(remove(root, &links).unwrap());
     assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 0);
 }
 

@@ -1,4 +1,4 @@
-//! The defaults themselves: a pure function of the facts.
+//! The variables that a Mesos agent gets by default, its resources among them: a pure function of the facts.
 
 use super::Facts;
 use dind_contract::Warning;
@@ -29,7 +29,7 @@ pub(super) struct Variable {
     pub(super) warnings: Vec<Warning>,
 }
 
-pub(super) fn variables(facts: &Facts, disk_bytes: Option<u64>, socket: &str) -> Vec<Variable> {
+pub(super) fn of_agent(facts: &Facts, disk_bytes: Option<u64>, socket: &str) -> Vec<Variable> {
     let plain = |name, value: &str| Variable { name, value: value.to_owned(), warnings: Vec::new() };
     vec![
         // Inner containers are what a node is for; the second one is there for frameworks that insist on it.
