@@ -2,8 +2,8 @@
 //! have their signal and their time all the same.
 
 use crate::fixtures::{Share, Then, assert_asked, beside_others, start_inner, stop};
-use dind_tests::outer::{LIMIT, Node, docker};
-use dind_tests::{eventually, promise};
+use dind_tests::outer::{Node, docker};
+use dind_tests::promise;
 use std::time::Duration;
 
 /// Sends a signal to a daemon of the launcher's record.
@@ -45,20 +45,5 @@ fn containers_of_an_engine_that_hangs_or_has_died_have_their_signal() {
         assert_eq!(stopped.status, expected, "{how} of {daemon}");
         assert_asked(&share, &names.each_ref().map(String::as_str), &stopped);
         share.forget();
-    }
-}
-
-#[test]
-fn a_node_whose_engine_hangs_is_not_healthy() {
-    let _machine = beside_others();
-    let node = Node::start(&[], &[]);
-    node.until_running();
-    let healthy = || node.exec(&["dind-launch", "status", "--healthy"]).status == 0;
-    assert!(healthy());
-    for daemon in ["engine_pid", "containerd_pid"] {
-        signal(&node, "STOP", daemon);
-        assert!(!healthy(), "{daemon} is frozen");
-        signal(&node, "CONT", daemon);
-        eventually("the node is healthy again", LIMIT, || healthy().then_some(()));
     }
 }
