@@ -1,7 +1,7 @@
 //! An engine that hangs (SIGSTOP stands for a lock, or for a device that does not answer), or that has just died: its containers
 //! have their signal and their time all the same.
 
-use crate::fixtures::{Share, Then, assert_asked, beside_others, start_inner, stop};
+use crate::fixtures::{Share, Then, assert_asked, beside_others, outcomes, start_inner, stop};
 use dind_tests::outer::{Node, docker};
 use dind_tests::promise;
 use std::time::Duration;
@@ -44,6 +44,9 @@ fn containers_of_an_engine_that_hangs_or_has_died_have_their_signal() {
         let expected = if (how, daemon) == ("STOP", "containerd_pid") { 0 } else { 125 };
         assert_eq!(stopped.status, expected, "{how} of {daemon}");
         assert_asked(&share, &names.each_ref().map(String::as_str), &stopped);
+        let outcomes = outcomes(&node.last_record());
+        assert_eq!(outcomes.len(), names.len(), "{how} of {daemon}: {outcomes:?}");
+        assert!(outcomes.values().all(|outcome| outcome == "graceful"), "{how} of {daemon}: {outcomes:?}");
         share.forget();
     }
 }
