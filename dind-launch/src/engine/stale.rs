@@ -5,6 +5,7 @@ use super::readiness::listens;
 use crate::fault;
 use crate::paths::{RUN_DIR, SOCKET, containerd_socket, pid_file, state_dir};
 use dind_contract::Fault;
+use dind_system::process::Process;
 use dind_system::{Root, proc};
 use std::fs;
 use std::path::Path;
@@ -15,11 +16,7 @@ use std::path::Path;
 /// [`fault::ALREADY_RUNNING`]: an engine that is not ours answers.
 pub fn remove_stale_state(root: &Root) -> Result<(), Fault> {
     if listens(Path::new(SOCKET)) {
-        let fault =
-            fault::ALREADY_RUNNING.cannot("start an engine on", SOCKET, "another engine answers there");
-        return Err(
-            fault.hint("do not mount the host's Docker socket into a node, and stop other engines in it")
-        );
+        return Err(occupied(Process::that_listens_at(Path::new(SOCKET)).ok().as_ref()));
     }
     let _ = fs::remove_file("/var/run/docker.pid");
     let mounts = proc::mounts(root).unwrap_or_default();
@@ -32,6 +29,20 @@ pub fn remove_stale_state(root: &Root) -> Result<(), Fault> {
         }
     }
     Ok(())
+}
+
+/// `engine` is nothing where it runs in another PID namespace.
+fn occupied(engine: Option<&Process>) -> Fault {
+    let fault = |cause: &str| fault::ALREADY_RUNNING.cannot("start an engine on", SOCKET, cause);
+    match engine {
+        Some(engine) => {
+            let (name, pid) = (engine.name(), engine.pid());
+            let fault = fault(&format!("another engine answers there: {name}, pid {pid}"));
+            fault.hint(format!("stop it: kill -TERM {pid}"))
+        }
+        None => fault("an engine outside of this container answers there")
+            .hint("do not mount the host's Docker socket into a node"),
+    }
 }
 
 /// Removes what a killed daemon has left. dockerd waits for a stale socket in steps of a second, and a stale pid file may name
