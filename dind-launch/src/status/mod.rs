@@ -1,9 +1,9 @@
 //! `status`: what the launcher has done and is doing, and whether a container could be started.
 //!
-//! * [`record`]: what the launcher writes; its [`lock`] says whether one runs
-//! * [`external`]: an engine without a launcher
-//! * [`health`]: `--healthy`
-//! * [`timeline`]: `--timeline`
+//! * [`record`] is what the launcher writes; the kernel names who holds its `lock`
+//! * `external` finds an engine that runs without a launcher
+//! * `health` checks what `--healthy` asks for
+//! * [`timeline`] draws the start
 
 mod external;
 mod health;
