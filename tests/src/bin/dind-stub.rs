@@ -112,13 +112,15 @@ fn tool(directory: &Path, name: &str, verb: &str, mode: &str) {
         println!("hello");
         return;
     }
-    let engine = match name {
-        "dind-storage" => {
-            format!(r#"{{"config":{{"data-root":"{}"}},"path_prepend":[]}}"#, directory.display())
-        }
-        _ => r#"{"config":{},"path_prepend":[]}"#.to_owned(),
+    let root = directory.display();
+    let (result, config) = match name {
+        "dind-storage" => (
+            format!(r#"{{"data_root":"{root}","backing":"native","driver":"overlay2"}}"#),
+            format!(r#"{{"data-root":"{root}"}}"#),
+        ),
+        _ => ("{}".to_owned(), "{}".to_owned()),
     };
     println!(
-        r#"{{"schema":"{schema}/v1","ok":true,"mode":"{verb}","changed":false,"result":{{}},"engine":{engine},"steps":[],"warnings":[]}}"#
+        r#"{{"schema":"{schema}/v1","ok":true,"mode":"{verb}","changed":false,"result":{result},"engine":{{"config":{config},"path_prepend":[]}},"steps":[],"warnings":[]}}"#
     );
 }

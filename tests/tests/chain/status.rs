@@ -80,7 +80,11 @@ fn a_daemon_that_hangs_is_unhealthy_and_the_check_starts_no_program() {
     let site = answering();
     let running = site.spawn(&["sleep", "60"]);
     running.until_state("running");
+    // Without `--healthy`, the storage tool of this node is asked how things are, wherever it lies.
+    let (status, report) = running.launcher(&["status"]);
+    assert_eq!((status, &report["result"]["documents"]["storage-now"]["mode"]), (0, &json!("plan")));
     let (record, events) = (site.record(), site.events());
+    assert_eq!(events.last().map(String::as_str), Some("dind-storage plan"));
     let pid = |daemon: &str| record[daemon].as_i64().unwrap();
     hanging_daemons_are_noticed(
         &running,
