@@ -1,4 +1,5 @@
-//! The signs that a daemon is ready: its message to a socket for sd_notify(3), and the answer of the Docker API to `/_ping`.
+//! The signs that a daemon is ready: its message to a socket for sd_notify(3), the answer of the Docker API to `/_ping`, and the
+//! first frame of containerd's API.
 
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, bind, recv, socket};
 use std::fs;
@@ -69,6 +70,30 @@ pub fn listens(socket: &Path) -> bool {
     UnixStream::connect(socket).is_ok()
 }
 
+/// The beginning of an HTTP/2 connection, with empty settings (RFC 9113, 3.4 and 6.5).
+const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+
+/// The length of a frame's header, where its type is in it, and the type of settings (RFC 9113, 4.1 and 6.5).
+const FRAME_HEADER: usize = 9;
+const FRAME_TYPE: usize = 3;
+const SETTINGS: u8 = 4;
+
+/// Whether a gRPC server such as containerd answers within `limit`. Its socket alone shows nothing: the kernel accepts connections
+/// for a process that is stopped, too. But the settings that every HTTP/2 server begins with come from the process itself.
+#[must_use]
+pub fn grpc_answers(socket: &Path, limit: Duration) -> bool {
+    let first_frame = || -> io::Result<u8> {
+        let mut stream = UnixStream::connect(socket)?;
+        stream.set_read_timeout(Some(limit))?;
+        stream.set_write_timeout(Some(limit))?;
+        stream.write_all(HTTP2_PREFACE)?;
+        let mut header = [0; FRAME_HEADER];
+        stream.read_exact(&mut header)?;
+        Ok(header[FRAME_TYPE])
+    };
+    first_frame().is_ok_and(|kind| kind == SETTINGS)
+}
+
 /// Whether the Docker API answers `/_ping` within `limit`.
 #[must_use]
 pub fn ping(socket: &Path, limit: Duration) -> bool {
@@ -102,6 +127,33 @@ fn request_ping(socket: &Path, limit: Duration) -> io::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::net::UnixListener;
+    use std::thread;
+
+    #[test]
+    fn a_grpc_server_answers_with_its_settings_and_one_that_is_stopped_with_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("socket");
+        let limit = Duration::from_millis(20);
+        assert!(!grpc_answers(&path, limit), "nobody listens");
+        let listener = UnixListener::bind(&path).unwrap();
+        assert!(!grpc_answers(&path, limit), "nobody accepts");
+        let _ = listener.accept().unwrap();
+        for (answer, right) in
+            [(&b"\0\0\0\x04\0\0\0\0\0"[..], true), (b"HTTP/1.1 400 Bad Request\r\n", false)]
+        {
+            thread::scope(|scope| {
+                scope.spawn(|| {
+                    let (mut client, _) = listener.accept().unwrap();
+                    let mut asked = vec![0; HTTP2_PREFACE.len()];
+                    client.read_exact(&mut asked).unwrap();
+                    assert_eq!(asked, HTTP2_PREFACE);
+                    client.write_all(answer).unwrap();
+                });
+                assert_eq!(grpc_answers(&path, Duration::from_secs(20)), right);
+            });
+        }
+    }
 
     #[test]
     fn the_version_is_in_a_header() {

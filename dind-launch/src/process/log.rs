@@ -10,6 +10,7 @@ use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
 
 /// How many bytes are kept for a slow reader.
 const BACKLOG: usize = 256 * 1024;
@@ -30,13 +31,13 @@ pub struct EngineLog {
 }
 
 impl EngineLog {
-    /// A log that goes to our stderr, or to [`LOG_FILE`].
+    /// A log that goes to our stderr, or to [`LOG_FILE`], which root alone can read unless it is there already.
     ///
     /// # Errors
     /// The file cannot be opened.
     pub fn open(to_file: bool) -> io::Result<Self> {
         let sink = if to_file {
-            OpenOptions::new().append(true).create(true).open(LOG_FILE)?
+            OpenOptions::new().append(true).create(true).mode(0o600).open(LOG_FILE)?
         } else {
             io::stderr().as_fd().try_clone_to_owned()?.into()
         };

@@ -5,6 +5,8 @@ use super::tool::{OnStopSignal, ToolProcess, wait_all};
 use super::{Node, StopReason};
 use crate::fault;
 use dind_contract::{Code, ExitCode, Failure, Fault, Report};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -13,7 +15,7 @@ use std::process::Command;
 pub type Document = Report<Value>;
 
 /// Where the sibling tools are.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Tools {
     /// `dind-storage`.
     pub storage: PathBuf,

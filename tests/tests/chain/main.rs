@@ -10,3 +10,4 @@ mod refusals;
 mod restart;
 mod signals;
 mod site;
+mod status;

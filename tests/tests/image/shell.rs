@@ -8,7 +8,7 @@ use std::fs;
 use std::time::Duration;
 
 /// The shell entrypoint that the README shows, word for word.
-fn entrypoint() -> String {
+pub(crate) fn entrypoint() -> String {
     let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).unwrap();
     let start = readme.find("#!/bin/sh").expect("the README shows an entrypoint");
     let script = readme[start..].split("```").next().unwrap().to_owned();
@@ -17,14 +17,14 @@ fn entrypoint() -> String {
 }
 
 /// An image whose entrypoint is a shell script.
-struct ShellImage(String);
+pub(crate) struct ShellImage(pub(crate) String);
 
 impl ShellImage {
-    fn build(script: &str) -> Self {
+    pub(crate) fn build(script: &str) -> Self {
         let directory = scratch();
         fs::write(directory.path().join("entrypoint.sh"), script).unwrap();
         let recipe = format!(
-            "FROM {}\nCOPY entrypoint.sh /entrypoint.sh\nRUN chmod +x /entrypoint.sh\nENTRYPOINT [\"/entrypoint.sh\"]\nHEALTHCHECK NONE\n",
+            "FROM {}\nCOPY entrypoint.sh /entrypoint.sh\nRUN chmod +x /entrypoint.sh\nENTRYPOINT [\"/entrypoint.sh\"]\n",
             image()
         );
         fs::write(directory.path().join("Dockerfile"), recipe).unwrap();
