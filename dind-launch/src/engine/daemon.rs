@@ -1,6 +1,6 @@
 //! What containerd and dockerd have in common: their environment, their log, and the wait until they are ready or die.
 
-use super::readiness::{Notify, listens, ping};
+use super::readiness::{Notify, Ping, listens};
 use crate::fault;
 use crate::paths::{RUN_DIR, SOCKET, containerd_socket};
 use crate::process::{Node, StopReason, WaitOutcome, init_failed};
@@ -15,10 +15,6 @@ use std::time::{Duration, Instant};
 
 /// How often a daemon's socket is tried, in case it does not report its readiness by sd_notify.
 const POLL_EVERY: Duration = Duration::from_millis(100);
-
-/// How long a try may keep us from signals and from the log. dockerd accepts connections long before it is ready, and does not
-/// answer until then; once it is, it answers within a millisecond.
-const PING_LIMIT: Duration = Duration::from_millis(20);
 
 /// The variables of our environment that the engine gets: no secrets of the main process, and no settings of ours.
 const ENVIRONMENT: &[&str] = &[
@@ -64,14 +60,6 @@ impl DaemonKind {
         match self {
             Self::Containerd => "containerd",
             Self::Dockerd => "dockerd",
-        }
-    }
-
-    /// Whether its socket answers.
-    fn answers(self) -> bool {
-        match self {
-            Self::Containerd => listens(&containerd_socket()),
-            Self::Dockerd => ping(Path::new(SOCKET), PING_LIMIT),
         }
     }
 }
@@ -152,7 +140,7 @@ pub(super) fn spawn(
 }
 
 /// Waits until a daemon reports that it is ready, or its socket answers. The death of the daemon, or of one that it needs,
-/// ends the wait at once.
+/// ends the wait at once. So does the end of the main process: then it returns false.
 ///
 /// # Errors
 /// [`fault::ENGINE_DIED`], with the last lines of the log as causes; [`fault::ENGINE_SLOW`] after `limit`; the signal that asks
@@ -162,25 +150,56 @@ pub fn wait_ready(
     daemon: &Daemon,
     needed: Option<&Daemon>,
     limit: Duration,
-) -> Result<(), StopReason> {
+) -> Result<bool, StopReason> {
     let deadline = Instant::now() + limit;
-    loop {
+    let mut ping = None;
+    while !node.main_has_exited() {
         if let Some(dead) = needed.into_iter().chain([daemon]).find(|one| node.exit_status(one.pid).is_some())
         {
             return Err(died(node, dead).into());
         }
         let next_poll = (Instant::now() + POLL_EVERY).min(deadline);
-        match node.wait(&[daemon.notify.as_fd()], Some(next_poll))? {
-            WaitOutcome::Ready(_) if daemon.notify.is_ready() => return Ok(()),
+        let mut watched = vec![daemon.notify.as_fd()];
+        watched.extend(ping.iter().map(Ping::as_fd));
+        match node.wait(&watched, Some(next_poll)) {
+            WaitOutcome::Ready(0) if daemon.notify.is_ready() => return Ok(true),
+            WaitOutcome::Ready(1) if ping.as_mut().is_some_and(Ping::advance) => {
+                if ping.take().is_some_and(|ping| ping.succeeded()) {
+                    return Ok(true);
+                }
+            }
             WaitOutcome::Ready(_) | WaitOutcome::Exited(_) => {}
             WaitOutcome::StopSignal(number) => return Err(StopReason::Signal(number)),
-            WaitOutcome::Deadline if daemon.kind.answers() => return Ok(()),
             WaitOutcome::Deadline if Instant::now() >= deadline => {
                 return Err(slow(node, daemon, limit).into());
             }
-            WaitOutcome::Deadline => {}
+            WaitOutcome::Deadline => match daemon.kind {
+                DaemonKind::Containerd if listens(&containerd_socket()) => return Ok(true),
+                // dockerd accepts connections long before it is ready, and does not answer until then.
+                DaemonKind::Dockerd if ping.is_none() => ping = Ping::send(Path::new(SOCKET)).ok(),
+                _ => {}
+            },
         }
     }
+    Ok(false)
+}
+
+/// The version of a dockerd that is ready; nothing where it does not answer within `limit`, or has exited.
+///
+/// # Errors
+/// The signal that asks the node to stop.
+pub fn version(node: &mut Node, daemon: &Daemon, limit: Duration) -> Result<Option<String>, StopReason> {
+    let deadline = Instant::now() + limit;
+    let Ok(mut ping) = Ping::send(Path::new(SOCKET)) else { return Ok(None) };
+    while node.exit_status(daemon.pid).is_none() {
+        match node.wait(&[ping.as_fd()], Some(deadline)) {
+            WaitOutcome::Ready(_) if ping.advance() => return Ok(ping.version()),
+            WaitOutcome::Ready(_) | WaitOutcome::Exited(_) => {}
+            WaitOutcome::StopSignal(number) => return Err(StopReason::Signal(number)),
+            WaitOutcome::Deadline => break,
+        }
+    }
+    Ok(None)
 }
 
 /// The fault of a daemon that has exited unexpectedly.

@@ -13,12 +13,17 @@ use std::time::{Duration, Instant};
 /// How long a program may take to end after the node was asked to stop, before it is killed.
 const GRACE: Duration = Duration::from_secs(1);
 
+/// How long a killed program may take to exit. One that waits for a device does not, and must not keep the node.
+const AFTER_KILL: Duration = Duration::from_millis(500);
+
 /// A program that was started for what it prints.
 #[derive(Debug)]
 pub struct ToolProcess {
     name: String,
     quiet: bool,
     pid: Pid,
+    started: Instant,
+    killed_after: Option<Duration>,
     stdout: Option<ChildStdout>,
     output: Vec<u8>,
 }
@@ -42,7 +47,15 @@ impl ToolProcess {
         let name = program.file_name().unwrap_or(program.as_os_str()).to_string_lossy().into_owned();
         command.stdin(Stdio::null()).stdout(Stdio::piped());
         let (pid, mut child) = node.spawn(&mut command, SpawnMode::Session)?;
-        Ok(Self { name, quiet: false, pid, stdout: child.stdout.take(), output: Vec::new() })
+        Ok(Self {
+            name,
+            quiet: false,
+            pid,
+            started: Instant::now(),
+            killed_after: None,
+            stdout: child.stdout.take(),
+            output: Vec::new(),
+        })
     }
 
     /// Starts a program whose stderr nobody sees.
@@ -94,6 +107,18 @@ impl ToolProcess {
         self.stdout.is_none() && node.exit_status(self.pid).is_some()
     }
 
+    /// Kills it. When it has exited, [`Node::wait`] reports that.
+    pub fn kill(&mut self, node: &Node) {
+        node.signal(self.pid, Signal::SIGKILL as i32);
+        self.killed_after = Some(self.started.elapsed());
+    }
+
+    /// After how long it was killed, if it was.
+    #[must_use]
+    pub fn killed_after(&self) -> Option<Duration> {
+        self.killed_after
+    }
+
     /// What it has printed.
     #[must_use]
     pub fn output(&self) -> String {
@@ -107,23 +132,23 @@ impl ToolProcess {
     }
 }
 
-/// Waits until all of these programs have finished; at `limit` they are killed.
+/// Waits until all of these programs have finished. At `limit` they are killed, and one that even then does not exit is given up.
 ///
 /// # Errors
-/// The signal that asks the node to stop, after the programs have finished; the faults of [`Node::wait`].
+/// The signal that asks the node to stop, after the programs have finished.
 pub fn wait_all(
     node: &mut Node,
     tools: &mut [ToolProcess],
     on_stop: OnStopSignal,
     limit: Option<Duration>,
 ) -> Result<(), StopReason> {
-    let mut stop_signal = None;
+    let (mut stop_signal, mut killed) = (None, false);
     let mut deadline = limit.map(|limit| Instant::now() + limit);
     while tools.iter().any(|tool| !tool.is_finished(node)) {
         let open: Vec<usize> = (0..tools.len()).filter(|&i| tools[i].stdout.is_some()).collect();
         let outcome = {
             let fds: Vec<_> = tools.iter().filter_map(ToolProcess::stdout).collect();
-            node.wait(&fds, deadline)?
+            node.wait(&fds, deadline)
         };
         match outcome {
             WaitOutcome::Ready(index) => tools[open[index]].read_stdout(),
@@ -134,9 +159,12 @@ pub fn wait_all(
                 deadline = Some(Instant::now() + GRACE);
                 tools.iter().for_each(|tool| node.signal(tool.pid, Signal::SIGTERM as i32));
             }
+            WaitOutcome::Deadline if killed => break,
+            WaitOutcome::StopSignal(_) if killed => {}
             WaitOutcome::StopSignal(_) | WaitOutcome::Deadline => {
-                deadline = None;
-                tools.iter().for_each(|tool| node.signal(tool.pid, Signal::SIGKILL as i32));
+                killed = true;
+                deadline = Some(Instant::now() + AFTER_KILL);
+                tools.iter_mut().filter(|tool| !tool.is_finished(node)).for_each(|tool| tool.kill(node));
             }
         }
     }

@@ -73,6 +73,10 @@ pub struct Supervisor {
     inherited_dispositions: Dispositions,
     children: BTreeSet<Pid>,
     events: VecDeque<Event>,
+    /// The watched descriptor whose turn it is, by index.
+    turn: usize,
+    /// Signals have been read since the deadline passed.
+    overdue: bool,
 }
 
 impl AsFd for Supervisor {
@@ -82,6 +86,9 @@ impl AsFd for Supervisor {
         self.signals.as_fd()
     }
 }
+
+/// How many signals are read at once. Those that are not real-time signals come first, and there are only 31.
+const SIGNALS_AT_ONCE: usize = 64;
 
 /// Signals that are ours alone if they come: they mean that this very program is broken.
 const OWN: [Signal; 7] = [
@@ -111,8 +118,15 @@ impl Supervisor {
         if getpid().as_raw() != 1 {
             nix::sys::prctl::set_child_subreaper(true)?;
         }
-        let (children, events) = (BTreeSet::new(), VecDeque::new());
-        let mut init = Self { signals, inherited_mask, inherited_dispositions, children, events };
+        let mut init = Self {
+            signals,
+            inherited_mask,
+            inherited_dispositions,
+            children: BTreeSet::new(),
+            events: VecDeque::new(),
+            turn: 0,
+            overdue: false,
+        };
         // A shell that became us by `exec` may leave us children whose SIGCHLD it has already had.
         init.reap();
         Ok(init)
@@ -149,33 +163,50 @@ impl Supervisor {
         }
         let child = command.spawn()?;
         let pid = Pid::from_raw(i32::try_from(child.id()).map_err(io::Error::other)?);
+        // An earlier child with the same number has ended: nobody can mean that one any more.
+        self.events.retain(|event| !matches!(event, Event::Exited(ended, _) if *ended == pid));
         self.children.insert(pid);
         Ok((pid, child))
     }
 
     /// Waits for the next event: a signal, the end of a child, a watched descriptor, the deadline.
     ///
+    /// No source keeps another one waiting: signals and ends come first, but only once when the deadline has passed, then
+    /// the deadline, then the watched descriptors in turn. One that is always ready cannot delay the deadline.
+    ///
     /// # Errors
-    /// Those of poll and of reading the signalfd, none of which is expected.
+    /// Those of poll and of reading the signalfd. None is expected, and none need be the end of an init: signals and ends
+    /// are reported by the next call all the same.
     pub fn next(&mut self, watched: &[BorrowedFd<'_>], deadline: Option<Instant>) -> io::Result<Event> {
         loop {
             if let Some(event) = self.events.pop_front() {
                 return Ok(event);
             }
+            let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+            let passed = left.is_some_and(|left| left.is_zero());
+            if std::mem::take(&mut self.overdue) && passed {
+                return Ok(Event::Deadline);
+            }
             let mut fds = vec![PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
             fds.extend(watched.iter().map(|fd| PollFd::new(*fd, PollFlags::POLLIN)));
-            let limit = deadline
-                .map_or(PollTimeout::NONE, |at| timeout(at.saturating_duration_since(Instant::now())));
-            match poll(&mut fds, limit) {
-                Ok(0) => return Ok(Event::Deadline),
+            match poll(&mut fds, left.map_or(PollTimeout::NONE, timeout)) {
                 Ok(_) => {}
                 Err(Errno::EINTR) => continue,
-                Err(error) => return Err(error.into()),
+                Err(error) => {
+                    self.read_signals()?;
+                    return self.events.pop_front().ok_or_else(|| error.into());
+                }
             }
             let ready: Vec<bool> = fds.iter().map(|fd| fd.any().unwrap_or(true)).collect();
-            if ready[0] {
+            let (signals, watched) = (ready[0], &ready[1..]);
+            let in_turn = (0..watched.len()).map(|n| (self.turn + n) % watched.len());
+            if signals {
                 self.read_signals()?;
-            } else if let Some(index) = ready[1..].iter().position(|ready| *ready) {
+                self.overdue = passed;
+            } else if passed {
+                return Ok(Event::Deadline);
+            } else if let Some(index) = in_turn.into_iter().find(|index| watched[*index]) {
+                self.turn = index + 1;
                 return Ok(Event::Ready(index));
             }
         }
@@ -188,7 +219,8 @@ impl Supervisor {
     }
 
     fn read_signals(&mut self) -> io::Result<()> {
-        while let Some(info) = self.signals.read_signal()? {
+        for _ in 0..SIGNALS_AT_ONCE {
+            let Some(info) = self.signals.read_signal()? else { break };
             let number = i32::try_from(info.ssi_signo).map_err(io::Error::other)?;
             if number == Signal::SIGCHLD as i32 {
                 self.reap();

@@ -38,6 +38,12 @@ const MAIN_ALONE_UNTIL: u32 = 20;
 const MAIN_UNTIL: u32 = 35;
 const ENGINE_UNTIL: u32 = 92;
 const LEFTOVERS_UNTIL: u32 = 95;
+const NET_UNTIL: u32 = 98;
+const STORAGE_UNTIL: u32 = 100;
+
+/// What a release may take even when the budget is spent. It takes some ten milliseconds, but for a filesystem that writes its
+/// last data; what it leaves undone the kernel undoes at the end of the container.
+const RELEASE_AT_LEAST: Duration = Duration::from_secs(1);
 
 /// The budget of one stop.
 #[derive(Clone, Copy, Debug)]
@@ -82,41 +88,40 @@ pub fn stop(node: &mut Node, state: &mut RunState, signal: Option<i32>) -> (Opti
         state.writer.begin(Stage::StopEngine);
         // A second TERM, where the reaper has sent one, changes nothing; at the third, dockerd exits at once and cleans nothing up.
         let grace = if engine_left { Duration::ZERO } else { budget.until(ENGINE_UNTIL) };
-        collect(end(node, dockerd.pid, TERM, grace));
+        end(node, dockerd.pid, TERM, grace);
         state.writer.exited(DaemonKind::Dockerd);
     }
     if let Some(containerd) = state.containerd.take() {
         state.writer.begin(Stage::StopContainerd);
         // Somebody may have stopped it: the reaper, were it killed, or whoever looks for a fault.
         node.signal(containerd.pid, SIGCONT);
-        collect(end(node, containerd.pid, TERM, budget.until(ENGINE_UNTIL)));
+        end(node, containerd.pid, TERM, budget.until(ENGINE_UNTIL));
         state.writer.exited(DaemonKind::Containerd);
     }
     state.writer.begin(Stage::StopLeftovers);
-    collect(stop_leftovers(node, budget.until(LEFTOVERS_UNTIL)));
+    stop_leftovers(node, budget.until(LEFTOVERS_UNTIL));
     node.log.drain();
     if std::mem::take(&mut state.net_applied) {
         let tool = state.tools.net.clone();
-        collect(release(node, state, Stage::ReleaseNet, &tool));
+        collect(release(node, state, Stage::ReleaseNet, &tool, budget.until(NET_UNTIL)));
     }
     if std::mem::take(&mut state.storage_applied) {
         let tool = state.tools.storage.clone();
-        collect(release(node, state, Stage::ReleaseStorage, &tool));
+        collect(release(node, state, Stage::ReleaseStorage, &tool, budget.until(STORAGE_UNTIL)));
     }
     (node.main.and_then(|pid| node.exit_status(pid)), faults)
 }
 
 /// Sends a child a signal, waits for its exit, and kills it after `grace`.
-fn end(node: &mut Node, pid: Pid, signal: i32, grace: Duration) -> Result<(), Fault> {
+fn end(node: &mut Node, pid: Pid, signal: i32, grace: Duration) {
     node.signal(pid, signal);
-    if !node.wait_for(pid, grace)? {
+    if !node.wait_for(pid, grace) {
         node.signal(pid, KILL);
         let deadline = Instant::now() + AFTER_KILL;
         while node.exit_status(pid).is_none() && Instant::now() < deadline {
-            node.wait_for(pid, deadline.saturating_duration_since(Instant::now()))?;
+            node.wait_for(pid, deadline.saturating_duration_since(Instant::now()));
         }
     }
-    Ok(())
 }
 
 /// Has the main process end, and dind-reaper the engine with its containers. The main process has the node for itself at first;
@@ -135,6 +140,7 @@ fn stop_main_and_containers(
     // An engine that has never answered has been asked for no container.
     let mut waits_for_main = state.engine_ready && state.dockerd.is_some();
     let mut reaper: Option<ToolProcess> = None;
+    let mut reaper_until = budget.at(LEFTOVERS_UNTIL);
     loop {
         let next = main.as_mut().and_then(|main| main.advance(node));
         if waits_for_main && (next.is_none() || budget.until(MAIN_ALONE_UNTIL).is_zero()) {
@@ -147,10 +153,10 @@ fn stop_main_and_containers(
             (None, None) => break,
             (Some(next), None) if waits_for_main => next.min(budget.at(MAIN_ALONE_UNTIL)),
             (Some(next), _) => next,
-            (None, Some(_)) => budget.at(LEFTOVERS_UNTIL),
+            (None, Some(_)) => reaper_until,
         };
         let stdout: Vec<_> = running.and_then(ToolProcess::stdout).into_iter().collect();
-        match node.wait(&stdout, Some(deadline))? {
+        match node.wait(&stdout, Some(deadline)) {
             WaitOutcome::Ready(_) => reaper.iter_mut().for_each(ToolProcess::read_stdout),
             WaitOutcome::StopSignal(_) => {
                 main.iter_mut().for_each(MainStop::hurry);
@@ -158,7 +164,9 @@ fn stop_main_and_containers(
             }
             // It knows its budget; one that does not keep it does not keep the node.
             WaitOutcome::Deadline if next.is_none() => {
-                reaper.iter().for_each(|reaper| node.signal(reaper.pid(), KILL));
+                let Some(reaper) = reaper.as_mut().filter(|reaper| reaper.killed_after().is_none()) else { break };
+                reaper.kill(node);
+                reaper_until = Instant::now() + AFTER_KILL;
             }
             WaitOutcome::Exited(_) | WaitOutcome::Deadline => {}
         }
@@ -183,11 +191,19 @@ fn start_reaper(node: &mut Node, state: &RunState, budget: Budget) -> Result<Too
     sibling::start(node, &state.tools.reaper, &args, &[("DOCKER_HOST", &host)])
 }
 
-/// Runs the `release` of a sibling tool. It is short, and never interrupted.
-fn release(node: &mut Node, state: &mut RunState, stage: Stage, tool: &Path) -> Result<(), Fault> {
+/// Runs the `release` of a sibling tool. It is short, and no signal interrupts it; after `limit` it is killed.
+fn release(
+    node: &mut Node,
+    state: &mut RunState,
+    stage: Stage,
+    tool: &Path,
+    limit: Duration,
+) -> Result<(), Fault> {
     state.writer.begin(stage);
     let tool = sibling::start(node, tool, &["release"], &[])?;
-    let [document] = documents(node, [tool], OnStopSignal::RunToEnd).map_err(StopReason::into_fault)?;
+    let limit = Some(limit.max(RELEASE_AT_LEAST));
+    let documents = documents(node, [tool], OnStopSignal::RunToEnd, limit);
+    let [document] = documents.map_err(StopReason::into_fault)?;
     state.writer.keep(stage.name(), document);
     Ok(())
 }
