@@ -1,10 +1,12 @@
 //! What containerd and dockerd have in common: their environment, their log, and the wait until they are ready or die.
 
+use super::death::{Counters, findings};
 use super::readiness::{Notify, Ping, listens};
 use crate::fault;
 use crate::paths::{RUN_DIR, SOCKET, containerd_socket};
-use crate::process::{Node, StopReason, WaitOutcome, init_failed};
+use crate::process::{Node, StopReason, WaitOutcome, hint_of, init_failed};
 use dind_contract::Fault;
+use dind_system::Root;
 use dind_system::supervisor::SpawnMode;
 use nix::unistd::Pid;
 use std::io;
@@ -98,6 +100,8 @@ pub struct Daemon {
     pub started: Instant,
     kind: DaemonKind,
     notify: Notify,
+    counters: Counters,
+    data_root: PathBuf,
 }
 
 /// Starts a daemon in a session of its own, with the engine's environment; what it prints goes to the engine's log.
@@ -109,6 +113,7 @@ pub(super) fn spawn(
     kind: DaemonKind,
     mut command: Command,
     path_prepend: &[PathBuf],
+    data_root: &Path,
 ) -> Result<Daemon, Fault> {
     let socket = Path::new(RUN_DIR).join(format!("{}.notify", kind.name()));
     let notify = Notify::bind(&socket)
@@ -131,12 +136,15 @@ pub(super) fn spawn(
     let (log, stdout, stderr) = pipes().map_err(|error| init_failed("cannot create a pipe", &error))?;
     command.stdin(Stdio::null()).stdout(stdout).stderr(stderr).current_dir("/");
     let program = command.get_program().to_string_lossy().into_owned();
+    let counters = Counters::read(&Root::default());
     let (pid, _) = node.spawn(&mut command, SpawnMode::Session).map_err(|error| {
-        let fault = fault::ENGINE_MISSING.cannot("execute", program, error);
-        fault.hint("install the Docker Engine in the image again: apt-get install --reinstall docker.io")
+        let hint = "install the Docker Engine in the image again: apt-get install --reinstall docker.io";
+        let hint = hint_of(&error).unwrap_or(hint);
+        fault::ENGINE_MISSING.cannot("execute", program, error).hint(hint)
     })?;
     node.log.add(log);
-    Ok(Daemon { pid, started: Instant::now(), kind, notify })
+    let data_root = data_root.to_owned();
+    Ok(Daemon { pid, started: Instant::now(), kind, notify, counters, data_root })
 }
 
 /// Waits until a daemon reports that it is ready, or its socket answers. The death of the daemon, or of one that it needs,
@@ -202,14 +210,17 @@ pub fn version(node: &mut Node, daemon: &Daemon, limit: Duration) -> Result<Opti
     Ok(None)
 }
 
-/// The fault of a daemon that has exited unexpectedly.
+/// The fault of a daemon that has exited unexpectedly. Its causes are what the cgroup and the filesystems know of its death, and
+/// the last lines of its log.
 pub fn died(node: &mut Node, daemon: &Daemon) -> Fault {
     node.log.drain();
     let status = node.exit_status(daemon.pid).map_or(0, |exit_status| exit_status.status());
     let mut fault =
         fault::ENGINE_DIED.cannot("run", daemon.kind.name(), format!("it ended with status {status}"));
-    fault.causes = node.log.tail();
-    fault.hint("the causes are the last lines of its log; DOCKER_DAEMON_ARGS=--debug shows more")
+    let findings = findings(daemon.counters, &daemon.data_root);
+    fault.causes = findings.iter().map(|finding| finding.cause.clone()).chain(node.log.tail()).collect();
+    let hint = "the causes are the last lines of its log; DOCKER_DAEMON_ARGS=--debug shows more";
+    fault.hint(findings.first().map_or(hint, |finding| finding.hint))
 }
 
 fn slow(node: &Node, daemon: &Daemon, limit: Duration) -> Fault {

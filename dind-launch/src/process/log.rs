@@ -193,7 +193,8 @@ mod tests {
 
     #[test]
     fn a_process_that_goes_on_writing_does_not_keep_a_drain() {
-        let mut log = EngineLog { sink: File::create("/dev/null").unwrap(), ..EngineLog::open(false).unwrap() };
+        let mut log =
+            EngineLog { sink: File::create("/dev/null").unwrap(), ..EngineLog::open(false).unwrap() };
         let (ended, mut writer) = std::io::pipe().unwrap();
         log.add(ended);
         // A device that never ends stands for a daemon that writes as fast as it is read.

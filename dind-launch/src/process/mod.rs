@@ -199,17 +199,27 @@ impl Node {
 
 /// A failed call without which no process can be supervised. `what` is what failed, as in "cannot create a pipe".
 pub fn init_failed(what: impl fmt::Display, error: &io::Error) -> Fault {
-    fault::INIT_FAILED.failed(what, error).hint(match error.kind() {
+    let hint = "this is a bug in the kernel or in dind-launch: please report it";
+    fault::INIT_FAILED.failed(what, error).hint(hint_of(error).unwrap_or(hint))
+}
+
+/// What helps where space, memory or processes have run out, whatever it was that needed them.
+#[must_use]
+pub fn hint_of(error: &io::Error) -> Option<&'static str> {
+    match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            "the filesystem of this path is full: free space or inodes there, or give it more"
+            Some("the filesystem is full: free space or inodes on it, or give it more")
         }
         io::ErrorKind::ReadOnlyFilesystem => {
-            "make it writable; with `docker run --read-only`, add --tmpfs /run --tmpfs /var/log"
+            Some("make it writable; with docker run --read-only, add --tmpfs /run --tmpfs /var/log")
         }
-        io::ErrorKind::OutOfMemory => "give the container more memory: docker run --memory",
-        io::ErrorKind::WouldBlock => "give the container more processes: docker run --pids-limit",
-        _ => "this is a bug in the kernel or in dind-launch: please report it",
-    })
+        io::ErrorKind::OutOfMemory => Some("give the container more memory: docker run --memory"),
+        // fork(2)'s word for the limit of processes.
+        io::ErrorKind::WouldBlock => {
+            Some("give the container more processes and threads: docker run --pids-limit")
+        }
+        _ => None,
+    }
 }
 
 #[cfg(test)]

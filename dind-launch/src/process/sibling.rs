@@ -87,7 +87,8 @@ fn command(tool: &Path, args: &[&str], variables: &[(&str, &str)]) -> Command {
 }
 
 fn not_executed(tool: &Path, error: &std::io::Error) -> Fault {
-    fault::TOOL_BROKEN.cannot("execute", tool.display(), error).hint("install the dind tools again")
+    let hint = super::hint_of(error).unwrap_or("install the dind tools again");
+    fault::TOOL_BROKEN.cannot("execute", tool.display(), error).hint(hint)
 }
 
 /// Waits for sibling tools that run at once, and gives their documents in order. At `limit` they are killed.
@@ -120,7 +121,9 @@ pub fn document(node: &Node, tool: &ToolProcess) -> Result<Document, Fault> {
     if let Some(after) = tool.killed_after() {
         let cause = format!("it was killed after {} ms", after.as_millis());
         let fault = fault::TOOL_BROKEN.failed(format_args!("`{}` did not end", tool.name()), cause);
-        return Err(fault.hint("raise DIND_STOP_BUDGET if the machine is slow; the kernel's log names what hangs"));
+        return Err(
+            fault.hint("raise DIND_STOP_BUDGET if the machine is slow; the kernel's log names what hangs")
+        );
     }
     let broken = |cause: String| {
         let fault = fault::TOOL_BROKEN.cannot("read the document of", tool.name(), cause);

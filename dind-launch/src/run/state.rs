@@ -62,7 +62,9 @@ impl RunState {
         stale::remove_stale_sockets(kind);
         let daemon = match kind {
             DaemonKind::Containerd => containerd::start(node, &self.programs, &self.data_root)?,
-            DaemonKind::Dockerd => dockerd::start(node, &self.programs, &self.dockerd_settings)?,
+            DaemonKind::Dockerd => {
+                dockerd::start(node, &self.programs, &self.dockerd_settings, &self.data_root)?
+            }
         };
         self.writer.started(kind, daemon.pid);
         *self.daemon(kind) = Some(daemon);

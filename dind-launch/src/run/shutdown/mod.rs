@@ -164,7 +164,9 @@ fn stop_main_and_containers(
             }
             // It knows its budget; one that does not keep it does not keep the node.
             WaitOutcome::Deadline if next.is_none() => {
-                let Some(reaper) = reaper.as_mut().filter(|reaper| reaper.killed_after().is_none()) else { break };
+                let Some(reaper) = reaper.as_mut().filter(|reaper| reaper.killed_after().is_none()) else {
+                    break;
+                };
                 reaper.kill(node);
                 reaper_until = Instant::now() + AFTER_KILL;
             }
