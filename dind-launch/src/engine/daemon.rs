@@ -7,8 +7,7 @@ use crate::paths::{RUN_DIR, SOCKET, containerd_socket};
 use crate::process::{Node, StopReason, WaitOutcome, hint_of, init_failed};
 use dind_contract::Fault;
 use dind_system::Root;
-use dind_system::supervisor::SpawnMode;
-use nix::unistd::Pid;
+use dind_system::supervisor::{ChildId, SpawnMode};
 use std::io;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
@@ -94,8 +93,8 @@ impl Programs {
 /// A daemon that has been started.
 #[derive(Debug)]
 pub struct Daemon {
-    /// Its pid.
-    pub pid: Pid,
+    /// Which child it is.
+    pub child: ChildId,
     /// When it was started.
     pub started: Instant,
     kind: DaemonKind,
@@ -137,14 +136,14 @@ pub(super) fn spawn(
     command.stdin(Stdio::null()).stdout(stdout).stderr(stderr).current_dir("/");
     let program = command.get_program().to_string_lossy().into_owned();
     let counters = Counters::read(&Root::default());
-    let (pid, _) = node.spawn(&mut command, SpawnMode::Session).map_err(|error| {
+    let (child, _) = node.spawn(&mut command, SpawnMode::Session).map_err(|error| {
         let hint = "install the Docker Engine in the image again: apt-get install --reinstall docker.io";
         let hint = hint_of(&error).unwrap_or(hint);
         fault::ENGINE_MISSING.cannot("execute", program, error).hint(hint)
     })?;
     node.log.add(log);
     let data_root = data_root.to_owned();
-    Ok(Daemon { pid, started: Instant::now(), kind, notify, counters, data_root })
+    Ok(Daemon { child, started: Instant::now(), kind, notify, counters, data_root })
 }
 
 /// Waits until a daemon reports that it is ready, or its socket answers. The death of the daemon, or of one that it needs,
@@ -162,7 +161,8 @@ pub fn wait_ready(
     let deadline = Instant::now() + limit;
     let mut ping = None;
     while !node.main_has_exited() {
-        if let Some(dead) = needed.into_iter().chain([daemon]).find(|one| node.exit_status(one.pid).is_some())
+        if let Some(dead) =
+            needed.into_iter().chain([daemon]).find(|one| node.exit_status(one.child).is_some())
         {
             return Err(died(node, dead).into());
         }
@@ -199,7 +199,7 @@ pub fn wait_ready(
 pub fn version(node: &mut Node, daemon: &Daemon, limit: Duration) -> Result<Option<String>, StopReason> {
     let deadline = Instant::now() + limit;
     let Ok(mut ping) = Ping::send(Path::new(SOCKET)) else { return Ok(None) };
-    while node.exit_status(daemon.pid).is_none() {
+    while node.exit_status(daemon.child).is_none() {
         match node.wait(&[ping.as_fd()], Some(deadline)) {
             WaitOutcome::Ready(_) if ping.advance() => return Ok(ping.version()),
             WaitOutcome::Ready(_) | WaitOutcome::Exited(_) => {}
@@ -214,7 +214,7 @@ pub fn version(node: &mut Node, daemon: &Daemon, limit: Duration) -> Result<Opti
 /// the last lines of its log.
 pub fn died(node: &mut Node, daemon: &Daemon) -> Fault {
     node.log.drain();
-    let status = node.exit_status(daemon.pid).map_or(0, |exit_status| exit_status.status());
+    let status = node.exit_status(daemon.child).map_or(0, |exit_status| exit_status.status());
     let mut fault =
         fault::ENGINE_DIED.cannot("run", daemon.kind.name(), format!("it ended with status {status}"));
     let findings = findings(daemon.counters, &daemon.data_root);

@@ -10,10 +10,9 @@ pub mod tool;
 use crate::{TOOL, fault};
 use dind_contract::Fault;
 use dind_contract::finish::log;
-use dind_system::supervisor::{Event, ExitStatus, SpawnMode, Supervisor, send};
+use dind_system::supervisor::{ChildId, Event, ExitStatus, SpawnMode, Supervisor, send};
 use log::EngineLog;
 use nix::sys::signal::Signal;
-use nix::unistd::Pid;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
@@ -53,7 +52,7 @@ impl StopReason {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WaitOutcome {
     /// A child exited.
-    Exited(Pid),
+    Exited(ChildId),
     /// The signal with this number asks the node to stop.
     StopSignal(i32),
     /// The watched descriptor with this index is ready.
@@ -69,8 +68,8 @@ pub struct Node {
     /// The engine's log.
     pub log: EngineLog,
     /// The main process, once it is started: signals go to it.
-    pub main: Option<Pid>,
-    exit_statuses: BTreeMap<Pid, ExitStatus>,
+    pub main: Option<ChildId>,
+    exit_statuses: BTreeMap<ChildId, ExitStatus>,
     /// It has been logged that the kernel refuses to wait.
     wait_refused: bool,
 }
@@ -100,17 +99,14 @@ impl Node {
     ///
     /// # Errors
     /// Those of fork and exec.
-    pub fn spawn(&mut self, command: &mut Command, mode: SpawnMode) -> io::Result<(Pid, Child)> {
-        let (pid, child) = self.supervisor.spawn(command, mode)?;
-        // An earlier child may have had the same number.
-        self.exit_statuses.remove(&pid);
-        Ok((pid, child))
+    pub fn spawn(&mut self, command: &mut Command, mode: SpawnMode) -> io::Result<(ChildId, Child)> {
+        self.supervisor.spawn(command, mode)
     }
 
     /// How a child exited, if it has.
     #[must_use]
-    pub fn exit_status(&self, pid: Pid) -> Option<ExitStatus> {
-        self.exit_statuses.get(&pid).copied()
+    pub fn exit_status(&self, child: ChildId) -> Option<ExitStatus> {
+        self.exit_statuses.get(&child).copied()
     }
 
     /// Waits until a child exits, a watched descriptor is ready, a signal asks the node to stop, or the deadline passes. The
@@ -130,9 +126,9 @@ impl Node {
                     self.log.relay(index - watched.len());
                 }
                 Ok(Event::Ready(index)) => return WaitOutcome::Ready(index),
-                Ok(Event::Exited(pid, exit_status)) => {
-                    self.exit_statuses.insert(pid, exit_status);
-                    return WaitOutcome::Exited(pid);
+                Ok(Event::Exited(child, exit_status)) => {
+                    self.exit_statuses.insert(child, exit_status);
+                    return WaitOutcome::Exited(child);
                 }
                 Ok(Event::Signal(number)) if self.asks_to_stop(number) => {
                     return WaitOutcome::StopSignal(number);
@@ -177,23 +173,23 @@ impl Node {
     }
 
     /// Sends a signal to a child that still runs. After its exit the pid may belong to another process, so nothing is sent.
-    pub fn signal(&self, pid: Pid, number: i32) {
-        if self.supervisor.is_running(pid) {
-            let _ = send(pid.as_raw(), number);
+    pub fn signal(&self, child: ChildId, number: i32) {
+        if self.supervisor.is_running(child) {
+            let _ = send(child.pid().as_raw(), number);
         }
     }
 
     /// Waits until a child has exited or `limit` has passed; a signal that asks the node to stop ends the wait at once.
     /// Returns whether the child has exited.
-    pub fn wait_for(&mut self, pid: Pid, limit: Duration) -> bool {
+    pub fn wait_for(&mut self, child: ChildId, limit: Duration) -> bool {
         let deadline = Instant::now() + limit;
-        while self.exit_status(pid).is_none() {
+        while self.exit_status(child).is_none() {
             match self.wait(&[], Some(deadline)) {
                 WaitOutcome::Deadline | WaitOutcome::StopSignal(_) => break,
                 WaitOutcome::Exited(_) | WaitOutcome::Ready(_) => {}
             }
         }
-        self.exit_status(pid).is_some()
+        self.exit_status(child).is_some()
     }
 }
 

@@ -1,9 +1,8 @@
 //! Programs that are started for what they print, and waited for.
 
 use super::{Node, StopReason, WaitOutcome};
-use dind_system::supervisor::SpawnMode;
+use dind_system::supervisor::{ChildId, SpawnMode};
 use nix::sys::signal::Signal;
-use nix::unistd::Pid;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
@@ -21,7 +20,7 @@ const AFTER_KILL: Duration = Duration::from_millis(500);
 pub struct ToolProcess {
     name: String,
     quiet: bool,
-    pid: Pid,
+    child: ChildId,
     started: Instant,
     killed_after: Option<Duration>,
     stdout: Option<ChildStdout>,
@@ -46,11 +45,11 @@ impl ToolProcess {
         let program = Path::new(command.get_program());
         let name = program.file_name().unwrap_or(program.as_os_str()).to_string_lossy().into_owned();
         command.stdin(Stdio::null()).stdout(Stdio::piped());
-        let (pid, mut child) = node.spawn(&mut command, SpawnMode::Session)?;
+        let (id, mut child) = node.spawn(&mut command, SpawnMode::Session)?;
         Ok(Self {
             name,
             quiet: false,
-            pid,
+            child: id,
             started: Instant::now(),
             killed_after: None,
             stdout: child.stdout.take(),
@@ -79,10 +78,10 @@ impl ToolProcess {
         self.quiet
     }
 
-    /// Its pid.
+    /// Which child it is.
     #[must_use]
-    pub fn pid(&self) -> Pid {
-        self.pid
+    pub fn child(&self) -> ChildId {
+        self.child
     }
 
     /// Its stdout, until that is closed: to be watched, and then read by [`ToolProcess::read_stdout`].
@@ -104,12 +103,12 @@ impl ToolProcess {
     /// Whether it has exited, and all that it printed is read.
     #[must_use]
     pub fn is_finished(&self, node: &Node) -> bool {
-        self.stdout.is_none() && node.exit_status(self.pid).is_some()
+        self.stdout.is_none() && node.exit_status(self.child).is_some()
     }
 
     /// Kills it. When it has exited, [`Node::wait`] reports that.
     pub fn kill(&mut self, node: &Node) {
-        node.signal(self.pid, Signal::SIGKILL as i32);
+        node.signal(self.child, Signal::SIGKILL as i32);
         self.killed_after = Some(self.started.elapsed());
     }
 
@@ -128,7 +127,7 @@ impl ToolProcess {
     /// The exit status of a program that has finished.
     #[must_use]
     pub fn status(&self, node: &Node) -> u8 {
-        node.exit_status(self.pid).map_or(0, |exit_status| exit_status.status())
+        node.exit_status(self.child).map_or(0, |exit_status| exit_status.status())
     }
 }
 
@@ -157,7 +156,7 @@ pub fn wait_all(
             WaitOutcome::StopSignal(number) if stop_signal.is_none() => {
                 stop_signal = Some(number);
                 deadline = Some(Instant::now() + GRACE);
-                tools.iter().for_each(|tool| node.signal(tool.pid, Signal::SIGTERM as i32));
+                tools.iter().for_each(|tool| node.signal(tool.child, Signal::SIGTERM as i32));
             }
             WaitOutcome::Deadline if killed => break,
             WaitOutcome::StopSignal(_) if killed => {}

@@ -168,7 +168,7 @@ fn start_main(node: &mut Node, state: &mut RunState) -> Result<(), StopReason> {
         state.writer.begin(Stage::Main);
         let variables = agent_variables(state);
         let main = main_process::start(node, &command, &variables)?;
-        state.writer.record.main_pid = Some(main.as_raw());
+        state.writer.record.main_pid = Some(main.pid().as_raw());
     }
     state.writer.enter(NodeState::Running);
     Ok(())

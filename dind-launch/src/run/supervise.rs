@@ -58,12 +58,12 @@ fn restart_daemon(node: &mut Node, state: &mut RunState, kind: DaemonKind) -> Re
     state.start_daemon(node, kind)?;
     state.writer.record.engine_restarts += 1;
     let Some(daemon) = state.daemon(kind).as_ref() else { return Ok(()) };
-    let pid = daemon.pid;
+    let child = daemon.child;
     match wait_ready(node, daemon, None, ready_timeout) {
         Ok(true) => {}
         // The main process has exited.
         Ok(false) => return Ok(()),
-        Err(StopReason::Fault(_)) if node.exit_status(pid).is_some() => return Ok(()),
+        Err(StopReason::Fault(_)) if node.exit_status(child).is_some() => return Ok(()),
         Err(reason) => return Err(reason),
     }
     state.engine_ready |= kind == DaemonKind::Dockerd;

@@ -51,6 +51,20 @@ fn daemon(directory: &Path, name: &str, mode: &str) {
         let listener = UnixListener::bind("/var/run/docker.sock").unwrap();
         std::thread::spawn(move || listener.incoming().flatten().for_each(answer_as_an_old_engine));
     }
+    if mode == "mute" {
+        // It takes every request, and answers none.
+        let listener = UnixListener::bind("/var/run/docker.sock").unwrap();
+        let directory = directory.to_owned();
+        std::thread::spawn(move || {
+            let clients: Vec<_> =
+                listener.incoming().flatten().inspect(|_| note(&directory, "dockerd request")).collect();
+            drop(clients);
+        });
+    }
+    if mode.ends_with("flood") {
+        std::thread::spawn(|| flood(std::io::stdout()));
+        std::thread::spawn(|| flood(std::io::stderr()));
+    }
     if name == "dockerd" {
         // As the real one: it is not ready before containerd is there.
         let there = || {
@@ -58,17 +72,22 @@ fn daemon(directory: &Path, name: &str, mode: &str) {
         };
         eventually("containerd has been started", LIMIT, there);
     }
-    if mode != "silent" {
+    if !mode.starts_with("silent") {
         let notify = std::env::var("NOTIFY_SOCKET").unwrap();
         UnixDatagram::unbound().unwrap().send_to(b"READY=1", notify).unwrap();
     }
     loop {
         let signal = signals.wait().unwrap();
         note(directory, &format!("{name} {}", signal.as_str()));
-        if signal == Signal::SIGTERM && mode != "stubborn" {
+        if signal == Signal::SIGTERM && mode != "stubborn" && !mode.ends_with("flood") {
             exit(0);
         }
     }
+}
+
+fn flood(mut stream: impl Write) {
+    let lines = "flood\n".repeat(1000);
+    while stream.write_all(lines.as_bytes()).is_ok() {}
 }
 
 fn answer_as_an_old_engine(mut client: UnixStream) {

@@ -49,6 +49,12 @@ impl Site {
 
     /// `dind-launch` as PID 1 of its own namespaces. /run is a directory of the test, which reads the record there.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
+        let launcher = bin("dind-launch");
+        self.command_of(&[&[launcher.to_str().unwrap()], args].concat())
+    }
+
+    /// Any program as PID 1 of such namespaces.
+    pub(crate) fn command_of(&self, program: &[&str]) -> Command {
         let script = "mount --bind \"$1/run\" /run && mount --bind \"$1/log\" /var/log && \
                       mount -t tmpfs -o mode=0755 tmpfs /sys/fs/cgroup && shift && exec \"$@\"";
         let mut command = Command::new("unshare");
@@ -63,7 +69,7 @@ impl Site {
             script,
             "sh",
         ]);
-        command.arg(self.path()).arg(bin("dind-launch")).args(args);
+        command.arg(self.path()).args(program);
         self.environment(&mut command).env("DIND_STOP_BUDGET", "3s");
         command
     }

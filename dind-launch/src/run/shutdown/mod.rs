@@ -15,12 +15,11 @@ use crate::process::tool::{OnStopSignal, ToolProcess};
 use crate::process::{Node, StopReason, WaitOutcome};
 use crate::stage::Stage;
 use dind_contract::Fault;
-use dind_system::supervisor::{ExitStatus, send};
+use dind_system::supervisor::{ChildId, ExitStatus, send};
 use leftovers::stop_leftovers;
 use main_stop::MainStop;
 use nix::libc::SIGCONT;
 use nix::sys::signal::Signal;
-use nix::unistd::Pid;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -75,7 +74,7 @@ pub fn stop(node: &mut Node, state: &mut RunState, signal: Option<i32>) -> (Opti
 
     if let Some(preload) = state.preload_process.take() {
         // Safe at any moment: dockerd takes over a layer whole or not at all.
-        node.signal(preload.pid(), KILL);
+        node.signal(preload.child(), KILL);
     }
     let command = &state.writer.record.command;
     let signals = stop_signals(command, state.options.main_stop_signal, signal);
@@ -88,14 +87,14 @@ pub fn stop(node: &mut Node, state: &mut RunState, signal: Option<i32>) -> (Opti
         state.writer.begin(Stage::StopEngine);
         // A second TERM, where the reaper has sent one, changes nothing; at the third, dockerd exits at once and cleans nothing up.
         let grace = if engine_left { Duration::ZERO } else { budget.until(ENGINE_UNTIL) };
-        end(node, dockerd.pid, TERM, grace);
+        end(node, dockerd.child, TERM, grace);
         state.writer.exited(DaemonKind::Dockerd);
     }
     if let Some(containerd) = state.containerd.take() {
         state.writer.begin(Stage::StopContainerd);
         // Somebody may have stopped it: the reaper, were it killed, or whoever looks for a fault.
-        node.signal(containerd.pid, SIGCONT);
-        end(node, containerd.pid, TERM, budget.until(ENGINE_UNTIL));
+        node.signal(containerd.child, SIGCONT);
+        end(node, containerd.child, TERM, budget.until(ENGINE_UNTIL));
         state.writer.exited(DaemonKind::Containerd);
     }
     state.writer.begin(Stage::StopLeftovers);
@@ -113,13 +112,13 @@ pub fn stop(node: &mut Node, state: &mut RunState, signal: Option<i32>) -> (Opti
 }
 
 /// Sends a child a signal, waits for its exit, and kills it after `grace`.
-fn end(node: &mut Node, pid: Pid, signal: i32, grace: Duration) {
-    node.signal(pid, signal);
-    if !node.wait_for(pid, grace) {
-        node.signal(pid, KILL);
+fn end(node: &mut Node, child: ChildId, signal: i32, grace: Duration) {
+    node.signal(child, signal);
+    if !node.wait_for(child, grace) {
+        node.signal(child, KILL);
         let deadline = Instant::now() + AFTER_KILL;
-        while node.exit_status(pid).is_none() && Instant::now() < deadline {
-            node.wait_for(pid, deadline.saturating_duration_since(Instant::now()));
+        while node.exit_status(child).is_none() && Instant::now() < deadline {
+            node.wait_for(child, deadline.saturating_duration_since(Instant::now()));
         }
     }
 }
@@ -160,7 +159,7 @@ fn stop_main_and_containers(
             WaitOutcome::Ready(_) => reaper.iter_mut().for_each(ToolProcess::read_stdout),
             WaitOutcome::StopSignal(_) => {
                 main.iter_mut().for_each(MainStop::hurry);
-                reaper.iter().for_each(|reaper| node.signal(reaper.pid(), TERM));
+                reaper.iter().for_each(|reaper| node.signal(reaper.child(), TERM));
             }
             // It knows its budget; one that does not keep it does not keep the node.
             WaitOutcome::Deadline if next.is_none() => {
@@ -175,7 +174,7 @@ fn stop_main_and_containers(
     }
     if let Some(main) = node.main {
         // What is left of its process group: a group exists, and keeps its number, as long as one of its members does.
-        let _ = send(-main.as_raw(), KILL);
+        let _ = send(-main.pid().as_raw(), KILL);
     }
     match reaper {
         Some(reaper) => {
