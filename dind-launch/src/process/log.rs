@@ -5,6 +5,7 @@
 
 use crate::paths::LOG_FILE;
 use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
@@ -15,8 +16,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 const BACKLOG: usize = 256 * 1024;
 /// A pipe that polls as writable takes this many bytes without blocking (pipe(7), `PIPE_BUF`).
 const CHUNK: usize = 4096;
-/// What a pipe holds (pipe(7)). Nobody has changed the size of ours.
-const PIPE: usize = 64 * 1024;
+/// What a pipe holds at most, unless root has changed that (pipe(7), `pipe-max-size`).
+const PIPE: usize = 1024 * 1024;
 /// How many lines are kept for error messages.
 const TAIL: usize = 8;
 
@@ -87,7 +88,7 @@ impl EngineLog {
     pub fn drain(&mut self) {
         // From the last: `relay` may remove the one that it reads.
         for index in (0..self.sources.len()).rev() {
-            let mut left = PIPE;
+            let mut left = capacity(self.sources[index].as_fd());
             while left > 0 && readable(self.sources[index].as_fd()) {
                 match self.relay(index) {
                     0 => break,
@@ -152,6 +153,12 @@ impl EngineLog {
             self.backlog.extend(line.bytes());
         }
     }
+}
+
+/// How many bytes a pipe can hold: who writes into it may have enlarged it.
+fn capacity(pipe: BorrowedFd<'_>) -> usize {
+    let size = fcntl(pipe, FcntlArg::F_GETPIPE_SZ).ok().and_then(|size| usize::try_from(size).ok());
+    size.unwrap_or(PIPE).min(PIPE)
 }
 
 fn readable(fd: BorrowedFd<'_>) -> bool {

@@ -50,19 +50,20 @@ async fn collect(mut handle: Handle, message: Message, flags: u16) -> io::Result
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rtnetlink::packet_core::{NLM_F_DUMP, NLM_F_REQUEST};
+    use rtnetlink::packet_core::{NLM_F_DUMP, NLM_F_ECHO, NLM_F_REQUEST};
     use rtnetlink::packet_route::link::LinkMessage;
 
     #[test]
     fn an_answer_that_does_not_come_is_not_waited_for() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let (connection, handle, _) = rtnetlink::new_connection().unwrap();
+            let (mut connection, handle, _) = rtnetlink::new_connection().unwrap();
+            connection.set_forward_done(true);
             tokio::spawn(connection);
             let request = || Message::GetLink(LinkMessage::default());
             let limit = Duration::from_millis(50);
-            // The kernel passes over what is not marked as a request (netlink_rcv_skb).
-            let error = ask(handle.clone(), request(), NLM_F_DUMP, limit).await.unwrap_err();
+            // The kernel ignores what is not marked as a request (netlink_rcv_skb of af_netlink.c).
+            let error = ask(handle.clone(), request(), NLM_F_ECHO, limit).await.unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::TimedOut);
             let links = ask(handle, request(), NLM_F_REQUEST | NLM_F_DUMP, REQUEST_LIMIT).await;
             assert!(!links.unwrap().is_empty());

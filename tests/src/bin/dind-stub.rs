@@ -4,9 +4,11 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used)]
 
 use dind_tests::eventually;
+use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::signal::{SigSet, Signal};
 use std::fs::{self, OpenOptions};
 use std::io::{Read, Write};
+use std::os::fd::AsFd;
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::exit;
@@ -14,6 +16,9 @@ use std::time::Duration;
 
 /// How long containerd may take.
 const LIMIT: Duration = Duration::from_secs(20);
+
+/// How many threads write to each of the streams.
+const FLOODS: usize = 4;
 
 fn main() {
     let mut args = std::env::args();
@@ -62,8 +67,12 @@ fn daemon(directory: &Path, name: &str, mode: &str) {
         });
     }
     if mode.ends_with("flood") {
-        std::thread::spawn(|| flood(std::io::stdout()));
-        std::thread::spawn(|| flood(std::io::stderr()));
+        // A large pipe and many writers: it is never found empty.
+        let _ = fcntl(std::io::stdout(), FcntlArg::F_SETPIPE_SZ(1 << 20));
+        for _ in 0..FLOODS {
+            std::thread::spawn(|| flood(std::io::stdout()));
+            std::thread::spawn(|| flood(std::io::stderr()));
+        }
     }
     if name == "dockerd" {
         // As the real one: it is not ready before containerd is there.
@@ -85,9 +94,10 @@ fn daemon(directory: &Path, name: &str, mode: &str) {
     }
 }
 
-fn flood(mut stream: impl Write) {
+fn flood(stream: impl AsFd) {
     let lines = "flood\n".repeat(1000);
-    while stream.write_all(lines.as_bytes()).is_ok() {}
+    // Without the lock that the streams of Rust share.
+    while nix::unistd::write(&stream, lines.as_bytes()).is_ok() {}
 }
 
 fn answer_as_an_old_engine(mut client: UnixStream) {

@@ -3,18 +3,16 @@
 use crate::site::{LIMIT, Site, stderr};
 use dind_tests::{bin, eventually};
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
-
-/// Each of its processes ignores TERM, starts the next and exits: the one that was seen has gone when it is signalled.
-const HOP: &str = "#!/bin/sh\ntrap '' TERM\necho hop >> EVENTS\nsetsid /run/hop &\n";
 
 #[test]
 fn leftovers_that_start_others_are_ended_before_anything_is_released() {
     let site = Site::new();
-    let hop = site.path().join("run/hop");
-    fs::write(&hop, HOP.replace("EVENTS", &site.path().join("events").display().to_string())).unwrap();
-    fs::set_permissions(&hop, fs::Permissions::from_mode(0o755)).unwrap();
-    let output = site.run(&["sh", "-c", "for i in $(seq 20); do setsid /run/hop; done"]);
+    // Those that only sleep make it a while from the look at the processes to the last signal.
+    let main = "setsid sh -c 'trap \"\" TERM; for i in $(seq 300); do sleep 61 & done'; \
+                for i in 1 2 3 4; do \"$0\" hop \"$1\" & done; until grep -q hop \"$1\"; do :; done; exit 0";
+    let events = site.path().join("events");
+    let output =
+        site.run(&["sh", "-c", main, env!("CARGO_BIN_EXE_dind-test-child"), events.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     let events = site.events();
     let released = events.iter().position(|event| event == "dind-net release").unwrap();
