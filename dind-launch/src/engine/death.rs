@@ -104,8 +104,8 @@ impl Space {
         Self {
             read_only: state.flags().contains(FsFlags::ST_RDONLY),
             // root may use the reserve as well.
-            free_bytes: u64::from(state.blocks_free()).saturating_mul(u64::from(state.fragment_size())),
-            free_inodes: (state.files() > 0).then(|| u64::from(state.files_free())),
+            free_bytes: state.blocks_free().saturating_mul(state.fragment_size()),
+            free_inodes: (state.files() > 0).then(|| state.files_free()),
         }
     }
 }
