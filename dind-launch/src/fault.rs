@@ -42,7 +42,7 @@ pub const TOOL_MISSING: Code = Code::new("tool-missing", ExitCode::Config);
 pub const SETTINGS_REFUSED: Code = Code::new("settings-refused", ExitCode::Config);
 /// A verb of a sibling tool failed; its own code is the first of `causes`.
 pub const STAGE_FAILED: Code = Code::new("stage-failed", ExitCode::Config);
-/// A sibling tool broke the contract: no document, another schema, a signal.
+/// A sibling tool broke the contract: no document, another schema, a signal, no end in time.
 pub const TOOL_BROKEN: Code = Code::new("tool-broken", ExitCode::Io);
 /// The program of the main process does not exist.
 pub const COMMAND_NOT_FOUND: Code = Code::new("command-not-found", ExitCode::Config);

@@ -25,7 +25,12 @@ pub struct Settings {
 ///
 /// # Errors
 /// Its settings cannot be written, or it cannot be executed.
-pub fn start(node: &mut Node, programs: &Programs, settings: &Settings) -> Result<Daemon, Fault> {
+pub fn start(
+    node: &mut Node,
+    programs: &Programs,
+    settings: &Settings,
+    data_root: &Path,
+) -> Result<Daemon, Fault> {
     let file = Path::new(RUN_DIR).join("daemon.json");
     let text = format!("{:#}\n", json!(settings.config));
     write_private(&file, text.as_bytes())
@@ -39,5 +44,5 @@ pub fn start(node: &mut Node, programs: &Programs, settings: &Settings) -> Resul
         command.arg("--host").arg(host);
     }
     command.args(&settings.words);
-    spawn(node, DaemonKind::Dockerd, command, &settings.path_prepend)
+    spawn(node, DaemonKind::Dockerd, command, &settings.path_prepend, data_root)
 }
