@@ -2,7 +2,7 @@
 
 use crate::fault;
 use crate::mesos;
-use crate::process::Node;
+use crate::process::{Node, hint_of};
 use dind_contract::Fault;
 use dind_system::supervisor::{ChildId, SpawnMode, exec_status};
 use nix::libc::{SIGTERM, SIGUSR1};
@@ -63,6 +63,9 @@ pub fn start(
     let Some((program, args)) = command.split_first() else { return Err(not_found("")) };
     let started = node.spawn(Command::new(program).args(args).envs(variables), SpawnMode::Foreground);
     let (child, _) = started.map_err(|error| {
+        if let Some(hint) = hint_of(&error) {
+            return fault::COMMAND_NOT_EXECUTABLE.cannot("execute", program, error).hint(hint);
+        }
         let fault = if exec_status(&error) == 127 { not_found(program) } else { not_executable(program) };
         fault.cause(error)
     })?;
