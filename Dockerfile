@@ -33,8 +33,9 @@ COPY dind-launch/seccomp.json /usr/share/dind/seccomp.json
 # Remove containers with `--rm` or `docker rm --volumes`, or these volumes pile up.
 VOLUME /var/lib/docker /var/lib/mesos
 
-# Healthy is: the launcher's record says that it runs, and the inner engine answers.
-HEALTHCHECK --interval=10s --timeout=5s --start-period=60s CMD ["dind-launch", "status", "--healthy"]
+# Healthy is: a container could be started now. Until the first success Docker shows `starting`, for as long as the start period:
+# the node may load image archives for minutes. A start that fails does not wait for its end, because the node exits.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=1h CMD ["dind-launch", "status", "--healthy"]
 
 # A base image may ask for another signal, such as nginx's QUIT; the launcher knows those, too, and this one needs no knowledge.
 STOPSIGNAL SIGTERM

@@ -23,7 +23,7 @@ pub enum Verb {
     Run(Run),
     /// Print what `run` would do; change nothing.
     Plan(Run),
-    /// Print the record of the running launcher.
+    /// Print the record of the running launcher, or what is known of an engine that runs without one.
     Status(Status),
     /// List everything that is missing in this container, each with the docker flag that fixes it.
     Doctor(Doctor),
@@ -90,7 +90,8 @@ pub struct RunOptions {
 /// What to report about the running node.
 #[derive(Args, Debug)]
 pub struct Status {
-    /// Exit with 69 unless the engine answers, its storage can be written to and has met no errors, and the main process runs.
+    /// Exit with 69 unless a container could be started now: the node is up, dockerd and containerd answer, the data root can be
+    /// written to and has met no errors, and the main process runs.
     #[arg(long)]
     pub healthy: bool,
     /// Draw the start as a bar chart on stderr.

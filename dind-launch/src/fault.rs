@@ -42,13 +42,13 @@ pub const TOOL_MISSING: Code = Code::new("tool-missing", ExitCode::Config);
 pub const SETTINGS_REFUSED: Code = Code::new("settings-refused", ExitCode::Config);
 /// A verb of a sibling tool failed; its own code is the first of `causes`.
 pub const STAGE_FAILED: Code = Code::new("stage-failed", ExitCode::Config);
-/// A sibling tool broke the contract: no document, another schema, a signal.
+/// A sibling tool broke the contract: no document, another schema, a signal, no end in time.
 pub const TOOL_BROKEN: Code = Code::new("tool-broken", ExitCode::Io);
 /// The program of the main process does not exist.
 pub const COMMAND_NOT_FOUND: Code = Code::new("command-not-found", ExitCode::Config);
 /// The program of the main process cannot be executed.
 pub const COMMAND_NOT_EXECUTABLE: Code = Code::new("command-not-executable", ExitCode::Config);
-/// The caller is not root.
+/// The caller is not root, and what it asks for is root's.
 pub const NOT_ROOT: Code = Code::new("not-root", ExitCode::Privilege);
 /// `CAP_SYS_ADMIN` is missing.
 pub const CAP_SYS_ADMIN_MISSING: Code = Code::new("cap-sys-admin-missing", ExitCode::Privilege);
@@ -64,6 +64,8 @@ pub const INIT_FAILED: Code = Code::new("init-failed", ExitCode::Io);
 pub const RECORD_UNUSABLE: Code = Code::new("record-unusable", ExitCode::Io);
 /// No launcher runs in this container.
 pub const NOT_RUNNING: Code = Code::new("not-running", ExitCode::Unavailable);
+/// The node is still being started.
+pub const NOT_READY: Code = Code::new("not-ready", ExitCode::Unavailable);
 /// The node runs, but is unhealthy.
 pub const NOT_HEALTHY: Code = Code::new("not-healthy", ExitCode::Unavailable);
 /// `--root` names another machine, and this verb would change it; or the path is not UTF-8.
@@ -102,6 +104,7 @@ pub const CODES: &[Code] = &[
     INIT_FAILED,
     RECORD_UNUSABLE,
     NOT_RUNNING,
+    NOT_READY,
     NOT_HEALTHY,
     ROOT_IS_FAKE,
 ];

@@ -1,5 +1,8 @@
-//! The paths of a node. A leaf, so that every part of the tool may use them.
+//! The paths of a node, and how its own files are written. A leaf, so that every part of the tool may use them.
 
+use std::fs::{OpenOptions, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// Our own files; they do not outlive the container.
@@ -27,4 +30,15 @@ pub fn state_dir() -> PathBuf {
 #[must_use]
 pub fn containerd_socket() -> PathBuf {
     Path::new(RUN_DIR).join("containerd.sock")
+}
+
+/// Writes a file that root alone can read: settings and environments hold passwords of proxies and registries.
+///
+/// # Errors
+/// Those of open and write.
+pub fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    // The mode is for new files alone, and an image may bring this one.
+    file.set_permissions(Permissions::from_mode(0o600))?;
+    file.write_all(content)
 }

@@ -40,7 +40,7 @@ pub fn start(node: &mut Node, programs: &Programs, data_root: &Path) -> Result<D
         .map_err(|error| init_failed(format_args!("cannot write `{}`", file.display()), &error))?;
     let mut command = Command::new(&programs.containerd);
     command.arg("--config").arg(&file);
-    spawn(node, DaemonKind::Containerd, command, &[])
+    spawn(node, DaemonKind::Containerd, command, &[], data_root)
 }
 
 /// A TOML basic string takes JSON's escapes.

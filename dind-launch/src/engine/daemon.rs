@@ -1,12 +1,13 @@
 //! What containerd and dockerd have in common: their environment, their log, and the wait until they are ready or die.
 
-use super::readiness::{Notify, listens, ping};
+use super::death::{Counters, findings};
+use super::readiness::{Notify, Ping, listens};
 use crate::fault;
 use crate::paths::{RUN_DIR, SOCKET, containerd_socket};
-use crate::process::{Node, StopReason, WaitOutcome, init_failed};
+use crate::process::{Node, StopReason, WaitOutcome, hint_of, init_failed};
 use dind_contract::Fault;
-use dind_system::supervisor::SpawnMode;
-use nix::unistd::Pid;
+use dind_system::Root;
+use dind_system::supervisor::{ChildId, SpawnMode};
 use std::io;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
@@ -15,10 +16,6 @@ use std::time::{Duration, Instant};
 
 /// How often a daemon's socket is tried, in case it does not report its readiness by sd_notify.
 const POLL_EVERY: Duration = Duration::from_millis(100);
-
-/// How long a try may keep us from signals and from the log. dockerd accepts connections long before it is ready, and does not
-/// answer until then; once it is, it answers within a millisecond.
-const PING_LIMIT: Duration = Duration::from_millis(20);
 
 /// The variables of our environment that the engine gets: no secrets of the main process, and no settings of ours.
 const ENVIRONMENT: &[&str] = &[
@@ -66,14 +63,6 @@ impl DaemonKind {
             Self::Dockerd => "dockerd",
         }
     }
-
-    /// Whether its socket answers.
-    fn answers(self) -> bool {
-        match self {
-            Self::Containerd => listens(&containerd_socket()),
-            Self::Dockerd => ping(Path::new(SOCKET), PING_LIMIT),
-        }
-    }
 }
 
 /// Where the engine's programs are.
@@ -104,12 +93,14 @@ impl Programs {
 /// A daemon that has been started.
 #[derive(Debug)]
 pub struct Daemon {
-    /// Its pid.
-    pub pid: Pid,
+    /// Which child it is.
+    pub child: ChildId,
     /// When it was started.
     pub started: Instant,
     kind: DaemonKind,
     notify: Notify,
+    counters: Counters,
+    data_root: PathBuf,
 }
 
 /// Starts a daemon in a session of its own, with the engine's environment; what it prints goes to the engine's log.
@@ -121,6 +112,7 @@ pub(super) fn spawn(
     kind: DaemonKind,
     mut command: Command,
     path_prepend: &[PathBuf],
+    data_root: &Path,
 ) -> Result<Daemon, Fault> {
     let socket = Path::new(RUN_DIR).join(format!("{}.notify", kind.name()));
     let notify = Notify::bind(&socket)
@@ -143,16 +135,19 @@ pub(super) fn spawn(
     let (log, stdout, stderr) = pipes().map_err(|error| init_failed("cannot create a pipe", &error))?;
     command.stdin(Stdio::null()).stdout(stdout).stderr(stderr).current_dir("/");
     let program = command.get_program().to_string_lossy().into_owned();
-    let (pid, _) = node.spawn(&mut command, SpawnMode::Session).map_err(|error| {
-        let fault = fault::ENGINE_MISSING.cannot("execute", program, error);
-        fault.hint("install the Docker Engine in the image again: apt-get install --reinstall docker.io")
+    let counters = Counters::read(&Root::default());
+    let (child, _) = node.spawn(&mut command, SpawnMode::Session).map_err(|error| {
+        let hint = "install the Docker Engine in the image again: apt-get install --reinstall docker.io";
+        let hint = hint_of(&error).unwrap_or(hint);
+        fault::ENGINE_MISSING.cannot("execute", program, error).hint(hint)
     })?;
     node.log.add(log);
-    Ok(Daemon { pid, started: Instant::now(), kind, notify })
+    let data_root = data_root.to_owned();
+    Ok(Daemon { child, started: Instant::now(), kind, notify, counters, data_root })
 }
 
 /// Waits until a daemon reports that it is ready, or its socket answers. The death of the daemon, or of one that it needs,
-/// ends the wait at once.
+/// ends the wait at once. So does the end of the main process: then it returns false.
 ///
 /// # Errors
 /// [`fault::ENGINE_DIED`], with the last lines of the log as causes; [`fault::ENGINE_SLOW`] after `limit`; the signal that asks
@@ -162,35 +157,70 @@ pub fn wait_ready(
     daemon: &Daemon,
     needed: Option<&Daemon>,
     limit: Duration,
-) -> Result<(), StopReason> {
+) -> Result<bool, StopReason> {
     let deadline = Instant::now() + limit;
-    loop {
-        if let Some(dead) = needed.into_iter().chain([daemon]).find(|one| node.exit_status(one.pid).is_some())
+    let mut ping = None;
+    while !node.main_has_exited() {
+        if let Some(dead) =
+            needed.into_iter().chain([daemon]).find(|one| node.exit_status(one.child).is_some())
         {
             return Err(died(node, dead).into());
         }
         let next_poll = (Instant::now() + POLL_EVERY).min(deadline);
-        match node.wait(&[daemon.notify.as_fd()], Some(next_poll))? {
-            WaitOutcome::Ready(_) if daemon.notify.is_ready() => return Ok(()),
+        let mut watched = vec![daemon.notify.as_fd()];
+        watched.extend(ping.iter().map(Ping::as_fd));
+        match node.wait(&watched, Some(next_poll)) {
+            WaitOutcome::Ready(0) if daemon.notify.is_ready() => return Ok(true),
+            WaitOutcome::Ready(1) if ping.as_mut().is_some_and(Ping::advance) => {
+                if ping.take().is_some_and(|ping| ping.succeeded()) {
+                    return Ok(true);
+                }
+            }
             WaitOutcome::Ready(_) | WaitOutcome::Exited(_) => {}
             WaitOutcome::StopSignal(number) => return Err(StopReason::Signal(number)),
-            WaitOutcome::Deadline if daemon.kind.answers() => return Ok(()),
             WaitOutcome::Deadline if Instant::now() >= deadline => {
                 return Err(slow(node, daemon, limit).into());
             }
-            WaitOutcome::Deadline => {}
+            WaitOutcome::Deadline => match daemon.kind {
+                DaemonKind::Containerd if listens(&containerd_socket()) => return Ok(true),
+                // dockerd accepts connections long before it is ready, and does not answer until then.
+                DaemonKind::Dockerd if ping.is_none() => ping = Ping::send(Path::new(SOCKET)).ok(),
+                _ => {}
+            },
         }
     }
+    Ok(false)
 }
 
-/// The fault of a daemon that has exited unexpectedly.
+/// The version of a dockerd that is ready; nothing where it does not answer within `limit`, or has exited.
+///
+/// # Errors
+/// The signal that asks the node to stop.
+pub fn version(node: &mut Node, daemon: &Daemon, limit: Duration) -> Result<Option<String>, StopReason> {
+    let deadline = Instant::now() + limit;
+    let Ok(mut ping) = Ping::send(Path::new(SOCKET)) else { return Ok(None) };
+    while node.exit_status(daemon.child).is_none() {
+        match node.wait(&[ping.as_fd()], Some(deadline)) {
+            WaitOutcome::Ready(_) if ping.advance() => return Ok(ping.version()),
+            WaitOutcome::Ready(_) | WaitOutcome::Exited(_) => {}
+            WaitOutcome::StopSignal(number) => return Err(StopReason::Signal(number)),
+            WaitOutcome::Deadline => break,
+        }
+    }
+    Ok(None)
+}
+
+/// The fault of a daemon that has exited unexpectedly. Its causes are what the cgroup and the filesystems know of its death, and
+/// the last lines of its log.
 pub fn died(node: &mut Node, daemon: &Daemon) -> Fault {
     node.log.drain();
-    let status = node.exit_status(daemon.pid).map_or(0, |exit_status| exit_status.status());
+    let status = node.exit_status(daemon.child).map_or(0, |exit_status| exit_status.status());
     let mut fault =
         fault::ENGINE_DIED.cannot("run", daemon.kind.name(), format!("it ended with status {status}"));
-    fault.causes = node.log.tail();
-    fault.hint("the causes are the last lines of its log; DOCKER_DAEMON_ARGS=--debug shows more")
+    let findings = findings(daemon.counters, &daemon.data_root);
+    fault.causes = findings.iter().map(|finding| finding.cause.clone()).chain(node.log.tail()).collect();
+    let hint = "the causes are the last lines of its log; DOCKER_DAEMON_ARGS=--debug shows more";
+    fault.hint(findings.first().map_or(hint, |finding| finding.hint))
 }
 
 fn slow(node: &Node, daemon: &Daemon, limit: Duration) -> Fault {

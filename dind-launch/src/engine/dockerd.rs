@@ -1,11 +1,10 @@
 //! How dockerd is started.
 
 use super::daemon::{Daemon, DaemonKind, Programs, spawn};
-use crate::paths::{RUN_DIR, SOCKET, containerd_socket, pid_file};
+use crate::paths::{RUN_DIR, SOCKET, containerd_socket, pid_file, write_private};
 use crate::process::{Node, init_failed};
 use dind_contract::Fault;
 use serde_json::{Map, Value, json};
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -26,10 +25,15 @@ pub struct Settings {
 ///
 /// # Errors
 /// Its settings cannot be written, or it cannot be executed.
-pub fn start(node: &mut Node, programs: &Programs, settings: &Settings) -> Result<Daemon, Fault> {
+pub fn start(
+    node: &mut Node,
+    programs: &Programs,
+    settings: &Settings,
+    data_root: &Path,
+) -> Result<Daemon, Fault> {
     let file = Path::new(RUN_DIR).join("daemon.json");
     let text = format!("{:#}\n", json!(settings.config));
-    fs::write(&file, text)
+    write_private(&file, text.as_bytes())
         .map_err(|error| init_failed(format_args!("cannot write `{}`", file.display()), &error))?;
     let mut command = Command::new(&programs.dockerd);
     command.arg("--config-file").arg(&file);
@@ -40,5 +44,5 @@ pub fn start(node: &mut Node, programs: &Programs, settings: &Settings) -> Resul
         command.arg("--host").arg(host);
     }
     command.args(&settings.words);
-    spawn(node, DaemonKind::Dockerd, command, &settings.path_prepend)
+    spawn(node, DaemonKind::Dockerd, command, &settings.path_prepend, data_root)
 }

@@ -5,7 +5,7 @@
 //!
 //! * Settings: [`args`] (the user's flags), [`config`] (the merged `daemon.json`), [`flags`] (settings written as flags).
 //! * The daemons: [`daemon`] (what both share, readiness and death), [`containerd`], [`dockerd`], [`readiness`] (the signs of
-//!   it), [`version`] (which engines are supported).
+//!   it), [`death`] (why one may have died), [`version`] (which engines are supported).
 //! * What an earlier run left: [`stale`] in /run, [`stale_networks`] in the data root, in the format of [`boltdb`].
 //! * [`preload`]: image archives.
 
@@ -14,6 +14,7 @@ pub mod boltdb;
 pub mod config;
 pub mod containerd;
 pub mod daemon;
+pub mod death;
 pub mod dockerd;
 pub mod flags;
 pub mod preload;

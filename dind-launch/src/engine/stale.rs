@@ -16,11 +16,7 @@ use std::path::{Path, PathBuf};
 /// [`fault::ALREADY_RUNNING`]: an engine that is not ours answers.
 pub fn remove_stale_state(root: &Root) -> Result<(), Fault> {
     if listens(Path::new(SOCKET)) {
-        let fault =
-            fault::ALREADY_RUNNING.cannot("start an engine on", SOCKET, "another engine answers there");
-        return Err(
-            fault.hint("do not mount the host's Docker socket into a node, and stop other engines in it")
-        );
+        return Err(occupied(Process::that_listens_at(Path::new(SOCKET)).ok().as_ref()));
     }
     drop(remove(root));
     Ok(())
@@ -53,6 +49,20 @@ fn remove(root: &Root) -> Vec<PathBuf> {
         removed.extend((!is_mounted && fs::remove_dir_all(&state).is_ok()).then_some(state));
     }
     removed
+}
+
+/// `engine` is nothing where it runs in another PID namespace.
+fn occupied(engine: Option<&Process>) -> Fault {
+    let fault = |cause: &str| fault::ALREADY_RUNNING.cannot("start an engine on", SOCKET, cause);
+    match engine {
+        Some(engine) => {
+            let (name, pid) = (engine.name(), engine.pid());
+            let fault = fault(&format!("another engine answers there: {name}, pid {pid}"));
+            fault.hint(format!("stop it: kill -TERM {pid}"))
+        }
+        None => fault("an engine outside of this container answers there")
+            .hint("do not mount the host's Docker socket into a node"),
+    }
 }
 
 /// Removes what a killed daemon has left. dockerd waits for a stale socket in steps of a second, and a stale pid file may name

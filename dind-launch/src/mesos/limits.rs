@@ -1,8 +1,8 @@
 //! The container's own limits, from cgroups v1 or v2, and the name that its runtime gave it.
 
 use dind_system::Root;
-use dind_system::proc::{Cgroup, Mount};
-use std::path::{Path, PathBuf};
+use dind_system::proc::{Cgroup, Mount, cgroup_directories};
+use std::path::Path;
 
 /// A v1 limit from here on means "unlimited": the kernel writes its largest number of pages then (`PAGE_COUNTER_MAX`).
 const UNLIMITED_BYTES: u64 = 1 << 60;
@@ -22,7 +22,8 @@ impl Limits {
     #[must_use]
     pub fn read(root: &Root, groups: &[Cgroup], mounts: &[Mount]) -> Self {
         let smallest = |controller, read: fn(&Root, &Path) -> Option<u64>| {
-            directories(groups, mounts, controller).iter().filter_map(|directory| read(root, directory)).min()
+            let directories = cgroup_directories(groups, mounts, controller);
+            directories.iter().filter_map(|directory| read(root, directory)).min()
         };
         let pinned = smallest("cpuset", cpus_of_set).filter(|millis| Some(*millis) < machine_cpus(root));
         Self {
@@ -30,25 +31,6 @@ impl Limits {
             memory_bytes: smallest("memory", memory),
         }
     }
-}
-
-/// The directories of a controller, from our own cgroup up to the mount. A v1 hierarchy goes before the unified one beside it.
-fn directories(groups: &[Cgroup], mounts: &[Mount], controller: &str) -> Vec<PathBuf> {
-    let v1 = mounts
-        .iter()
-        .rev()
-        .find(|mount| mount.kind == "cgroup" && mount.options.iter().any(|option| option == controller));
-    let Some(mount) = v1.or_else(|| mounts.iter().rev().find(|mount| mount.kind == "cgroup2")) else {
-        return Vec::new();
-    };
-    let is_ours = |group: &&Cgroup| match v1 {
-        Some(_) => group.controllers.split(',').any(|name| name == controller),
-        None => group.controllers.is_empty(),
-    };
-    let own = groups.iter().find(is_ours).map(|group| Path::new(&group.path));
-    // Docker mounts the container's own part of a v1 hierarchy, so that the mount's root is our path.
-    let below = own.and_then(|path| path.strip_prefix(&mount.root).ok()).unwrap_or(Path::new(""));
-    below.ancestors().map(|part| mount.point.join(part)).collect()
 }
 
 fn number(root: &Root, file: &Path) -> Option<u64> {
@@ -129,32 +111,6 @@ mod tests {
         {
             assert_eq!(count(list), expected, "{list:?}");
         }
-    }
-
-    #[test]
-    fn directories_from_our_own_to_the_mount() {
-        let found = |groups: &str, mountinfo: &str, controller: &str| -> Vec<String> {
-            let directories = directories(&parse_cgroups(groups), &parse_mounts(mountinfo), controller);
-            directories
-                .iter()
-                .map(|directory| directory.display().to_string().trim_end_matches('/').to_owned())
-                .collect()
-        };
-        let v1 = "30 25 0:26 /docker/abc /sys/fs/cgroup/memory ro - cgroup cgroup rw,memory\n";
-        assert_eq!(found("4:memory:/docker/abc\n", v1, "memory"), ["/sys/fs/cgroup/memory"]);
-        assert_eq!(
-            found("4:memory:/docker/abc/leaf\n0::/\n", v1, "memory"),
-            ["/sys/fs/cgroup/memory/leaf", "/sys/fs/cgroup/memory"]
-        );
-        // The machine's whole tree, mounted by the user: the way leads through groups that are not the container's.
-        let whole = v1.replace("/docker/abc", "/");
-        assert_eq!(found("4:memory:/docker/abc\n", &whole, "memory").len(), 3);
-        let v2 = "30 25 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup rw\n";
-        assert_eq!(found("0::/init\n", v2, "cpu"), ["/sys/fs/cgroup/init", "/sys/fs/cgroup"]);
-        // Mounted from another namespace: its root is outside of our own.
-        let foreign = v2.replace(" / /sys", " /../../.. /sys");
-        assert_eq!(found("0::/\n", &foreign, "cpu"), ["/sys/fs/cgroup"]);
-        assert!(found("0::/\n", "", "cpu").is_empty());
     }
 
     #[test]

@@ -5,16 +5,20 @@
 
 use crate::paths::LOG_FILE;
 use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
 
 /// How many bytes are kept for a slow reader.
 const BACKLOG: usize = 256 * 1024;
 /// A pipe that polls as writable takes this many bytes without blocking (pipe(7), `PIPE_BUF`).
 const CHUNK: usize = 4096;
+/// What a pipe holds at most, unless root has changed that (pipe(7), `pipe-max-size`).
+const PIPE: usize = 1024 * 1024;
 /// How many lines are kept for error messages.
 const TAIL: usize = 8;
 
@@ -30,13 +34,13 @@ pub struct EngineLog {
 }
 
 impl EngineLog {
-    /// A log that goes to our stderr, or to [`LOG_FILE`].
+    /// A log that goes to our stderr, or to [`LOG_FILE`], which root alone can read unless it is there already.
     ///
     /// # Errors
     /// The file cannot be opened.
     pub fn open(to_file: bool) -> io::Result<Self> {
         let sink = if to_file {
-            OpenOptions::new().append(true).create(true).open(LOG_FILE)?
+            OpenOptions::new().append(true).create(true).mode(0o600).open(LOG_FILE)?
         } else {
             io::stderr().as_fd().try_clone_to_owned()?.into()
         };
@@ -61,25 +65,37 @@ impl EngineLog {
         self.sources.iter().map(AsFd::as_fd).collect()
     }
 
-    /// Passes on what one source holds, and removes a source that is closed.
-    pub fn relay(&mut self, index: usize) {
+    /// Passes on what one source holds, at most [`CHUNK`] bytes, and removes a source that is closed. Returns how many bytes it
+    /// were.
+    pub fn relay(&mut self, index: usize) -> usize {
         let mut chunk = [0; CHUNK];
         match self.sources[index].read(&mut chunk) {
-            Ok(0) => drop(self.sources.remove(index)),
-            Ok(length) => {
+            Ok(length) if length > 0 => {
                 self.keep(&chunk[..length]);
                 self.backlog.extend(&chunk[..length]);
                 self.flush();
+                length
             }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(_) => drop(self.sources.remove(index)),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
+            _ => {
+                self.sources.remove(index);
+                0
+            }
         }
     }
 
-    /// Passes on what is left in all pipes, without waiting. Meant for the moment after a process has exited.
+    /// Passes on what is left in all pipes, without waiting. Meant for the moment after a process has exited: whatever it has
+    /// written is among the bytes that a pipe can hold, and a process that goes on writing does not keep us.
     pub fn drain(&mut self) {
-        while let Some(index) = self.sources.iter().position(|source| readable(source.as_fd())) {
-            self.relay(index);
+        // From the last: `relay` may remove the one that it reads.
+        for index in (0..self.sources.len()).rev() {
+            let mut left = capacity(self.sources[index].as_fd());
+            while left > 0 && readable(self.sources[index].as_fd()) {
+                match self.relay(index) {
+                    0 => break,
+                    length => left = left.saturating_sub(length),
+                }
+            }
         }
     }
 
@@ -91,18 +107,13 @@ impl EngineLog {
     }
 
     fn keep(&mut self, bytes: &[u8]) {
-        self.partial.push_str(&String::from_utf8_lossy(bytes));
-        while let Some((line, rest)) = self.partial.split_once('\n') {
-            let (line, rest) = (line.to_owned(), rest.to_owned());
-            // Indented lines would push the line that they belong to out: newer engines print the two hundred lines of all their
-            // flags after the name of an unknown one.
-            if !line.is_empty() && !line.starts_with([' ', '\t']) {
-                self.tail.push_back(line);
+        let text = String::from_utf8_lossy(bytes);
+        for piece in text.split_inclusive('\n') {
+            self.partial.push_str(piece);
+            if self.partial.ends_with('\n') {
+                self.partial.pop();
+                self.keep_line();
             }
-            if self.tail.len() > TAIL {
-                self.tail.pop_front();
-            }
-            self.partial = rest;
         }
         // A line that never ends must not grow for ever.
         if self.partial.len() > BACKLOG {
@@ -110,11 +121,22 @@ impl EngineLog {
         }
     }
 
+    fn keep_line(&mut self) {
+        let line = std::mem::take(&mut self.partial);
+        // Indented lines would push the line that they belong to out: newer engines print the two hundred lines of all their
+        // flags after the name of an unknown one.
+        if !line.is_empty() && !line.starts_with([' ', '\t']) {
+            self.tail.push_back(line);
+        }
+        if self.tail.len() > TAIL {
+            self.tail.pop_front();
+        }
+    }
+
     fn flush(&mut self) {
         while !self.backlog.is_empty() && writable(self.sink.as_fd()) {
-            let length = self.backlog.len().min(CHUNK);
-            let chunk: Vec<u8> = self.backlog.iter().take(length).copied().collect();
-            match self.sink.write(&chunk) {
+            let contiguous = self.backlog.as_slices().0;
+            match self.sink.write(&contiguous[..contiguous.len().min(CHUNK)]) {
                 Ok(written) => drop(self.backlog.drain(..written)),
                 Err(_) => break,
             }
@@ -132,6 +154,12 @@ impl EngineLog {
             self.backlog.extend(line.bytes());
         }
     }
+}
+
+/// How many bytes a pipe can hold: who writes into it may have enlarged it.
+fn capacity(pipe: BorrowedFd<'_>) -> usize {
+    let size = fcntl(pipe, FcntlArg::F_GETPIPE_SZ).ok().and_then(|size| usize::try_from(size).ok());
+    size.unwrap_or(PIPE).min(PIPE)
 }
 
 fn readable(fd: BorrowedFd<'_>) -> bool {
@@ -169,6 +197,21 @@ mod tests {
         assert_eq!(log.tail().last().map(|line| line[..11].to_owned()), Some("line 019999".to_owned()));
         assert!(log.backlog.len() <= BACKLOG && log.dropped > 0);
         drop(reader);
+    }
+
+    #[test]
+    fn a_process_that_goes_on_writing_does_not_keep_a_drain() {
+        let mut log =
+            EngineLog { sink: File::create("/dev/null").unwrap(), ..EngineLog::open(false).unwrap() };
+        let (ended, mut writer) = std::io::pipe().unwrap();
+        log.add(ended);
+        // A device that never ends stands for a daemon that writes as fast as it is read.
+        log.add(File::open("/dev/zero").unwrap());
+        writer.write_all(b"its last words").unwrap();
+        drop(writer);
+        log.drain();
+        assert!(log.tail().concat().contains("its last words"));
+        assert_eq!(log.sources.len(), 1, "the pipe of what has ended is closed");
     }
 
     #[test]

@@ -7,12 +7,12 @@ pub mod log;
 pub mod sibling;
 pub mod tool;
 
-use crate::fault;
 use crate::stop_signals::stops_node;
+use crate::{TOOL, fault};
 use dind_contract::Fault;
-use dind_system::supervisor::{Event, ExitStatus, SpawnMode, Supervisor, send};
+use dind_contract::finish::log;
+use dind_system::supervisor::{ChildId, Event, ExitStatus, SpawnMode, Supervisor, send};
 use log::EngineLog;
-use nix::unistd::Pid;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, IsTerminal};
@@ -52,7 +52,7 @@ impl StopReason {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WaitOutcome {
     /// A child exited.
-    Exited(Pid),
+    Exited(ChildId),
     /// The signal with this number asks the node to stop.
     StopSignal(i32),
     /// The watched descriptor with this index is ready.
@@ -68,15 +68,20 @@ pub struct Node {
     /// The engine's log.
     pub log: EngineLog,
     /// The main process, once it is started: signals go to it.
-    pub main: Option<Pid>,
-    exit_statuses: BTreeMap<Pid, ExitStatus>,
+    pub main: Option<ChildId>,
+    exit_statuses: BTreeMap<ChildId, ExitStatus>,
+    /// It has been logged that the kernel refuses to wait.
+    wait_refused: bool,
 }
+
+/// How long to pause where the kernel refuses to wait.
+const REFUSED_PAUSE: Duration = Duration::from_millis(10);
 
 impl Node {
     /// A node without processes. The supervisor has taken over the signals long before.
     #[must_use]
     pub fn new(supervisor: Supervisor, log: EngineLog) -> Self {
-        Self { supervisor, log, main: None, exit_statuses: BTreeMap::new() }
+        Self { supervisor, log, main: None, exit_statuses: BTreeMap::new(), wait_refused: false }
     }
 
     /// A node without engine, for verbs that only run programs. Takes over the signals.
@@ -94,45 +99,56 @@ impl Node {
     ///
     /// # Errors
     /// Those of fork and exec.
-    pub fn spawn(&mut self, command: &mut Command, mode: SpawnMode) -> io::Result<(Pid, Child)> {
+    pub fn spawn(&mut self, command: &mut Command, mode: SpawnMode) -> io::Result<(ChildId, Child)> {
         self.supervisor.spawn(command, mode)
     }
 
     /// How a child exited, if it has.
     #[must_use]
-    pub fn exit_status(&self, pid: Pid) -> Option<ExitStatus> {
-        self.exit_statuses.get(&pid).copied()
+    pub fn exit_status(&self, child: ChildId) -> Option<ExitStatus> {
+        self.exit_statuses.get(&child).copied()
     }
 
     /// Waits until a child exits, a watched descriptor is ready, a signal asks the node to stop, or the deadline passes. The
     /// log is passed on meanwhile, orphans are reaped, and all other signals go to the main process.
     ///
-    /// # Errors
-    /// [`fault::INIT_FAILED`]: the kernel refuses to wait, so nothing can be supervised any more.
-    pub fn wait(
-        &mut self,
-        watched: &[BorrowedFd<'_>],
-        deadline: Option<Instant>,
-    ) -> Result<WaitOutcome, Fault> {
+    /// It cannot fail: where the kernel refuses to wait, that is logged once and tried again. The end of PID 1 would be the
+    /// end of everything in the container.
+    pub fn wait(&mut self, watched: &[BorrowedFd<'_>], deadline: Option<Instant>) -> WaitOutcome {
         loop {
             let event = {
                 let mut all = watched.to_vec();
                 all.extend(self.log.sources());
                 self.supervisor.next(&all, deadline)
             };
-            match event.map_err(|error| init_failed("cannot wait for signals and children", &error))? {
-                Event::Ready(index) if index >= watched.len() => self.log.relay(index - watched.len()),
-                Event::Ready(index) => return Ok(WaitOutcome::Ready(index)),
-                Event::Exited(pid, exit_status) => {
-                    self.exit_statuses.insert(pid, exit_status);
-                    return Ok(WaitOutcome::Exited(pid));
+            match event {
+                Ok(Event::Ready(index)) if index >= watched.len() => {
+                    self.log.relay(index - watched.len());
                 }
-                Event::Signal(number) if self.asks_to_stop(number) => {
-                    return Ok(WaitOutcome::StopSignal(number));
+                Ok(Event::Ready(index)) => return WaitOutcome::Ready(index),
+                Ok(Event::Exited(child, exit_status)) => {
+                    self.exit_statuses.insert(child, exit_status);
+                    return WaitOutcome::Exited(child);
                 }
-                Event::Signal(number) => self.forward(number),
-                Event::Deadline => return Ok(WaitOutcome::Deadline),
+                Ok(Event::Signal(number)) if self.asks_to_stop(number) => {
+                    return WaitOutcome::StopSignal(number);
+                }
+                Ok(Event::Signal(number)) => self.forward(number),
+                Ok(Event::Deadline) => return WaitOutcome::Deadline,
+                Err(error) => {
+                    self.log_refusal(&error);
+                    std::thread::sleep(REFUSED_PAUSE);
+                    if deadline.is_some_and(|at| at <= Instant::now()) {
+                        return WaitOutcome::Deadline;
+                    }
+                }
             }
+        }
+    }
+
+    fn log_refusal(&mut self, error: &io::Error) {
+        if !std::mem::replace(&mut self.wait_refused, true) {
+            log(TOOL, "warning", format!("cannot wait for signals and children: {error}; it is tried again"));
         }
     }
 
@@ -154,34 +170,63 @@ impl Node {
     }
 
     /// Sends a signal to a child that still runs. After its exit the pid may belong to another process, so nothing is sent.
-    pub fn signal(&self, pid: Pid, number: i32) {
-        if self.supervisor.is_running(pid) {
-            let _ = send(pid.as_raw(), number);
+    pub fn signal(&self, child: ChildId, number: i32) {
+        if self.supervisor.is_running(child) {
+            let _ = send(child.pid().as_raw(), number);
         }
     }
 
     /// Waits until a child has exited or `limit` has passed; a signal that asks the node to stop ends the wait at once.
     /// Returns whether the child has exited.
-    ///
-    /// # Errors
-    /// As [`Node::wait`].
-    pub fn wait_for(&mut self, pid: Pid, limit: Duration) -> Result<bool, Fault> {
+    pub fn wait_for(&mut self, child: ChildId, limit: Duration) -> bool {
         let deadline = Instant::now() + limit;
-        while self.exit_status(pid).is_none() {
-            match self.wait(&[], Some(deadline))? {
-                WaitOutcome::Deadline | WaitOutcome::StopSignal(_) => {
-                    return Ok(self.exit_status(pid).is_some());
-                }
+        while self.exit_status(child).is_none() {
+            match self.wait(&[], Some(deadline)) {
+                WaitOutcome::Deadline | WaitOutcome::StopSignal(_) => break,
                 WaitOutcome::Exited(_) | WaitOutcome::Ready(_) => {}
             }
         }
-        Ok(true)
+        self.exit_status(child).is_some()
     }
 }
 
 /// A failed call without which no process can be supervised. `what` is what failed, as in "cannot create a pipe".
 pub fn init_failed(what: impl fmt::Display, error: &io::Error) -> Fault {
-    fault::INIT_FAILED
-        .failed(what, error)
-        .hint("this is a bug in the kernel or in dind-launch: please report it")
+    let hint = "this is a bug in the kernel or in dind-launch: please report it";
+    fault::INIT_FAILED.failed(what, error).hint(hint_of(error).unwrap_or(hint))
+}
+
+/// What helps where space, memory or processes have run out, whatever it was that needed them.
+#[must_use]
+pub fn hint_of(error: &io::Error) -> Option<&'static str> {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            Some("the filesystem is full: free space or inodes on it, or give it more")
+        }
+        io::ErrorKind::ReadOnlyFilesystem => {
+            Some("make it writable; with docker run --read-only, add --tmpfs /run --tmpfs /var/log")
+        }
+        io::ErrorKind::OutOfMemory => Some("give the container more memory: docker run --memory"),
+        // fork(2)'s word for the limit of processes.
+        io::ErrorKind::WouldBlock => {
+            Some("give the container more processes and threads: docker run --pids-limit")
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_or_read_only_filesystem_is_no_bug() {
+        let hint = |number| {
+            init_failed("cannot write `/run/dind/daemon.json`", &io::Error::from_raw_os_error(number)).hint
+        };
+        assert!(hint(nix::libc::ENOSPC).contains("free space"));
+        assert!(hint(nix::libc::EDQUOT).contains("free space"));
+        assert!(hint(nix::libc::EROFS).contains("--tmpfs /run"));
+        assert!(hint(nix::libc::EINVAL).contains("report it"));
+    }
 }

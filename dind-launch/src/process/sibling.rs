@@ -5,15 +5,18 @@ use super::tool::{OnStopSignal, ToolProcess, wait_all};
 use super::{Node, StopReason};
 use crate::fault;
 use dind_contract::{Code, ExitCode, Failure, Fault, Report};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 /// A document with a result of any shape: the launcher passes on what it does not need to understand.
 pub type Document = Report<Value>;
 
 /// Where the sibling tools are.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Tools {
     /// `dind-storage`.
     pub storage: PathBuf,
@@ -76,7 +79,7 @@ pub fn plans(
         ToolProcess::start_quiet(node, command).map_err(|error| not_executed(tool, &error))
     };
     let plans = [start(&tools.storage, &[])?, start(&tools.net, net_variables)?];
-    documents(node, plans, OnStopSignal::Terminate)
+    documents(node, plans, OnStopSignal::Terminate, None)
 }
 
 fn command(tool: &Path, args: &[&str], variables: &[(&str, &str)]) -> Command {
@@ -86,10 +89,11 @@ fn command(tool: &Path, args: &[&str], variables: &[(&str, &str)]) -> Command {
 }
 
 fn not_executed(tool: &Path, error: &std::io::Error) -> Fault {
-    fault::TOOL_BROKEN.cannot("execute", tool.display(), error).hint("install the dind tools again")
+    let hint = super::hint_of(error).unwrap_or("install the dind tools again");
+    fault::TOOL_BROKEN.cannot("execute", tool.display(), error).hint(hint)
 }
 
-/// Waits for sibling tools that run at once, and gives their documents in order.
+/// Waits for sibling tools that run at once, and gives their documents in order. At `limit` they are killed.
 ///
 /// # Errors
 /// The first fault of one of them, or the signal that asks the node to stop.
@@ -97,8 +101,9 @@ pub fn documents<const N: usize>(
     node: &mut Node,
     mut tools: [ToolProcess; N],
     on_stop: OnStopSignal,
+    limit: Option<Duration>,
 ) -> Result<[Document; N], StopReason> {
-    wait_all(node, &mut tools, on_stop, None)?;
+    wait_all(node, &mut tools, on_stop, limit)?;
     let mut documents = Vec::with_capacity(N);
     for tool in &tools {
         documents.push(document(node, tool)?);
@@ -113,8 +118,15 @@ pub fn documents<const N: usize>(
 /// The document of a tool that has finished.
 ///
 /// # Errors
-/// The tool's own fault, or [`fault::TOOL_BROKEN`]: it has printed no document of its schema.
+/// The tool's own fault, or [`fault::TOOL_BROKEN`]: it has printed no document of its schema, or was killed.
 pub fn document(node: &Node, tool: &ToolProcess) -> Result<Document, Fault> {
+    if let Some(after) = tool.killed_after() {
+        let cause = format!("it was killed after {} ms", after.as_millis());
+        let fault = fault::TOOL_BROKEN.failed(format_args!("`{}` did not end", tool.name()), cause);
+        return Err(
+            fault.hint("raise DIND_STOP_BUDGET if the machine is slow; the kernel's log names what hangs")
+        );
+    }
     let broken = |cause: String| {
         let fault = fault::TOOL_BROKEN.cannot("read the document of", tool.name(), cause);
         fault.hint("install all dind tools from one release; this tool's own messages are above")

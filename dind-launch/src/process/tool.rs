@@ -1,9 +1,8 @@
 //! Programs that are started for what they print, and waited for.
 
 use super::{Node, StopReason, WaitOutcome};
-use dind_system::supervisor::SpawnMode;
+use dind_system::supervisor::{ChildId, SpawnMode};
 use nix::sys::signal::Signal;
-use nix::unistd::Pid;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
@@ -13,12 +12,17 @@ use std::time::{Duration, Instant};
 /// How long a program may take to end after the node was asked to stop, before it is killed.
 const GRACE: Duration = Duration::from_secs(1);
 
+/// How long a killed program may take to exit. One that waits for a device does not, and must not keep the node.
+const AFTER_KILL: Duration = Duration::from_millis(500);
+
 /// A program that was started for what it prints.
 #[derive(Debug)]
 pub struct ToolProcess {
     name: String,
     quiet: bool,
-    pid: Pid,
+    child: ChildId,
+    started: Instant,
+    killed_after: Option<Duration>,
     stdout: Option<ChildStdout>,
     output: Vec<u8>,
 }
@@ -41,8 +45,16 @@ impl ToolProcess {
         let program = Path::new(command.get_program());
         let name = program.file_name().unwrap_or(program.as_os_str()).to_string_lossy().into_owned();
         command.stdin(Stdio::null()).stdout(Stdio::piped());
-        let (pid, mut child) = node.spawn(&mut command, SpawnMode::Session)?;
-        Ok(Self { name, quiet: false, pid, stdout: child.stdout.take(), output: Vec::new() })
+        let (id, mut child) = node.spawn(&mut command, SpawnMode::Session)?;
+        Ok(Self {
+            name,
+            quiet: false,
+            child: id,
+            started: Instant::now(),
+            killed_after: None,
+            stdout: child.stdout.take(),
+            output: Vec::new(),
+        })
     }
 
     /// Starts a program whose stderr nobody sees.
@@ -66,10 +78,10 @@ impl ToolProcess {
         self.quiet
     }
 
-    /// Its pid.
+    /// Which child it is.
     #[must_use]
-    pub fn pid(&self) -> Pid {
-        self.pid
+    pub fn child(&self) -> ChildId {
+        self.child
     }
 
     /// Its stdout, until that is closed: to be watched, and then read by [`ToolProcess::read_stdout`].
@@ -91,7 +103,19 @@ impl ToolProcess {
     /// Whether it has exited, and all that it printed is read.
     #[must_use]
     pub fn is_finished(&self, node: &Node) -> bool {
-        self.stdout.is_none() && node.exit_status(self.pid).is_some()
+        self.stdout.is_none() && node.exit_status(self.child).is_some()
+    }
+
+    /// Kills it. When it has exited, [`Node::wait`] reports that.
+    pub fn kill(&mut self, node: &Node) {
+        node.signal(self.child, Signal::SIGKILL as i32);
+        self.killed_after = Some(self.started.elapsed());
+    }
+
+    /// After how long it was killed, if it was.
+    #[must_use]
+    pub fn killed_after(&self) -> Option<Duration> {
+        self.killed_after
     }
 
     /// What it has printed.
@@ -103,27 +127,27 @@ impl ToolProcess {
     /// The exit status of a program that has finished.
     #[must_use]
     pub fn status(&self, node: &Node) -> u8 {
-        node.exit_status(self.pid).map_or(0, |exit_status| exit_status.status())
+        node.exit_status(self.child).map_or(0, |exit_status| exit_status.status())
     }
 }
 
-/// Waits until all of these programs have finished; at `limit` they are killed.
+/// Waits until all of these programs have finished. At `limit` they are killed, and one that even then does not exit is given up.
 ///
 /// # Errors
-/// The signal that asks the node to stop, after the programs have finished; the faults of [`Node::wait`].
+/// The signal that asks the node to stop, after the programs have finished.
 pub fn wait_all(
     node: &mut Node,
     tools: &mut [ToolProcess],
     on_stop: OnStopSignal,
     limit: Option<Duration>,
 ) -> Result<(), StopReason> {
-    let mut stop_signal = None;
+    let (mut stop_signal, mut killed) = (None, false);
     let mut deadline = limit.map(|limit| Instant::now() + limit);
     while tools.iter().any(|tool| !tool.is_finished(node)) {
         let open: Vec<usize> = (0..tools.len()).filter(|&i| tools[i].stdout.is_some()).collect();
         let outcome = {
             let fds: Vec<_> = tools.iter().filter_map(ToolProcess::stdout).collect();
-            node.wait(&fds, deadline)?
+            node.wait(&fds, deadline)
         };
         match outcome {
             WaitOutcome::Ready(index) => tools[open[index]].read_stdout(),
@@ -132,11 +156,14 @@ pub fn wait_all(
             WaitOutcome::StopSignal(number) if stop_signal.is_none() => {
                 stop_signal = Some(number);
                 deadline = Some(Instant::now() + GRACE);
-                tools.iter().for_each(|tool| node.signal(tool.pid, Signal::SIGTERM as i32));
+                tools.iter().for_each(|tool| node.signal(tool.child, Signal::SIGTERM as i32));
             }
+            WaitOutcome::Deadline if killed => break,
+            WaitOutcome::StopSignal(_) if killed => {}
             WaitOutcome::StopSignal(_) | WaitOutcome::Deadline => {
-                deadline = None;
-                tools.iter().for_each(|tool| node.signal(tool.pid, Signal::SIGKILL as i32));
+                killed = true;
+                deadline = Some(Instant::now() + AFTER_KILL);
+                tools.iter_mut().filter(|tool| !tool.is_finished(node)).for_each(|tool| tool.kill(node));
             }
         }
     }

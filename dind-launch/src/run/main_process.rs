@@ -2,11 +2,11 @@
 
 use crate::fault;
 use crate::mesos;
-use crate::process::Node;
+use crate::process::{Node, hint_of};
 use dind_contract::Fault;
-use dind_system::supervisor::{SpawnMode, exec_status};
+use dind_system::supervisor::{ChildId, SpawnMode, exec_status};
 use nix::libc::{SIGTERM, SIGUSR1};
-use nix::unistd::{AccessFlags, Pid, access};
+use nix::unistd::{AccessFlags, access};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -59,15 +59,18 @@ pub fn start(
     node: &mut Node,
     command: &[String],
     variables: &BTreeMap<String, String>,
-) -> Result<Pid, Fault> {
+) -> Result<ChildId, Fault> {
     let Some((program, args)) = command.split_first() else { return Err(not_found("")) };
     let started = node.spawn(Command::new(program).args(args).envs(variables), SpawnMode::Foreground);
-    let (pid, _) = started.map_err(|error| {
+    let (child, _) = started.map_err(|error| {
+        if let Some(hint) = hint_of(&error) {
+            return fault::COMMAND_NOT_EXECUTABLE.cannot("execute", program, error).hint(hint);
+        }
         let fault = if exec_status(&error) == 127 { not_found(program) } else { not_executable(program) };
         fault.cause(error)
     })?;
-    node.main = Some(pid);
-    Ok(pid)
+    node.main = Some(child);
+    Ok(child)
 }
 
 /// The numbers of the signals that ask the main process to stop, one after the other: the one that the user has set; for a

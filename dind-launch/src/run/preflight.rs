@@ -10,7 +10,7 @@ use crate::engine::stale_networks::Links;
 use crate::engine::{config, preload};
 use crate::mesos;
 use crate::options::Options;
-use crate::paths::{LOG_FILE, SOCKET};
+use crate::paths::LOG_FILE;
 use crate::process::init_failed;
 use crate::process::log::EngineLog;
 use crate::process::sibling::Tools;
@@ -19,7 +19,7 @@ use crate::status::record::RecordWriter;
 use dind_contract::Fault;
 use dind_system::Root;
 use serde_json::{Map, Value};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 /// What a run is made of, as far as it is known before anything changes. `plan` prints it.
@@ -66,7 +66,7 @@ pub(super) fn preflight(
 ) -> Result<(RunState, EngineLog), Fault> {
     let Inputs { options, tools, programs, user_config, command, .. } = Inputs::read(text, command)?;
     doctor::refuse(&Root::default(), &doctor::StorageArgs::of_environment())?;
-    let writer = RecordWriter::claim(begun, &command, Path::new(SOCKET))?;
+    let writer = RecordWriter::claim(begun, &command, &tools)?;
     let log = EngineLog::open(options.log_to_file)
         .map_err(|error| init_failed(format_args!("cannot open `{LOG_FILE}`"), &error))?;
     let state = RunState {

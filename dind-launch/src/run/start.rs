@@ -4,9 +4,9 @@ use super::main_process;
 use super::preflight::{forwarding, is_set};
 use super::state::RunState;
 use crate::TOOL;
-use crate::engine::daemon::{DaemonKind, wait_ready};
+use crate::engine::daemon::{self, DaemonKind, wait_ready};
 use crate::engine::dockerd::Settings;
-use crate::engine::{config, readiness, stale, stale_networks, version};
+use crate::engine::{config, stale, stale_networks, version};
 use crate::paths::SOCKET;
 use crate::prepare::{self, Caller};
 use crate::process::sibling::{self, documents};
@@ -19,7 +19,6 @@ use dind_contract::{Engine, Failed, Fault};
 use dind_system::Root;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -95,7 +94,7 @@ fn apply(
     (state.storage_applied, state.net_applied) = (true, true);
     let storage = sibling::start(node, &state.tools.storage, &["apply"], &[])?;
     let net = sibling::start(node, &state.tools.net, &["apply"], &variables)?;
-    let storage = match documents(node, [storage], OnStopSignal::Terminate) {
+    let storage = match documents(node, [storage], OnStopSignal::Terminate, None) {
         Ok([document]) => document,
         Err(reason) => {
             // Interrupted, it would leave more to undo; it takes less than half a second.
@@ -109,7 +108,7 @@ fn apply(
     state.start_daemon(node, DaemonKind::Containerd)?;
     // A stale record that stays costs dockerd time, and nothing else.
     let _ = stale_networks::remove(&state.data_root, &state.original_links);
-    let [net] = documents(node, [net], OnStopSignal::Terminate)?;
+    let [net] = documents(node, [net], OnStopSignal::Terminate, None)?;
     let engines = [storage.engine.clone(), net.engine.clone()];
     state.writer.keep("storage", storage);
     state.writer.keep("net", net);
@@ -139,10 +138,10 @@ fn start_engine(
     };
     state.start_daemon(node, DaemonKind::Dockerd)?;
     if let Some(dockerd) = &state.dockerd {
-        wait_ready(node, dockerd, state.containerd.as_ref(), state.options.ready_timeout)?;
+        state.engine_ready =
+            wait_ready(node, dockerd, state.containerd.as_ref(), state.options.ready_timeout)?;
+        state.writer.record.engine_version = daemon::version(node, dockerd, VERSION_LIMIT)?;
     }
-    state.engine_ready = true;
-    state.writer.record.engine_version = readiness::version(Path::new(SOCKET), VERSION_LIMIT);
     // Not asked of the program itself, as `doctor` does: that would take a sixth of the start.
     Ok(state.writer.record.engine_version.as_deref().map_or(Ok(()), version::check)?)
 }
@@ -158,7 +157,7 @@ fn preload(node: &mut Node, state: &mut RunState) -> Result<(), StopReason> {
         state.preload_process = Some(tool);
         return Ok(());
     }
-    let [document] = documents(node, [tool], OnStopSignal::Terminate)?;
+    let [document] = documents(node, [tool], OnStopSignal::Terminate, None)?;
     state.writer.keep("preload", document);
     Ok(())
 }
@@ -169,7 +168,7 @@ fn start_main(node: &mut Node, state: &mut RunState) -> Result<(), StopReason> {
         state.writer.begin(Stage::Main);
         let variables = agent_variables(state);
         let main = main_process::start(node, &command, &variables)?;
-        state.writer.record.main_pid = Some(main.as_raw());
+        state.writer.record.main_pid = Some(main.pid().as_raw());
     }
     state.writer.enter(NodeState::Running);
     Ok(())

@@ -62,9 +62,11 @@ impl RunState {
         stale::remove_stale_sockets(kind);
         let daemon = match kind {
             DaemonKind::Containerd => containerd::start(node, &self.programs, &self.data_root)?,
-            DaemonKind::Dockerd => dockerd::start(node, &self.programs, &self.dockerd_settings)?,
+            DaemonKind::Dockerd => {
+                dockerd::start(node, &self.programs, &self.dockerd_settings, &self.data_root)?
+            }
         };
-        self.writer.started(kind, daemon.pid);
+        self.writer.started(kind, daemon.child.pid());
         *self.daemon(kind) = Some(daemon);
         Ok(())
     }
@@ -95,7 +97,7 @@ impl RunState {
     #[must_use]
     pub fn dead_daemon(&self, node: &Node) -> Option<DaemonKind> {
         let has_exited = |daemon: &Option<Daemon>| {
-            daemon.as_ref().is_some_and(|daemon| node.exit_status(daemon.pid).is_some())
+            daemon.as_ref().is_some_and(|daemon| node.exit_status(daemon.child).is_some())
         };
         // containerd first: dockerd cannot start without it.
         [(DaemonKind::Containerd, &self.containerd), (DaemonKind::Dockerd, &self.dockerd)]

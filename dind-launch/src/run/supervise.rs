@@ -27,7 +27,7 @@ pub(super) fn supervise(node: &mut Node, state: &mut RunState) -> Result<(), Sto
             continue;
         }
         let watched: Vec<_> = state.preload_process.iter().filter_map(ToolProcess::stdout).collect();
-        match node.wait(&watched, None)? {
+        match node.wait(&watched, None) {
             WaitOutcome::StopSignal(number) => return Err(StopReason::Signal(number)),
             WaitOutcome::Ready(_) => state.preload_process.iter_mut().for_each(ToolProcess::read_stdout),
             WaitOutcome::Exited(_) | WaitOutcome::Deadline => {}
@@ -58,10 +58,13 @@ fn restart_daemon(node: &mut Node, state: &mut RunState, kind: DaemonKind) -> Re
     state.start_daemon(node, kind)?;
     state.writer.record.engine_restarts += 1;
     let Some(daemon) = state.daemon(kind).as_ref() else { return Ok(()) };
-    let pid = daemon.pid;
+    let child = daemon.child;
     match wait_ready(node, daemon, None, ready_timeout) {
-        Err(StopReason::Fault(_)) if node.exit_status(pid).is_some() => return Ok(()),
-        other => other?,
+        Ok(true) => {}
+        // The main process has exited.
+        Ok(false) => return Ok(()),
+        Err(StopReason::Fault(_)) if node.exit_status(child).is_some() => return Ok(()),
+        Err(reason) => return Err(reason),
     }
     state.engine_ready |= kind == DaemonKind::Dockerd;
     state.writer.enter(NodeState::Running);
@@ -72,7 +75,7 @@ fn restart_daemon(node: &mut Node, state: &mut RunState, kind: DaemonKind) -> Re
 fn wait_out(node: &mut Node, pause: Duration) -> Result<bool, StopReason> {
     let deadline = Instant::now() + pause;
     while !node.main_has_exited() {
-        match node.wait(&[], Some(deadline))? {
+        match node.wait(&[], Some(deadline)) {
             WaitOutcome::Deadline => return Ok(true),
             WaitOutcome::StopSignal(number) => return Err(StopReason::Signal(number)),
             WaitOutcome::Exited(_) | WaitOutcome::Ready(_) => {}

@@ -1,23 +1,22 @@
 //! `/run/dind/launch.json`: the record of what the running launcher has done, for `status`, health checks and people.
 
+use super::lock::{self, Lock, unreadable, unusable};
 use crate::engine::daemon::DaemonKind;
 use crate::mesos::Agent;
-use crate::paths::RUN_DIR;
-use crate::process::sibling::Document;
+use crate::paths::{RUN_DIR, SOCKET, containerd_socket, write_private};
+use crate::process::sibling::{Document, Tools};
 use crate::stage::Stage;
 use crate::{TOOL, fault};
 use dind_contract::fault::ErrorObject;
 use dind_contract::finish::log;
 use dind_contract::{Fault, Warning};
-use nix::fcntl::{Flock, FlockArg};
 use nix::unistd::Pid;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -36,6 +35,30 @@ pub enum NodeState {
     Stopped,
     /// It could not be started, or its engine died.
     Failed,
+    /// No launcher runs, but an engine does: somebody else, such as a shell script, has started it. No record says so; `status`
+    /// finds it.
+    External,
+}
+
+impl NodeState {
+    /// Its name in records.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Running => "running",
+            Self::Stopping => "stopping",
+            Self::Stopped => "stopped",
+            Self::Failed => "failed",
+            Self::External => "external",
+        }
+    }
+
+    /// Whether the launcher has ended, by its own record.
+    #[must_use]
+    pub fn has_ended(self) -> bool {
+        matches!(self, Self::Stopped | Self::Failed)
+    }
 }
 
 /// One stage of the start or the stop, in milliseconds since the launcher began.
@@ -57,7 +80,7 @@ pub struct Record {
     pub state: NodeState,
     /// When the launcher began, in milliseconds since 1970.
     pub started_unix_ms: u64,
-    /// The launcher's pid.
+    /// The launcher's pid; 0 where somebody else has started the engine.
     pub pid: u32,
     /// The pid of dockerd, while it runs.
     pub engine_pid: Option<i32>,
@@ -69,6 +92,10 @@ pub struct Record {
     pub command: Vec<String>,
     /// The engine's API.
     pub socket: PathBuf,
+    /// containerd's API.
+    pub containerd_socket: PathBuf,
+    /// The sibling tools that the launcher uses; nothing where somebody else has started the engine.
+    pub tools: Option<Tools>,
     /// The engine's version, as its API reports it.
     pub engine_version: Option<String>,
     /// How often dockerd or containerd was started again after its death.
@@ -95,7 +122,9 @@ pub struct RecordWriter {
     /// What is written.
     pub record: Record,
     begun: Instant,
-    _lock: Flock<File>,
+    /// Whether the last record could not be written.
+    failed: bool,
+    _lock: Lock,
 }
 
 impl RecordWriter {
@@ -103,36 +132,37 @@ impl RecordWriter {
     ///
     /// # Errors
     /// [`fault::ALREADY_RUNNING`]: another launcher has it. [`fault::RECORD_UNUSABLE`]: it cannot be written.
-    pub fn claim(begun: Instant, command: &[String], socket: &Path) -> Result<Self, Fault> {
-        let lock = lock(Path::new(RUN_DIR))?;
+    pub fn claim(begun: Instant, command: &[String], tools: &Tools) -> Result<Self, Fault> {
+        let lock = lock::take()?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let record = Record {
             started_unix_ms: now.as_millis() as u64,
             pid: std::process::id(),
             command: command.to_vec(),
-            socket: socket.to_owned(),
+            socket: SOCKET.into(),
+            containerd_socket: containerd_socket(),
+            tools: Some(tools.clone()),
             ..Record::default()
         };
-        let writer = Self { record, begun, _lock: lock };
-        writer.save()?;
+        let writer = Self { record, begun, failed: false, _lock: lock };
+        writer.write()?;
         Ok(writer)
     }
 
-    /// Begins a stage; the one before it ends.
+    /// Begins a stage and writes the record; the one before it ends.
     pub fn begin(&mut self, stage: Stage) {
         let now = self.now_ms();
         self.end_stage(now);
         self.record.stages.push(StageRecord { name: stage.name().to_owned(), start_ms: now, end_ms: None });
+        self.save();
     }
 
-    /// Enters a state and writes the record; the present stage ends. A record that cannot be written does not stop a node.
+    /// Enters a state and writes the record; the present stage ends.
     pub fn enter(&mut self, state: NodeState) {
         let now = self.now_ms();
         self.end_stage(now);
         self.record.state = state;
-        if let Err(fault) = self.save() {
-            log(TOOL, "warning", fault);
-        }
+        self.save();
     }
 
     /// Keeps a tool's document, and its warnings with it.
@@ -168,11 +198,21 @@ impl RecordWriter {
         }
     }
 
-    fn save(&self) -> Result<(), Fault> {
+    /// A record that cannot be written does not stop a node, and is logged once.
+    fn save(&mut self) {
+        let written = self.write();
+        let failed_before = std::mem::replace(&mut self.failed, written.is_err());
+        if let (Err(fault), false) = (written, failed_before) {
+            log(TOOL, "warning", fault);
+        }
+    }
+
+    /// Readers see the old record or the new one.
+    fn write(&self) -> Result<(), Fault> {
         let path = path();
         let temporary = path.with_extension("tmp");
         let write = || -> io::Result<()> {
-            fs::write(&temporary, serde_json::to_vec(&self.record)?)?;
+            write_private(&temporary, &serde_json::to_vec(&self.record)?)?;
             fs::rename(&temporary, &path)
         };
         write().map_err(|error| unusable("write", &path, &error))
@@ -183,34 +223,11 @@ fn path() -> PathBuf {
     Path::new(RUN_DIR).join("launch.json")
 }
 
-/// Whether a launcher holds the lock of this container.
-#[must_use]
-pub fn launcher_runs() -> bool {
-    matches!(lock(Path::new(RUN_DIR)), Err(fault) if fault.code == fault::ALREADY_RUNNING)
-}
-
-fn lock(directory: &Path) -> Result<Flock<File>, Fault> {
-    let path = directory.join("launch.lock");
-    let open = || -> io::Result<File> {
-        fs::create_dir_all(directory)?;
-        fs::set_permissions(directory, Permissions::from_mode(0o755))?;
-        OpenOptions::new().write(true).create(true).truncate(false).open(&path)
-    };
-    let file = open().map_err(|error| unusable("open", &path, &error))?;
-    Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|_| {
-        let fault = fault::ALREADY_RUNNING.cannot(
-            "lock",
-            path.display(),
-            "another dind-launch runs in this container",
-        );
-        fault.hint("a container can hold one node; start another container")
-    })
-}
-
 /// Reads the record of this container's launcher.
 ///
 /// # Errors
-/// [`fault::NOT_RUNNING`]: there is none. [`fault::RECORD_UNUSABLE`]: it cannot be read or parsed.
+/// [`fault::NOT_RUNNING`]: there is none. [`fault::NOT_ROOT`]: the caller may not read it. [`fault::RECORD_UNUSABLE`]: it cannot
+/// be read or parsed.
 pub fn read() -> Result<Record, Fault> {
     let path = path();
     let text = match fs::read_to_string(&path) {
@@ -220,13 +237,7 @@ pub fn read() -> Result<Record, Fault> {
                 fault::NOT_RUNNING.cannot("read", path.display(), "no dind-launch has run in this container");
             return Err(fault.hint("run it inside the node: docker exec NODE dind-launch status"));
         }
-        Err(error) => return Err(unusable("read", &path, &error)),
+        Err(error) => return Err(unreadable(&path, &error)),
     };
     serde_json::from_str(&text).map_err(|error| unusable("parse", &path, &error.into()))
-}
-
-fn unusable(verb: &str, path: &Path, error: &io::Error) -> Fault {
-    fault::RECORD_UNUSABLE
-        .cannot(verb, path.display(), error)
-        .hint("/run/dind has to be a directory that root can write to")
 }

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod child;
 mod dispositions;
 pub mod helper;
 pub mod proc;

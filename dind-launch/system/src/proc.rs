@@ -228,6 +228,26 @@ pub fn parse_cgroups(text: &str) -> Vec<Cgroup> {
     text.lines().filter_map(parse).collect()
 }
 
+/// The directories of a controller, from our own cgroup up to the mount. A v1 hierarchy goes before the unified one beside it.
+#[must_use]
+pub fn cgroup_directories(groups: &[Cgroup], mounts: &[Mount], controller: &str) -> Vec<PathBuf> {
+    let v1 = mounts
+        .iter()
+        .rev()
+        .find(|mount| mount.kind == "cgroup" && mount.options.iter().any(|option| option == controller));
+    let Some(mount) = v1.or_else(|| mounts.iter().rev().find(|mount| mount.kind == "cgroup2")) else {
+        return Vec::new();
+    };
+    let is_ours = |group: &&Cgroup| match v1 {
+        Some(_) => group.controllers.split(',').any(|name| name == controller),
+        None => group.controllers.is_empty(),
+    };
+    let own = groups.iter().find(is_ours).map(|group| Path::new(&group.path));
+    // Docker mounts the container's own part of a v1 hierarchy, so that the mount's root is our path.
+    let below = own.and_then(|path| path.strip_prefix(&mount.root).ok()).unwrap_or(Path::new(""));
+    below.ancestors().map(|part| mount.point.join(part)).collect()
+}
+
 /// Whether this process is in the machine's first PID namespace: on the machine itself, in no container.
 #[must_use]
 pub fn on_the_machine(root: &Root) -> bool {

@@ -8,6 +8,7 @@
 //! * A child gets back what we took: the signal mask, and SIGCHLD and SIGPIPE as they were. It gets no descriptor above 2 (CVE-2024-21626 was one that leaked).
 //! * Not PID 1? Then we become the subreaper (prctl(2)), and orphans below us come to us all the same.
 
+use crate::child::{close_on_exec, take_terminal};
 use crate::dispositions::Dispositions;
 use crate::helper::{die_with, timeout};
 use nix::errno::Errno;
@@ -15,33 +16,15 @@ use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use nix::unistd::{Pid, getpid, setpgid, setsid, tcsetpgrp};
-use std::collections::{BTreeSet, VecDeque};
+use nix::unistd::{Pid, getpid, setpgid, setsid};
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
 use std::time::Instant;
 
-/// How a child ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ExitStatus {
-    /// It exited with this status.
-    Exited(u8),
-    /// This signal ended it.
-    Signaled(i32),
-}
-
-impl ExitStatus {
-    /// The status a shell would give: the child's own, or 128 + n for signal n.
-    #[must_use]
-    pub fn status(self) -> u8 {
-        match self {
-            Self::Exited(status) => status,
-            Self::Signaled(number) => 128u8.saturating_add(u8::try_from(number).unwrap_or(127)),
-        }
-    }
-}
+pub use crate::child::{ChildId, ExitStatus, SpawnMode, exec_status};
 
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,20 +32,11 @@ pub enum Event {
     /// A signal came, by number; real-time signals have no name.
     Signal(i32),
     /// A child that we spawned ended. Orphans are reaped without a word.
-    Exited(Pid, ExitStatus),
+    Exited(ChildId, ExitStatus),
     /// The watched descriptor with this index can be read, or its other end is closed.
     Ready(usize),
     /// The deadline passed first.
     Deadline,
-}
-
-/// The process group and session of a child.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SpawnMode {
-    /// In a process group of its own, which gets the terminal, if there is one.
-    Foreground,
-    /// In a session of its own: Ctrl-C at the terminal is not for it, and the kernel kills it when we die.
-    Session,
 }
 
 /// The init. There is one to a process.
@@ -71,8 +45,14 @@ pub struct Supervisor {
     signals: SignalFd,
     inherited_mask: SigSet,
     inherited_dispositions: Dispositions,
-    children: BTreeSet<Pid>,
+    /// Those that have not been waited for, with their serial numbers.
+    children: BTreeMap<Pid, u64>,
+    spawned: u64,
     events: VecDeque<Event>,
+    /// The watched descriptor whose turn it is, by index.
+    turn: usize,
+    /// Signals have been read since the deadline passed.
+    overdue: bool,
 }
 
 impl AsFd for Supervisor {
@@ -82,6 +62,9 @@ impl AsFd for Supervisor {
         self.signals.as_fd()
     }
 }
+
+/// How many signals are read at once. Those that are not real-time signals come first, and there are only 31.
+const SIGNALS_AT_ONCE: usize = 64;
 
 /// Signals that are ours alone if they come: they mean that this very program is broken.
 const OWN: [Signal; 7] = [
@@ -111,8 +94,16 @@ impl Supervisor {
         if getpid().as_raw() != 1 {
             nix::sys::prctl::set_child_subreaper(true)?;
         }
-        let (children, events) = (BTreeSet::new(), VecDeque::new());
-        let mut init = Self { signals, inherited_mask, inherited_dispositions, children, events };
+        let mut init = Self {
+            signals,
+            inherited_mask,
+            inherited_dispositions,
+            children: BTreeMap::new(),
+            spawned: 0,
+            events: VecDeque::new(),
+            turn: 0,
+            overdue: false,
+        };
         // A shell that became us by `exec` may leave us children whose SIGCHLD it has already had.
         init.reap();
         Ok(init)
@@ -122,7 +113,7 @@ impl Supervisor {
     ///
     /// # Errors
     /// Those of fork and exec; [`exec_status`] turns them into an exit status.
-    pub fn spawn(&mut self, command: &mut Command, mode: SpawnMode) -> io::Result<(Pid, Child)> {
+    pub fn spawn(&mut self, command: &mut Command, mode: SpawnMode) -> io::Result<(ChildId, Child)> {
         let (mask, dispositions) = (self.inherited_mask, self.inherited_dispositions);
         let parent = getpid();
         // SAFETY: between fork and exec only async-signal-safe calls are made: setsid, setpgid, tcsetpgrp, open,
@@ -149,33 +140,49 @@ impl Supervisor {
         }
         let child = command.spawn()?;
         let pid = Pid::from_raw(i32::try_from(child.id()).map_err(io::Error::other)?);
-        self.children.insert(pid);
-        Ok((pid, child))
+        self.spawned += 1;
+        self.children.insert(pid, self.spawned);
+        Ok((ChildId { serial: self.spawned, pid }, child))
     }
 
     /// Waits for the next event: a signal, the end of a child, a watched descriptor, the deadline.
     ///
+    /// No source keeps another one waiting: signals and ends come first, but only once when the deadline has passed, then
+    /// the deadline, then the watched descriptors in turn. One that is always ready cannot delay the deadline.
+    ///
     /// # Errors
-    /// Those of poll and of reading the signalfd, none of which is expected.
+    /// Those of poll and of reading the signalfd. None is expected, and none need be the end of an init: signals and ends
+    /// are reported by the next call all the same.
     pub fn next(&mut self, watched: &[BorrowedFd<'_>], deadline: Option<Instant>) -> io::Result<Event> {
         loop {
             if let Some(event) = self.events.pop_front() {
                 return Ok(event);
             }
+            let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+            let passed = left.is_some_and(|left| left.is_zero());
+            if std::mem::take(&mut self.overdue) && passed {
+                return Ok(Event::Deadline);
+            }
             let mut fds = vec![PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
             fds.extend(watched.iter().map(|fd| PollFd::new(*fd, PollFlags::POLLIN)));
-            let limit = deadline
-                .map_or(PollTimeout::NONE, |at| timeout(at.saturating_duration_since(Instant::now())));
-            match poll(&mut fds, limit) {
-                Ok(0) => return Ok(Event::Deadline),
+            match poll(&mut fds, left.map_or(PollTimeout::NONE, timeout)) {
                 Ok(_) => {}
                 Err(Errno::EINTR) => continue,
-                Err(error) => return Err(error.into()),
+                Err(error) => {
+                    self.read_signals()?;
+                    return self.events.pop_front().ok_or_else(|| error.into());
+                }
             }
             let ready: Vec<bool> = fds.iter().map(|fd| fd.any().unwrap_or(true)).collect();
-            if ready[0] {
+            let (signals, watched) = (ready[0], &ready[1..]);
+            let in_turn = (0..watched.len()).map(|n| (self.turn + n) % watched.len());
+            if signals {
                 self.read_signals()?;
-            } else if let Some(index) = ready[1..].iter().position(|ready| *ready) {
+                self.overdue = passed;
+            } else if passed {
+                return Ok(Event::Deadline);
+            } else if let Some(index) = in_turn.into_iter().find(|index| watched[*index]) {
+                self.turn = index + 1;
                 return Ok(Event::Ready(index));
             }
         }
@@ -183,12 +190,13 @@ impl Supervisor {
 
     /// Whether the child has not been waited for: until then its pid is its own, and may be signalled.
     #[must_use]
-    pub fn is_running(&self, pid: Pid) -> bool {
-        self.children.contains(&pid)
+    pub fn is_running(&self, child: ChildId) -> bool {
+        self.children.get(&child.pid) == Some(&child.serial)
     }
 
     fn read_signals(&mut self) -> io::Result<()> {
-        while let Some(info) = self.signals.read_signal()? {
+        for _ in 0..SIGNALS_AT_ONCE {
+            let Some(info) = self.signals.read_signal()? else { break };
             let number = i32::try_from(info.ssi_signo).map_err(io::Error::other)?;
             if number == Signal::SIGCHLD as i32 {
                 self.reap();
@@ -219,48 +227,11 @@ impl Supervisor {
                 ExitStatus::Exited((libc::WEXITSTATUS(raw) & 0xff) as u8)
             };
             let pid = Pid::from_raw(pid);
-            if self.children.remove(&pid) {
-                self.events.push_back(Event::Exited(pid, status));
+            if let Some(serial) = self.children.remove(&pid) {
+                self.events.push_back(Event::Exited(ChildId { serial, pid }, status));
             }
         }
     }
-}
-
-/// Marks all descriptors above 2. Runs in the child.
-fn close_on_exec() {
-    const ALL: libc::c_uint = libc::c_uint::MAX;
-    // SAFETY: closes nothing, marks only; both calls take integers and touch no memory.
-    #[allow(unsafe_code)]
-    unsafe {
-        if libc::close_range(3, ALL, libc::CLOSE_RANGE_CLOEXEC as i32) != 0 {
-            // Kernels before 5.11 do not know the flag, seccomp profiles of that age not the call. Ours are marked
-            // anyway; what we were started with lies low.
-            for fd in 3..1024 {
-                libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC);
-            }
-        }
-    }
-}
-
-/// Gives the terminal to the calling process' group. Runs in the child, so that it holds before the program starts;
-/// SIGTTOU is blocked there. Without a terminal, or with one that is not ours to give, nothing happens.
-fn take_terminal() {
-    let group = nix::unistd::getpgrp();
-    // SAFETY: descriptor 0 is open: the runtime of Rust sees to it at start.
-    #[allow(unsafe_code)]
-    let stdin = unsafe { BorrowedFd::borrow_raw(0) };
-    if tcsetpgrp(stdin, group).is_err() {
-        use nix::fcntl::{OFlag, open};
-        if let Ok(tty) = open(c"/dev/tty", OFlag::O_RDWR | OFlag::O_CLOEXEC, nix::sys::stat::Mode::empty()) {
-            let _ = tcsetpgrp(tty, group);
-        }
-    }
-}
-
-/// The status for a command that cannot be executed, as shells and Docker give it: 127 not found, 126 otherwise.
-#[must_use]
-pub fn exec_status(error: &io::Error) -> u8 {
-    if error.kind() == io::ErrorKind::NotFound { 127 } else { 126 }
 }
 
 /// Sends a signal by number, real-time signals included, to a process (`pid > 0`) or a group (`pid < 0`).

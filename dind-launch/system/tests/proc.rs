@@ -2,7 +2,7 @@
 
 use dind_system::Root;
 use dind_system::proc::{
-    mount_at, mount_of, parse_cgroups, parse_mounts, parse_status, points_below, status,
+    cgroup_directories, mount_at, mount_of, parse_cgroups, parse_mounts, parse_status, points_below, status,
 };
 use std::path::Path;
 
@@ -77,4 +77,30 @@ fn cgroups_of_both_versions() {
     let found = parse_cgroups("12:cpu,cpuacct:/docker/abc\n3:name=systemd:/\n0::/init:x\nbroken\n");
     let found: Vec<_> = found.iter().map(|one| (one.controllers.as_str(), one.path.as_str())).collect();
     assert_eq!(found, [("cpu,cpuacct", "/docker/abc"), ("name=systemd", "/"), ("", "/init:x")]);
+}
+
+#[test]
+fn directories_of_cgroups_from_our_own_to_the_mount() {
+    let found = |groups: &str, mountinfo: &str, controller: &str| -> Vec<String> {
+        let directories = cgroup_directories(&parse_cgroups(groups), &parse_mounts(mountinfo), controller);
+        directories
+            .iter()
+            .map(|directory| directory.display().to_string().trim_end_matches('/').to_owned())
+            .collect()
+    };
+    let v1 = "30 25 0:26 /docker/abc /sys/fs/cgroup/memory ro - cgroup cgroup rw,memory\n";
+    assert_eq!(found("4:memory:/docker/abc\n", v1, "memory"), ["/sys/fs/cgroup/memory"]);
+    assert_eq!(
+        found("4:memory:/docker/abc/leaf\n0::/\n", v1, "memory"),
+        ["/sys/fs/cgroup/memory/leaf", "/sys/fs/cgroup/memory"]
+    );
+    // The machine's whole tree, mounted by the user: the way leads through groups that are not the container's.
+    let whole = v1.replace("/docker/abc", "/");
+    assert_eq!(found("4:memory:/docker/abc\n", &whole, "memory").len(), 3);
+    let v2 = "30 25 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup rw\n";
+    assert_eq!(found("0::/init\n", v2, "cpu"), ["/sys/fs/cgroup/init", "/sys/fs/cgroup"]);
+    // Mounted from another namespace: its root is outside of our own.
+    let foreign = v2.replace(" / /sys", " /../../.. /sys");
+    assert_eq!(found("0::/\n", &foreign, "cpu"), ["/sys/fs/cgroup"]);
+    assert!(found("0::/\n", "", "cpu").is_empty());
 }

@@ -22,6 +22,8 @@ use std::time::{Duration, Instant};
 pub const PROBED_AT_MOST: usize = 4096;
 const ROUNDS: usize = 3;
 const ROUND: Duration = Duration::from_millis(100);
+/// How long the device's queue may stay full.
+const SEND_LIMIT: Duration = Duration::from_secs(5);
 /// Ethernet header and ARP packet for IPv4 (RFC 826).
 const FRAME: usize = 42;
 const REQUEST: u8 = 1;
@@ -95,12 +97,15 @@ fn open(link: u32) -> io::Result<OwnedFd> {
     Ok(socket)
 }
 
-/// Sends, waiting for room: a full queue of the device is no error.
+/// Sends, waiting for room: a full queue of the device is no error, unless it stays full.
 fn transmit(socket: &OwnedFd, frame: &[u8]) -> io::Result<()> {
+    let end = Instant::now() + SEND_LIMIT;
     loop {
         match send(socket.as_raw_fd(), frame, MsgFlags::empty()) {
             Ok(_) => return Ok(()),
-            Err(nix::errno::Errno::EINTR | nix::errno::Errno::ENOBUFS) => std::thread::yield_now(),
+            Err(nix::errno::Errno::EINTR | nix::errno::Errno::ENOBUFS) if Instant::now() < end => {
+                std::thread::yield_now();
+            }
             Err(error) => return Err(error.into()),
         }
     }

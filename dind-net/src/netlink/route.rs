@@ -6,10 +6,10 @@ use crate::netlink::convert::{
     write_neighbour, write_route,
 };
 use crate::netlink::net::{Net, Route};
-use futures_util::StreamExt;
+use crate::netlink::request::{REQUEST_LIMIT, ask};
 use rtnetlink::packet_core::{
-    NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST,
-    NetlinkMessage, NetlinkPayload,
+    NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST, NetlinkMessage,
+    NetlinkPayload,
 };
 use rtnetlink::packet_route::address::AddressMessage;
 use rtnetlink::packet_route::link::{BridgeStpState, LinkMessage};
@@ -52,7 +52,7 @@ impl Netlink {
     /// # Errors
     /// Those of socket and epoll.
     pub fn open() -> io::Result<Self> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let handle = {
             let _inside = runtime.enter();
             let (mut connection, handle, _) = rtnetlink::new_connection()?;
@@ -259,27 +259,8 @@ impl Netlink {
         }
     }
 
-    /// One request, and everything up to the kernel's last word on it. The requests of rtnetlink itself take the end
-    /// of a broken connection for success.
     async fn ask(&self, message: Message, flags: u16) -> io::Result<Vec<Message>> {
-        let mut request = NetlinkMessage::from(message);
-        request.header.flags = flags;
-        let mut answers = self.handle.clone().request(request).map_err(|_| io::ErrorKind::BrokenPipe)?;
-        let mut messages = Vec::new();
-        while let Some(answer) = answers.next().await {
-            if answer.header.flags & NLM_F_DUMP_INTR != 0 {
-                return Err(io::ErrorKind::Interrupted.into());
-            }
-            match answer.payload {
-                NetlinkPayload::InnerMessage(message) => messages.push(message),
-                NetlinkPayload::Done(_) => return Ok(messages),
-                NetlinkPayload::Error(verdict) if verdict.code.is_none() => return Ok(messages),
-                NetlinkPayload::Error(verdict) => return Err(verdict.to_io()),
-                NetlinkPayload::Overrun(_) => return Err(io::ErrorKind::Interrupted.into()),
-                _ => {}
-            }
-        }
-        Err(io::ErrorKind::BrokenPipe.into())
+        ask(self.handle.clone(), message, flags, REQUEST_LIMIT).await
     }
 }
 

@@ -21,10 +21,9 @@ use crate::engine::check_listening;
 use crate::options::{MIN_BUDGET, Options};
 use crate::{TOOL, fault, signals};
 use dind_contract::finish::{log, log_fault};
-use dind_system::supervisor::{Event, ExitStatus, SpawnMode, Supervisor, exec_status, send};
+use dind_system::supervisor::{ChildId, Event, ExitStatus, SpawnMode, Supervisor, exec_status, send};
 use engine::{Engine, Wait};
 use nix::sys::signal::Signal;
-use nix::unistd::Pid;
 use std::ffi::OsString;
 use std::io;
 use std::os::unix::process::CommandExt;
@@ -56,7 +55,7 @@ pub fn run(cli: &Cli, engine: Option<i32>, command: &[OsString]) -> ExitCode {
 
 /// A running `dind-reaper stop`.
 struct StopProcess {
-    pid: Pid,
+    child: ChildId,
     now: bool,
     deadline: Instant,
 }
@@ -66,7 +65,7 @@ struct Init {
     options: Options,
     /// The engine that ends with the command.
     engine: Option<Engine>,
-    command: Option<Pid>,
+    command: Option<ChildId>,
     stop: Option<StopProcess>,
     /// When the first signal asked for a stop: the budget counts from here.
     asked: Option<Instant>,
@@ -127,19 +126,19 @@ impl Init {
         }
     }
 
-    fn start(&mut self, command: &[OsString]) -> io::Result<Pid> {
+    fn start(&mut self, command: &[OsString]) -> io::Result<ChildId> {
         let (program, args) = command.split_first().ok_or(io::ErrorKind::NotFound)?;
-        let (pid, _) = self.supervisor.spawn(Command::new(program).args(args), SpawnMode::Foreground)?;
-        self.command = Some(pid);
+        let (child, _) = self.supervisor.spawn(Command::new(program).args(args), SpawnMode::Foreground)?;
+        self.command = Some(child);
         // The command has its own working directory; the init's would keep a mount busy.
         let _ = std::env::set_current_dir("/");
-        Ok(pid)
+        Ok(child)
     }
 
-    fn wait_for_command(&mut self, command: Pid) -> ExitStatus {
+    fn wait_for_command(&mut self, command: ChildId) -> ExitStatus {
         loop {
             match self.next(self.next_deadline()) {
-                Event::Exited(pid, status) if pid == command => {
+                Event::Exited(child, status) if child == command => {
                     self.command = None;
                     return status;
                 }
@@ -157,7 +156,7 @@ impl Init {
     }
 
     /// The engine's end is the command's.
-    fn watch_engine(&mut self, command: Pid) {
+    fn watch_engine(&mut self, command: ChildId) {
         let Some(engine) = &mut self.engine else { return };
         // One that ends because we have asked it to is no error.
         if engine.has_just_ended() && self.stop.is_none() {
@@ -195,7 +194,7 @@ impl Init {
         });
         if let Some(stop) = &self.stop {
             match event {
-                Event::Exited(pid, _) if pid == stop.pid => self.stop = None,
+                Event::Exited(child, _) if child == stop.child => self.stop = None,
                 Event::Deadline if Instant::now() >= stop.deadline => self.kill_stop(),
                 _ => {}
             }
@@ -211,8 +210,8 @@ impl Init {
         }
     }
 
-    fn forward(&self, command: Pid, number: i32) {
-        if let Err(error) = send(command.as_raw(), number) {
+    fn forward(&self, command: ChildId, number: i32) {
+        if let Err(error) = send(command.pid().as_raw(), number) {
             log(TOOL, "warning", format!("cannot forward signal {number}: {error}"));
         }
     }
@@ -246,16 +245,16 @@ impl Init {
         stop.arg("--data-root").arg(&self.options.data_root);
         stop.stdin(Stdio::null()).stdout(Stdio::null());
         match self.supervisor.spawn(&mut stop, SpawnMode::Session) {
-            Ok((pid, _)) => {
-                self.stop = Some(StopProcess { pid, now, deadline: Instant::now() + budget + REPORT_TIME });
+            Ok((child, _)) => {
+                self.stop = Some(StopProcess { child, now, deadline: Instant::now() + budget + REPORT_TIME });
             }
             Err(error) => log(TOOL, "error", format!("cannot stop the inner containers: {error}")),
         }
     }
 
     fn kill_stop(&mut self) {
-        if let Some(stop) = self.stop.take().filter(|stop| self.supervisor.is_running(stop.pid)) {
-            let _ = send(stop.pid.as_raw(), Signal::SIGKILL as i32);
+        if let Some(stop) = self.stop.take().filter(|stop| self.supervisor.is_running(stop.child)) {
+            let _ = send(stop.child.pid().as_raw(), Signal::SIGKILL as i32);
         }
     }
 }

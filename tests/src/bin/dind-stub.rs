@@ -4,9 +4,11 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used)]
 
 use dind_tests::eventually;
+use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::signal::{SigSet, Signal};
 use std::fs::{self, OpenOptions};
 use std::io::{Read, Write};
+use std::os::fd::AsFd;
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::exit;
@@ -14,6 +16,9 @@ use std::time::Duration;
 
 /// How long containerd may take.
 const LIMIT: Duration = Duration::from_secs(20);
+
+/// How many threads write to each of the streams.
+const FLOODS: usize = 4;
 
 fn main() {
     let mut args = std::env::args();
@@ -51,6 +56,24 @@ fn daemon(directory: &Path, name: &str, mode: &str) {
         let listener = UnixListener::bind("/var/run/docker.sock").unwrap();
         std::thread::spawn(move || listener.incoming().flatten().for_each(answer_as_an_old_engine));
     }
+    if mode == "mute" {
+        // It takes every request, and answers none.
+        let listener = UnixListener::bind("/var/run/docker.sock").unwrap();
+        let directory = directory.to_owned();
+        std::thread::spawn(move || {
+            let clients: Vec<_> =
+                listener.incoming().flatten().inspect(|_| note(&directory, "dockerd request")).collect();
+            drop(clients);
+        });
+    }
+    if mode.ends_with("flood") {
+        // A large pipe and many writers: it is never found empty.
+        let _ = fcntl(std::io::stdout(), FcntlArg::F_SETPIPE_SZ(1 << 20));
+        for _ in 0..FLOODS {
+            std::thread::spawn(|| flood(std::io::stdout()));
+            std::thread::spawn(|| flood(std::io::stderr()));
+        }
+    }
     if name == "dockerd" {
         // As the real one: it is not ready before containerd is there.
         let there = || {
@@ -58,17 +81,44 @@ fn daemon(directory: &Path, name: &str, mode: &str) {
         };
         eventually("containerd has been started", LIMIT, there);
     }
-    if mode != "silent" {
-        let notify = std::env::var("NOTIFY_SOCKET").unwrap();
+    if mode == "answer" {
+        serve(name);
+    }
+    // A shell script that starts a daemon sets no such variable.
+    if let (Ok(notify), false) = (std::env::var("NOTIFY_SOCKET"), mode.starts_with("silent")) {
         UnixDatagram::unbound().unwrap().send_to(b"READY=1", notify).unwrap();
     }
     loop {
         let signal = signals.wait().unwrap();
         note(directory, &format!("{name} {}", signal.as_str()));
-        if signal == Signal::SIGTERM && mode != "stubborn" {
+        if signal == Signal::SIGTERM && mode != "stubborn" && !mode.ends_with("flood") {
             exit(0);
         }
     }
+}
+
+/// Answers what a health check asks of the daemon, for as long as the process runs.
+fn serve(name: &str) {
+    fs::create_dir_all("/run/dind").unwrap();
+    let (socket, answer) = match name {
+        "dockerd" => ("/var/run/docker.sock", "HTTP/1.0 200 OK\r\nServer: Docker/20.10.24 (linux)\r\n\r\nOK"),
+        // The settings that an HTTP/2 server begins with.
+        _ => ("/run/dind/containerd.sock", "\0\0\0\x04\0\0\0\0\0"),
+    };
+    let _ = fs::remove_file(socket);
+    let listener = UnixListener::bind(socket).unwrap();
+    std::thread::spawn(move || {
+        for mut client in listener.incoming().flatten() {
+            let _ = client.read(&mut [0; 4096]);
+            let _ = client.write_all(answer.as_bytes());
+        }
+    });
+}
+
+fn flood(stream: impl AsFd) {
+    let lines = "flood\n".repeat(1000);
+    // Without the lock that the streams of Rust share.
+    while nix::unistd::write(&stream, lines.as_bytes()).is_ok() {}
 }
 
 fn answer_as_an_old_engine(mut client: UnixStream) {
@@ -91,13 +141,15 @@ fn tool(directory: &Path, name: &str, verb: &str, mode: &str) {
         println!("hello");
         return;
     }
-    let engine = match name {
-        "dind-storage" => {
-            format!(r#"{{"config":{{"data-root":"{}"}},"path_prepend":[]}}"#, directory.display())
-        }
-        _ => r#"{"config":{},"path_prepend":[]}"#.to_owned(),
+    let root = directory.display();
+    let (result, config) = match name {
+        "dind-storage" => (
+            format!(r#"{{"data_root":"{root}","backing":"native","driver":"overlay2"}}"#),
+            format!(r#"{{"data-root":"{root}"}}"#),
+        ),
+        _ => ("{}".to_owned(), "{}".to_owned()),
     };
     println!(
-        r#"{{"schema":"{schema}/v1","ok":true,"mode":"{verb}","changed":false,"result":{{}},"engine":{engine},"steps":[],"warnings":[]}}"#
+        r#"{{"schema":"{schema}/v1","ok":true,"mode":"{verb}","changed":false,"result":{result},"engine":{{"config":{config},"path_prepend":[]}},"steps":[],"warnings":[]}}"#
     );
 }

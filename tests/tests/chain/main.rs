@@ -4,9 +4,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
 
 mod engine;
+mod limits;
 mod mesos;
 mod order;
+mod process_one;
 mod refusals;
 mod restart;
 mod signals;
 mod site;
+mod status;

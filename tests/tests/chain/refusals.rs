@@ -5,7 +5,6 @@ use dind_tests::{bin, within};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use std::fs;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 #[test]
@@ -63,15 +62,13 @@ fn a_second_launcher_in_one_container_is_refused_and_status_reports_the_first() 
     let site = Site::new();
     let running = site.spawn(&["sleep", "60"]);
     running.until_state("running");
-    let target = running.pid().to_string();
-    let inside = |args: &[&str]| {
-        let mut command = Command::new("nsenter");
-        command.args(["-t", &target, "-p", "-m"]).arg(bin("dind-launch")).args(args);
-        site.environment(&mut command).output().unwrap()
-    };
+    let launcher = bin("dind-launch");
+    let inside = |args: &[&str]| running.enter(&[&[launcher.to_str().unwrap()], args].concat());
     let second = inside(&["run", "--", "true"]);
     assert_eq!(second.status.code(), Some(125));
-    assert!(stderr(&second).contains("another dind-launch runs in this container"), "{}", stderr(&second));
+    let refusal = stderr(&second);
+    assert!(refusal.contains("another dind-launch runs in this container, as its PID 1\n"), "{refusal}");
+    assert!(refusal.contains("dind-launch: hint: "), "{refusal}");
     let status: Value = serde_json::from_slice(&inside(&["status"]).stdout).unwrap();
     assert_eq!(
         (&status["result"]["state"], &status["result"]["command"][0]),

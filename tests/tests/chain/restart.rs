@@ -74,3 +74,28 @@ fn a_signal_ends_the_pause_before_the_next_attempt() {
     assert_eq!(output.status.code(), Some(9), "{}", stderr(&output));
     within("the stop", asked.elapsed(), Duration::from_secs(2));
 }
+
+#[test]
+fn the_end_of_the_main_process_ends_the_wait_for_a_daemon() {
+    let site = Site::new();
+    let mut command = site.command(&[
+        "run",
+        "--",
+        "sh",
+        "-c",
+        "touch /run/up; until [ -e /run/go ]; do sleep 0.05; done; exit 9",
+    ]);
+    command.env("DIND_ENGINE_RESTART", "on-failure:2");
+    let running = site.spawn_command(command);
+    running.until_up();
+    site.set_mode("dockerd", "silent");
+    running.kill_daemon("engine_pid");
+    eventually("it is started again", LIMIT, || {
+        (site.events().iter().filter(|event| *event == "dockerd start").count() == 2).then_some(())
+    });
+    let ended = Instant::now();
+    std::fs::write(site.path().join("run/go"), "").unwrap();
+    let output = running.finish();
+    assert_eq!(output.status.code(), Some(9), "{}", stderr(&output));
+    within("the stop", ended.elapsed(), Duration::from_secs(2));
+}

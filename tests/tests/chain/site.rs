@@ -49,6 +49,12 @@ impl Site {
 
     /// `dind-launch` as PID 1 of its own namespaces. /run is a directory of the test, which reads the record there.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
+        let launcher = bin("dind-launch");
+        self.program(&[&[launcher.to_str().unwrap()], args].concat())
+    }
+
+    /// The same for another program in the launcher's place.
+    pub(crate) fn program(&self, words: &[&str]) -> Command {
         let script = "mount --bind \"$1/run\" /run && mount --bind \"$1/log\" /var/log && \
                       mount -t tmpfs -o mode=0755 tmpfs /sys/fs/cgroup && shift && exec \"$@\"";
         let mut command = Command::new("unshare");
@@ -63,7 +69,7 @@ impl Site {
             script,
             "sh",
         ]);
-        command.arg(self.path()).arg(bin("dind-launch")).args(args);
+        command.arg(self.path()).args(words);
         self.environment(&mut command).env("DIND_STOP_BUDGET", "3s");
         command
     }
@@ -129,15 +135,39 @@ impl Running<'_> {
 
     /// Kills the daemon that the record names; its pid is one of the launcher's namespace.
     pub(crate) fn kill_daemon(&self, daemon: &str) {
-        let pid = self.site.record()[daemon].as_i64().unwrap().to_string();
+        let pid = self.site.record()[daemon].as_i64().unwrap();
+        self.signal_inside("KILL", pid);
+    }
+
+    /// Sends a signal to a process of the launcher's namespace.
+    pub(crate) fn signal_inside(&self, signal: &str, pid: i64) {
+        let done = self.enter(&["kill", &format!("-{signal}"), &pid.to_string()]);
+        assert!(done.status.success(), "{}", stderr(&done));
+    }
+
+    /// Runs a program in the launcher's namespaces, as `docker exec` does.
+    pub(crate) fn enter(&self, words: &[&str]) -> Output {
         let target = self.pid().to_string();
-        let kill = Command::new("nsenter").args(["-t", &target, "-p", "-m", "kill", "-KILL", &pid]).status();
-        assert!(kill.unwrap().success());
+        let mut command = Command::new("nsenter");
+        command.args(["-t", &target, "-p", "-m"]).args(words);
+        self.site.environment(&mut command).output().unwrap()
+    }
+
+    /// `dind-launch` in the launcher's namespaces. Returns its exit status and its document.
+    pub(crate) fn launcher(&self, args: &[&str]) -> (i32, Value) {
+        let launcher = bin("dind-launch");
+        document(&self.enter(&[&[launcher.to_str().unwrap()], args].concat()))
     }
 
     pub(crate) fn finish(self) -> Output {
         self.child.wait_with_output().unwrap()
     }
+}
+
+/// The exit status of a tool, and its document.
+pub(crate) fn document(output: &Output) -> (i32, Value) {
+    let document = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", stderr(output)));
+    (output.status.code().unwrap(), document)
 }
 
 pub(crate) fn stderr(output: &Output) -> String {

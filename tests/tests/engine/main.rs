@@ -40,6 +40,16 @@ fn a_restarted_daemon_keeps_the_node_and_its_containers() {
 }
 
 #[test]
+fn an_engine_that_the_pids_limit_ends_is_reported_with_it() {
+    // Two daemons of Go do not get by with so few threads.
+    let node = Node::start(&["--pids-limit", "12"], SLEEP);
+    assert_eq!(node.exit_status(), 125, "{}", node.log());
+    let log = node.log();
+    assert!(log.contains("dind-launch: cause: too many processes: the container's pids limit"), "{log}");
+    assert!(log.contains("dind-launch: hint: give the container more processes and threads"), "{log}");
+}
+
+#[test]
 fn an_archive_is_loaded_once() {
     let node = Node::start(&[], SLEEP);
     let archive = json!(["/preload/inner.tar"]);

@@ -1,9 +1,9 @@
 //! What is left at the end of a stop: processes that nobody has named.
 
 use crate::process::{Node, WaitOutcome};
-use dind_contract::Fault;
 use dind_system::supervisor::send;
 use nix::libc::{SIGKILL, SIGTERM};
+use std::collections::BTreeSet;
 use std::fs;
 use std::time::{Duration, Instant};
 
@@ -12,23 +12,32 @@ const LEFTOVERS_GRACE: Duration = Duration::from_secs(1);
 /// How often /proc is read for processes that are not our children.
 const POLL_EVERY: Duration = Duration::from_millis(10);
 
-/// Ends every process that is left: shims of a dead engine, and what the main process has put into the background.
-pub(super) fn stop_leftovers(node: &mut Node, grace: Duration) -> Result<(), Fault> {
+/// Ends every process that is left: shims of a dead engine, what the main process has put into the background, and what those
+/// start or leave behind while they are ended.
+pub(super) fn stop_leftovers(node: &mut Node, grace: Duration) {
     for (signal, limit) in [(SIGTERM, grace.min(LEFTOVERS_GRACE)), (SIGKILL, super::AFTER_KILL)] {
         let deadline = Instant::now() + limit;
-        let mut left = remaining();
-        left.iter().for_each(|pid| drop(send(*pid, signal)));
-        while !left.is_empty() && Instant::now() < deadline {
-            // Some are not our children (`docker exec`), so their exit wakes nobody.
-            if let WaitOutcome::StopSignal(_) =
-                node.wait(&[], Some((Instant::now() + POLL_EVERY).min(deadline)))?
-            {
+        // A second TERM makes many a program give up its orderly end.
+        let mut asked = BTreeSet::new();
+        loop {
+            let left = remaining();
+            if signal == SIGKILL && std::process::id() == 1 {
+                // All at once, so that none is born between the look and the signal (kill(2), pid -1).
+                let _ = send(-1, signal);
+            } else {
+                let due = left.iter().filter(|pid| signal == SIGKILL || asked.insert(**pid));
+                due.for_each(|pid| drop(send(*pid, signal)));
+            }
+            let now = Instant::now();
+            if left.is_empty() || now >= deadline {
                 break;
             }
-            left = remaining();
+            // Some are not our children (`docker exec`), so their exit wakes nobody.
+            if let WaitOutcome::StopSignal(_) = node.wait(&[], Some((now + POLL_EVERY).min(deadline))) {
+                break;
+            }
         }
     }
-    Ok(())
 }
 
 /// The pids of all processes of the container where we are PID 1; otherwise of our children, which orphans below us become.

@@ -16,13 +16,12 @@ use crate::process::{Node, StopReason, WaitOutcome};
 use crate::stage::Stage;
 use crate::stop_signals;
 use dind_contract::Fault;
-use dind_system::supervisor::{ExitStatus, send};
+use dind_system::supervisor::{ChildId, ExitStatus, send};
 use dind_system::{Root, proc};
 use leftovers::stop_leftovers;
 use main_stop::MainStop;
 use nix::libc::SIGCONT;
 use nix::sys::signal::Signal;
-use nix::unistd::Pid;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -42,6 +41,12 @@ const MAIN_ALONE_UNTIL: u32 = 20;
 const MAIN_UNTIL: u32 = 35;
 const ENGINE_UNTIL: u32 = 92;
 const LEFTOVERS_UNTIL: u32 = 95;
+const NET_UNTIL: u32 = 98;
+const STORAGE_UNTIL: u32 = 100;
+
+/// What a release may take even when the budget is spent. It takes some ten milliseconds, but for a filesystem that writes its
+/// last data; what it leaves undone the kernel undoes at the end of the container.
+const RELEASE_AT_LEAST: Duration = Duration::from_secs(1);
 
 /// The budget of one stop.
 #[derive(Clone, Copy, Debug)]
@@ -73,7 +78,7 @@ pub fn stop(node: &mut Node, state: &mut RunState, signal: Option<i32>) -> (Opti
 
     if let Some(preload) = state.preload_process.take() {
         // Safe at any moment: dockerd takes over a layer whole or not at all.
-        node.signal(preload.pid(), KILL);
+        node.signal(preload.child(), KILL);
     }
     let command = &state.writer.record.command;
     let signals = stop_signals(command, state.options.main_stop_signal, for_main(node, signal));
@@ -86,46 +91,45 @@ pub fn stop(node: &mut Node, state: &mut RunState, signal: Option<i32>) -> (Opti
         state.writer.begin(Stage::StopEngine);
         // A second TERM, where the reaper has sent one, changes nothing; at the third, dockerd exits at once and cleans nothing up.
         let grace = if engine_left { Duration::ZERO } else { budget.until(ENGINE_UNTIL) };
-        collect(end(node, dockerd.pid, TERM, grace));
+        end(node, dockerd.child, TERM, grace);
         state.writer.exited(DaemonKind::Dockerd);
     }
     if let Some(containerd) = state.containerd.take() {
         state.writer.begin(Stage::StopContainerd);
         // Somebody may have stopped it: the reaper, were it killed, or whoever looks for a fault.
-        node.signal(containerd.pid, SIGCONT);
-        collect(end(node, containerd.pid, TERM, budget.until(ENGINE_UNTIL)));
+        node.signal(containerd.child, SIGCONT);
+        end(node, containerd.child, TERM, budget.until(ENGINE_UNTIL));
         state.writer.exited(DaemonKind::Containerd);
     }
     state.writer.begin(Stage::StopLeftovers);
-    collect(stop_leftovers(node, budget.until(LEFTOVERS_UNTIL)));
+    stop_leftovers(node, budget.until(LEFTOVERS_UNTIL));
     node.log.drain();
     if std::mem::take(&mut state.net_applied) {
         let tool = state.tools.net.clone();
-        collect(release(node, state, Stage::ReleaseNet, &tool));
+        collect(release(node, state, Stage::ReleaseNet, &tool, budget.until(NET_UNTIL)));
     }
     if std::mem::take(&mut state.storage_applied) {
         let tool = state.tools.storage.clone();
-        collect(release(node, state, Stage::ReleaseStorage, &tool));
+        collect(release(node, state, Stage::ReleaseStorage, &tool, budget.until(STORAGE_UNTIL)));
     }
     (node.main.and_then(|pid| node.exit_status(pid)), faults)
 }
 
 /// Sends a child a signal, waits for its exit, and kills it after `grace`.
-fn end(node: &mut Node, pid: Pid, signal: i32, grace: Duration) -> Result<(), Fault> {
-    node.signal(pid, signal);
-    if !node.wait_for(pid, grace)? {
-        node.signal(pid, KILL);
+fn end(node: &mut Node, child: ChildId, signal: i32, grace: Duration) {
+    node.signal(child, signal);
+    if !node.wait_for(child, grace) {
+        node.signal(child, KILL);
         let deadline = Instant::now() + AFTER_KILL;
-        while node.exit_status(pid).is_none() && Instant::now() < deadline {
-            node.wait_for(pid, deadline.saturating_duration_since(Instant::now()))?;
+        while node.exit_status(child).is_none() && Instant::now() < deadline {
+            node.wait_for(child, deadline.saturating_duration_since(Instant::now()));
         }
     }
-    Ok(())
 }
 
 /// What the signal that asked the node to stop is to the main process.
 fn for_main(node: &Node, signal: Option<i32>) -> Option<i32> {
-    Some(stop_signals::for_main(signal?, node.main?))
+    Some(stop_signals::for_main(signal?, node.main?.pid()))
 }
 
 /// Has the main process end, and dind-reaper the engine with its containers. The main process has the node for itself at first;
@@ -145,10 +149,11 @@ fn stop_main_and_containers(
     let mut waits_for_main = state.engine_ready && state.dockerd.is_some();
     let mut reaper: Option<ToolProcess> = None;
     let mut hurry = false;
+    let mut reaper_until = budget.at(LEFTOVERS_UNTIL);
     loop {
         if hurry && reaper.as_ref().is_some_and(hears_term) {
             hurry = false;
-            reaper.iter().for_each(|reaper| node.signal(reaper.pid(), TERM));
+            reaper.iter().for_each(|reaper| node.signal(reaper.child(), TERM));
         }
         let next = main.as_mut().and_then(|main| main.advance(node));
         if waits_for_main && (next.is_none() || budget.until(MAIN_ALONE_UNTIL).is_zero()) {
@@ -161,26 +166,30 @@ fn stop_main_and_containers(
             (None, None) => break,
             (Some(next), None) if waits_for_main => next.min(budget.at(MAIN_ALONE_UNTIL)),
             (Some(next), _) => next,
-            (None, Some(_)) => budget.at(LEFTOVERS_UNTIL),
+            (None, Some(_)) => reaper_until,
         };
         let deadline = if hurry { deadline.min(Instant::now() + LOOK_EVERY) } else { deadline };
         let stdout: Vec<_> = running.and_then(ToolProcess::stdout).into_iter().collect();
-        match node.wait(&stdout, Some(deadline))? {
+        match node.wait(&stdout, Some(deadline)) {
             WaitOutcome::Ready(_) => reaper.iter_mut().for_each(ToolProcess::read_stdout),
             WaitOutcome::StopSignal(_) => {
                 main.iter_mut().for_each(MainStop::hurry);
                 hurry |= reaper.is_some();
             }
             // It knows its budget; one that does not keep it does not keep the node.
-            WaitOutcome::Deadline if next.is_none() && budget.until(LEFTOVERS_UNTIL).is_zero() => {
-                reaper.iter().for_each(|reaper| node.signal(reaper.pid(), KILL));
+            WaitOutcome::Deadline if next.is_none() && Instant::now() >= reaper_until => {
+                let Some(reaper) = reaper.as_mut().filter(|reaper| reaper.killed_after().is_none()) else {
+                    break;
+                };
+                reaper.kill(node);
+                reaper_until = Instant::now() + AFTER_KILL;
             }
             WaitOutcome::Exited(_) | WaitOutcome::Deadline => {}
         }
     }
     if let Some(main) = node.main {
         // What is left of its process group: a group exists, and keeps its number, as long as one of its members does.
-        let _ = send(-main.as_raw(), KILL);
+        let _ = send(-main.pid().as_raw(), KILL);
     }
     match reaper {
         Some(reaper) => {
@@ -192,7 +201,7 @@ fn stop_main_and_containers(
 
 /// Until it has taken over the signals, TERM would end it, and nobody would be asked.
 fn hears_term(reaper: &ToolProcess) -> bool {
-    let status = proc::status_of(&Root::default(), reaper.pid().as_raw());
+    let status = proc::status_of(&Root::default(), reaper.child().pid().as_raw());
     // One that has exited hears nothing, and needs not to.
     status.map_or(true, |status| status.blocks(TERM))
 }
@@ -205,11 +214,19 @@ fn start_reaper(node: &mut Node, state: &RunState, budget: Budget) -> Result<Too
     sibling::start(node, &state.tools.reaper, &args, &[("DOCKER_HOST", &host)])
 }
 
-/// Runs the `release` of a sibling tool. It is short, and never interrupted.
-fn release(node: &mut Node, state: &mut RunState, stage: Stage, tool: &Path) -> Result<(), Fault> {
+/// Runs the `release` of a sibling tool. It is short, and no signal interrupts it; after `limit` it is killed.
+fn release(
+    node: &mut Node,
+    state: &mut RunState,
+    stage: Stage,
+    tool: &Path,
+    limit: Duration,
+) -> Result<(), Fault> {
     state.writer.begin(stage);
     let tool = sibling::start(node, tool, &["release"], &[])?;
-    let [document] = documents(node, [tool], OnStopSignal::RunToEnd).map_err(StopReason::into_fault)?;
+    let limit = Some(limit.max(RELEASE_AT_LEAST));
+    let documents = documents(node, [tool], OnStopSignal::RunToEnd, limit);
+    let [document] = documents.map_err(StopReason::into_fault)?;
     state.writer.keep(stage.name(), document);
     Ok(())
 }

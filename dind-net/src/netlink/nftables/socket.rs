@@ -6,9 +6,16 @@ use crate::netlink::nftables::answer::{self, Chain, Rule, Table};
 use crate::netlink::nftables::batch::Batch;
 use crate::netlink::nftables::message::{encode, kind, text};
 use nix::libc::{NFPROTO_IPV4, NLM_F_ACK, NLM_F_DUMP};
+use nix::sys::socket::setsockopt;
+use nix::sys::socket::sockopt::ReceiveTimeout;
+use nix::sys::time::TimeVal;
 use rtnetlink::sys::protocols::NETLINK_NETFILTER;
 use rtnetlink::sys::{Socket, SocketAddr};
 use std::io;
+
+/// How long the kernel may take to answer. It does so before `send` returns, but for long lists; an answer that is lost must not
+/// keep anybody.
+const ANSWER_LIMIT: i64 = 10;
 
 const GET_TABLES: u16 = kind(1);
 const GET_CHAINS: u16 = kind(4);
@@ -32,6 +39,7 @@ impl Conversation {
         let mut socket = Socket::new(NETLINK_NETFILTER)?;
         socket.bind_auto()?;
         socket.connect(&SocketAddr::new(0, 0))?;
+        setsockopt(&socket, ReceiveTimeout, &TimeVal::new(ANSWER_LIMIT, 0))?;
         Ok(Self(socket))
     }
 
@@ -82,7 +90,7 @@ impl Conversation {
         let (bytes, last) = batch.bytes(generation);
         self.0.send(&bytes, 0)?;
         loop {
-            let (answer, _) = self.0.recv_from_full()?;
+            let answer = self.receive()?;
             let mut rest = answer.as_slice();
             while let Some((number, errno)) = answer::verdict(&mut rest) {
                 if errno != 0 {
@@ -95,17 +103,43 @@ impl Conversation {
         }
     }
 
+    fn receive(&self) -> io::Result<Vec<u8>> {
+        match self.0.recv_from_full() {
+            Ok((answer, _)) => Ok(answer),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                Err(io::Error::new(io::ErrorKind::TimedOut, "the kernel does not answer"))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// The bodies of all messages that answer a request.
     fn ask(&self, kind: u16, flags: i32, family: u8, attributes: &[u8]) -> io::Result<Vec<Vec<u8>>> {
         self.0.send(&encode(kind, flags, 0, family, 0, attributes), 0)?;
         let mut bodies = Vec::new();
         loop {
-            let (answer, _) = self.0.recv_from_full()?;
+            let answer = self.receive()?;
             match answer::collect(&answer, &mut bodies) {
                 None => {}
                 Some(0) => return Ok(bodies),
                 Some(errno) => return Err(io::Error::from_raw_os_error(errno)),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::sys::socket::getsockopt;
+    use nix::sys::time::TimeValLike;
+
+    #[test]
+    fn an_answer_that_does_not_come_is_not_waited_for() {
+        let conversation = Conversation::open().unwrap();
+        let limit = getsockopt(&conversation.0, ReceiveTimeout).unwrap();
+        assert_eq!(limit.num_seconds(), ANSWER_LIMIT);
+        setsockopt(&conversation.0, ReceiveTimeout, &TimeVal::new(0, 10_000)).unwrap();
+        assert_eq!(conversation.receive().unwrap_err().kind(), io::ErrorKind::TimedOut);
     }
 }
