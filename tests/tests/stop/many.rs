@@ -56,9 +56,7 @@ fn sixty_on_busy_processors_end_by_themselves_and_come_back() {
     let node = Node::start(&["--volume", &share.volume()], &[]);
     node.until_running();
     let names = names(60);
-    // Some take a while, and would see a second signal.
-    let then = |number| if number % 10 == 0 { Then::EndAfter(1) } else { Then::End(0) };
-    let inner: Vec<_> = names.iter().enumerate().map(|(number, name)| (name.clone(), then(number))).collect();
+    let inner: Vec<_> = names.iter().map(|name| (name.clone(), Then::End(0))).collect();
     start_many(&node, &share, &inner, &["--restart", "unless-stopped"]);
     for round in 0..rounds(2) {
         if round > 0 {
@@ -79,7 +77,12 @@ fn sixty_on_busy_processors_end_by_themselves_and_come_back() {
         );
         assert_asked(&share, &strs(&names), &stopped);
         let ends = recorded_ends(&node);
-        assert!(ends.len() == 60 && ends.values().all(|end| end == "0"), "{ends:?}");
+        let cut = ends.values().filter(|end| *end != "0").count();
+        assert_eq!(
+            (ends.len(), cut),
+            (60, 0),
+            "containers, and those not recorded to have ended with 0: {ends:?}"
+        );
         assert_eq!(stopped.status, 0, "round {round}");
         promise("docker stop", stopped.took, Duration::from_secs(9));
         let outcomes = outcomes(&record);
@@ -94,6 +97,7 @@ fn a_crowd_has_its_signal_in_time_and_what_is_cut_is_reported() {
     let node = Node::start(&["--volume", &share.volume()], &[]);
     node.until_running();
     let names = names(number("DIND_TEST_CROWD", 150));
+    // Some take a while, and would see a second signal.
     let then = |number| if number % 10 == 0 { Then::EndAfter(4) } else { Then::End(0) };
     let inner: Vec<_> = names.iter().enumerate().map(|(number, name)| (name.clone(), then(number))).collect();
     start_many(&node, &share, &inner, &[]);
