@@ -175,7 +175,7 @@ fn crowds(site: &Site<'_>) -> Result<()> {
     }
     print("docker stop -t 10 of a crowd", "bare dockerd with as many", &rows);
     for (name, count) in lost {
-        println!("{name:46} {count:9} lost: killed before their end");
+        println!("{name:46} {count:9} lost: killed before their own end");
     }
     Ok(())
 }
