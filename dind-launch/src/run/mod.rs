@@ -69,8 +69,9 @@ fn run_node(mut node: Node, mut state: RunState) -> u8 {
     };
     for fault in &faults {
         let failed = report(fault);
-        // The first that went wrong, with how each container ended where that is known.
-        state.writer.record.error.get_or_insert_with(|| fault.object());
+        // The first that went wrong, and how each container ended: that is known where the stop itself failed.
+        let first = state.writer.record.error.get_or_insert_with(|| fault.object());
+        first.details = first.details.take().or_else(|| fault.details.clone());
         // A failure of the main process itself matters more than ours.
         status = if status == 0 { failed } else { status };
     }

@@ -1,11 +1,14 @@
 //! The outer engine: its client, and the machine's network and devices as it sees them. `node`: the nodes that a test starts
-//! on it. `network`: its networks and volumes. Whatever a handle stands for is removed when the handle is dropped.
+//! on it. `shell`: images with a shell entrypoint. `network`: its networks and volumes. Whatever a handle stands for is removed
+//! when the handle is dropped.
 
 mod network;
 mod node;
+mod shell;
 
 pub use network::{Network, Volume};
 pub use node::Node;
+pub use shell::{ShellImage, readme_entrypoint};
 
 use crate::seconds;
 use nix::sched::{CloneFlags, setns};

@@ -1,7 +1,6 @@
 //! The image's health check: what the outer engine shows of a node, and what looking costs.
 
-use crate::shell::{ShellImage, entrypoint};
-use dind_tests::outer::{LIMIT, Node, SLEEP, docker};
+use dind_tests::outer::{LIMIT, Node, SLEEP, ShellImage, docker, readme_entrypoint};
 use dind_tests::{eventually, scratch, stretched};
 use serde_json::Value;
 use std::fs;
@@ -82,8 +81,8 @@ fn a_health_check_costs_less_than_five_milliseconds() {
 
 #[test]
 fn the_readme_s_shell_entrypoint_is_healthy_while_its_engine_is() {
-    let image = ShellImage::build(&entrypoint());
-    let node = Node::of_image(&image.0, &[&["--privileged"], &OFTEN[..]].concat(), SLEEP);
+    let image = ShellImage::build(&readme_entrypoint());
+    let node = Node::of_image(&image.name, &[&["--privileged"], &OFTEN[..]].concat(), SLEEP);
     until_health(&node, "healthy");
     let record = node.record();
     assert_eq!((&record["state"], &record["pid"]), (&"external".into(), &0.into()));

@@ -42,6 +42,7 @@ impl Tier {
                 "reaper",
                 "reduced",
                 "faults",
+                "stop",
             ],
             Self::Mesos => &["mesos", "release"],
             Self::Vm => &["vm"],

@@ -28,8 +28,8 @@ const BEGIN_LIMIT: u16 = 30_000;
 /// How long inner containers may take to come back, and how often they are counted.
 const COME_BACK: (Duration, Duration) = (Duration::from_secs(120), Duration::from_millis(50));
 
-/// What the inner containers do: nothing, and they end on TERM.
-const INNER: &str = "trap 'exit 0' TERM; sleep infinity & wait";
+/// What the inner containers do: nothing, and on TERM they end and leave a line that says so.
+const INNER: &str = "trap 'echo >>/bench/ends; exit 0' TERM; sleep infinity & wait";
 
 /// Who runs the inner engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,7 +155,10 @@ impl<'a> Container<'a> {
     /// Gives the inner engine containers that come back each time it starts.
     pub(super) fn fill(&self, count: usize) -> Result<()> {
         let docker = "docker --host unix:///bench/docker.sock";
-        let run = format!("{docker} run --detach --restart always {} sh -c \"{INNER}\"", image::INNER);
+        let run = format!(
+            "{docker} run --detach --restart always --volume /bench:/bench {} sh -c \"{INNER}\"",
+            image::INNER
+        );
         let script = format!(
             "{docker} load --quiet --input /preload/inner.tar && for i in $(seq {count}); do {run}; done"
         );
@@ -177,6 +180,16 @@ impl<'a> Container<'a> {
             }
             sleep(pause);
         }
+    }
+
+    /// How many inner containers have come to their own end since [`Container::forget_ends`].
+    pub(super) fn ends(&self) -> Result<usize> {
+        Ok(fs::read_to_string(self.directory.join("ends"))?.lines().count())
+    }
+
+    /// Begins to count them anew.
+    pub(super) fn forget_ends(&self) -> Result<()> {
+        Ok(fs::write(self.directory.join("ends"), "")?)
     }
 
     /// What a command in the container prints.
