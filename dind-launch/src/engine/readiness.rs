@@ -115,7 +115,7 @@ pub fn version(socket: &Path, limit: Duration) -> Option<String> {
     if ping.wait(limit) { ping.version() } else { None }
 }
 
-/// A request for `/_ping`. Nothing here waits, but for [`Ping::wait`]: an event loop watches it, and calls [`Ping::advance`]
+/// A request for `/_ping`. Nothing here waits, but for `wait`: an event loop watches it, and calls [`Ping::advance`]
 /// when it is ready.
 #[derive(Debug)]
 pub struct Ping {

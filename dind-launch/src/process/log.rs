@@ -65,7 +65,7 @@ impl EngineLog {
         self.sources.iter().map(AsFd::as_fd).collect()
     }
 
-    /// Passes on what one source holds, at most [`CHUNK`] bytes, and removes a source that is closed. Returns how many bytes it
+    /// Passes on what one source holds, at most `CHUNK` bytes, and removes a source that is closed. Returns how many bytes it
     /// were.
     pub fn relay(&mut self, index: usize) -> usize {
         let mut chunk = [0; CHUNK];

@@ -1,7 +1,7 @@
 //! The processes of a running node: its children, their exit statuses, the engine's log, and the signals that ask it to stop.
 //!
 //! [`Node`] is the event loop. On it build [`tool`], which runs programs for what they print, and [`sibling`], which runs the
-//! other dind tools; [`log`] passes on what the engine writes.
+//! other dind tools; [`mod@log`] passes on what the engine writes.
 
 pub mod log;
 pub mod sibling;

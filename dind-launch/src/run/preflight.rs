@@ -81,7 +81,6 @@ pub(super) fn preflight(
         dockerd_settings: Settings::default(),
         containerd: None,
         dockerd: None,
-        engine_ready: false,
         restart_attempts: Attempts::default(),
         preload_process: None,
         storage_applied: false,

@@ -138,8 +138,7 @@ fn start_engine(
     };
     state.start_daemon(node, DaemonKind::Dockerd)?;
     if let Some(dockerd) = &state.dockerd {
-        state.engine_ready =
-            wait_ready(node, dockerd, state.containerd.as_ref(), state.options.ready_timeout)?;
+        wait_ready(node, dockerd, state.containerd.as_ref(), state.options.ready_timeout)?;
         state.writer.record.engine_version = daemon::version(node, dockerd, VERSION_LIMIT)?;
     }
     // Not asked of the program itself, as `doctor` does: that would take a sixth of the start.

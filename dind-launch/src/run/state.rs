@@ -41,8 +41,6 @@ pub struct RunState {
     pub containerd: Option<Daemon>,
     /// dockerd, from its start until its stop.
     pub dockerd: Option<Daemon>,
-    /// Whether the engine has answered.
-    pub engine_ready: bool,
     /// Restarts of the engine in a row.
     pub restart_attempts: Attempts,
     /// `dind-launch preload`, while it runs beside the main process.

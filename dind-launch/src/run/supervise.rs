@@ -1,19 +1,24 @@
 //! Waits for the end of a running node, and handles an engine that dies meanwhile. By default the node ends with its engine;
 //! on request the dead daemon, dockerd or containerd, is started again.
 //!
-//! containerd's shims outlive both, so inner containers survive the death of containerd. A new dockerd ends the containers of
-//! the one before it, and starts those with a restart policy again, as after any crash of an engine without live-restore.
+//! containerd's shims outlive both, so inner containers survive the death of containerd. Those of a dead dockerd are ended before
+//! a new one starts: without live-restore it would end them itself, and then it starts those with a restart policy again.
 
+use super::shutdown::start_reaper;
 use super::state::RunState;
 use crate::TOOL;
 use crate::engine::daemon::{DaemonKind, died, wait_ready};
 use crate::options::Options;
-use crate::process::tool::ToolProcess;
+use crate::process::sibling::documents;
+use crate::process::tool::{OnStopSignal, ToolProcess};
 use crate::process::{Node, StopReason, WaitOutcome};
 use crate::stage::Stage;
 use crate::status::record::NodeState;
 use dind_contract::finish::log;
 use std::time::{Duration, Instant};
+
+/// How long the reaper may take beyond its budget, to report.
+const AFTER_BUDGET: Duration = Duration::from_secs(1);
 
 /// Waits until the main process exits, which is success.
 ///
@@ -50,8 +55,10 @@ fn restart_daemon(node: &mut Node, state: &mut RunState, kind: DaemonKind) -> Re
     };
     log(TOOL, "warning", format!("{death}; it is started again in {} ms", pause.as_millis()));
     state.writer.begin(Stage::Restart(kind));
-    state.engine_ready &= kind != DaemonKind::Dockerd;
     state.writer.exited(kind);
+    if kind == DaemonKind::Dockerd {
+        end_orphans(node, state)?;
+    }
     if !wait_out(node, pause)? {
         return Ok(());
     }
@@ -66,9 +73,24 @@ fn restart_daemon(node: &mut Node, state: &mut RunState, kind: DaemonKind) -> Re
         Err(StopReason::Fault(_)) if node.exit_status(child).is_some() => return Ok(()),
         Err(reason) => return Err(reason),
     }
-    state.engine_ready |= kind == DaemonKind::Dockerd;
     state.writer.enter(NodeState::Running);
     Ok(())
+}
+
+/// Ends the containers that a dead dockerd has left. A new one would stop them as a user does (moby, `restore`), and what has
+/// `restart: unless-stopped` would stay down; of a container that has ended without it, it only knows that it is to be started.
+fn end_orphans(node: &mut Node, state: &mut RunState) -> Result<(), StopReason> {
+    let budget = state.options.stop_budget;
+    let ended = start_reaper(node, state, budget)
+        .map_err(StopReason::from)
+        .and_then(|reaper| documents(node, [reaper], OnStopSignal::Terminate, Some(budget + AFTER_BUDGET)));
+    match ended {
+        Err(StopReason::Fault(fault)) => {
+            log(TOOL, "warning", format!("inner containers may not start again: {fault}"));
+            Ok(())
+        }
+        other => other.map(drop),
+    }
 }
 
 /// Waits for `pause`. Returns false, at once, if the main process exits meanwhile.

@@ -8,7 +8,7 @@
 //! dockerd keeps the policies only of containers that end while it shuts down: a stop over its API is a user's stop, for good
 //! (moby, `killWithSignal`: `HasBeenManuallyStopped`). So it gets its TERM first. It would then ask the containers itself,
 //! each by a runc, which takes seconds where they are many or the processors busy; a container that was asked by us, too,
-//! would get its signal twice. [`Hold`] keeps these requests waiting until they find nobody, and keeps the ends from dockerd
+//! would get its signal twice. `hold` keeps these requests waiting until they find nobody, and keeps the ends from dockerd
 //! until it no longer starts anything again. So no part of this needs an engine that answers: each container is asked, waited
 //! for and killed by its process.
 

@@ -49,10 +49,8 @@ impl MainStop {
         Some(self.next)
     }
 
-    /// No more time: the last signal with the next call, and KILL right behind it.
+    /// No more time: KILL with the next call.
     pub(super) fn hurry(&mut self) {
-        let now = Instant::now();
-        self.next = self.next.min(now);
-        self.kill_at = self.kill_at.min(now);
+        self.kill_at = self.kill_at.min(Instant::now());
     }
 }

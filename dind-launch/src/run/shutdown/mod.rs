@@ -145,9 +145,9 @@ fn stop_main_and_containers(
     if main.is_some() {
         state.writer.begin(Stage::StopMain);
     }
-    // An engine that has never answered has been asked for no container.
-    let mut waits_for_main = state.engine_ready && state.dockerd.is_some();
-    let mut reaper: Option<ToolProcess> = None;
+    // Even a dockerd that has not answered yet may have started what has a restart policy, and one that has died has left it.
+    let mut waits_for_main = state.containerd.is_some() || state.dockerd.is_some();
+    let (mut reaper, mut not_started) = (None::<ToolProcess>, None);
     let mut hurry = false;
     let mut reaper_until = budget.at(LEFTOVERS_UNTIL);
     loop {
@@ -159,7 +159,10 @@ fn stop_main_and_containers(
         if waits_for_main && (next.is_none() || budget.until(MAIN_ALONE_UNTIL).is_zero()) {
             waits_for_main = false;
             state.writer.begin(Stage::StopContainers);
-            reaper = Some(start_reaper(node, state, budget)?);
+            match start_reaper(node, state, budget.until(ENGINE_UNTIL)) {
+                Ok(started) => reaper = Some(started),
+                Err(fault) => not_started = Some(fault),
+            }
         }
         let running = reaper.as_ref().filter(|reaper| !reaper.is_finished(node));
         let deadline = match (next, running) {
@@ -191,11 +194,12 @@ fn stop_main_and_containers(
         // What is left of its process group: a group exists, and keeps its number, as long as one of its members does.
         let _ = send(-main.pid().as_raw(), KILL);
     }
-    match reaper {
-        Some(reaper) => {
+    match (reaper, not_started) {
+        (Some(reaper), _) => {
             sibling::document(node, &reaper).map(|document| state.writer.keep("reaper", document))
         }
-        None => Ok(()),
+        (None, Some(fault)) => Err(fault),
+        (None, None) => Ok(()),
     }
 }
 
@@ -206,8 +210,16 @@ fn hears_term(reaper: &ToolProcess) -> bool {
     status.map_or(true, |status| status.blocks(TERM))
 }
 
-fn start_reaper(node: &mut Node, state: &RunState, budget: Budget) -> Result<ToolProcess, Fault> {
-    let within = format!("{}ms", budget.until(ENGINE_UNTIL).as_millis());
+/// Starts the end of the engine and its containers, within a budget.
+///
+/// # Errors
+/// [`crate::fault::TOOL_BROKEN`].
+pub(super) fn start_reaper(
+    node: &mut Node,
+    state: &RunState,
+    budget: Duration,
+) -> Result<ToolProcess, Fault> {
+    let within = format!("{}ms", budget.as_millis());
     let host = format!("unix://{}", state.writer.record.socket.display());
     let data_root = state.data_root.display().to_string();
     let args = ["stop", "--as", "shutdown", "--budget", &within, "--data-root", &data_root];
