@@ -53,6 +53,8 @@ pub struct EngineEnd {
     pub ended: bool,
     /// Whether a signal had stopped it (SIGSTOP), so that it was not waited for.
     pub hangs: bool,
+    /// Whether containerd had died before, so that dockerd was not waited for to the end of the budget.
+    pub lost_containerd: bool,
 }
 
 /// How a container ended.

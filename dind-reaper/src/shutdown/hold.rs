@@ -19,6 +19,11 @@ impl Hold {
         let containerd = running.filter(|process| process.name().starts_with("containerd"));
         Self(containerd.filter(|process| process.signal(SIGSTOP).is_ok()).collect())
     }
+
+    /// Whether no containerd was found.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
 }
 
 impl Drop for Hold {

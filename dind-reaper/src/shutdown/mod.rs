@@ -35,6 +35,8 @@ use std::time::{Duration, Instant};
 
 /// Between two looks at what no event reports.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
+/// How long a dockerd that has lost its containerd may take to start another one and to learn of the ends.
+const CONTAINERD_RESTART: Duration = Duration::from_secs(3);
 /// How long an engine finishes the requests under way before it shuts down (moby, cmd/dockerd: 5 s for `apiShutdown`).
 const REQUESTS_TIMEOUT: Duration = Duration::from_millis(5500);
 
@@ -84,12 +86,16 @@ fn unfinished(options: &Options, result: &StopResult) -> Option<Fault> {
         return Some(fault.hint("look at the kernel's log: a killed process that stays waits for a device"));
     }
     let engine = result.engine.as_ref().filter(|engine| !engine.ended)?;
-    let (cause, hint) = match engine.hangs {
-        true => (
+    let (cause, hint) = match engine {
+        EngineEnd { hangs: true, .. } => (
             "a signal has stopped dockerd".to_owned(),
             "its containers have ended; find out who sent SIGSTOP",
         ),
-        false => (
+        EngineEnd { lost_containerd: true, .. } => (
+            "containerd has died, so dockerd cannot learn how its containers ended".to_owned(),
+            "its containers have ended; containerd's last lines say why it died",
+        ),
+        _ => (
             format!("{spent} before it had cleaned up after its containers"),
             "raise DIND_STOP_BUDGET, and `docker stop -t` with it",
         ),
@@ -193,7 +199,12 @@ impl Shutdown<'_> {
 
     /// Lets dockerd see the ends, once it no longer starts anything again, and waits for its own.
     fn wait_for_engine(&self, dockerd: &Process, hold: Hold) -> EngineEnd {
-        let deadline = self.begun + self.options.budget;
+        let mut deadline = self.begun + self.options.budget;
+        let lost_containerd = hold.is_empty() && !self.stopped.is_empty();
+        if lost_containerd {
+            // Nobody is left to report the ends to dockerd, unless it starts a containerd of its own again.
+            deadline = deadline.min(Instant::now() + CONTAINERD_RESTART);
+        }
         let hangs = dockerd.is_stopped();
         let requests_end = deadline.min(self.begun + REQUESTS_TIMEOUT);
         while !hangs
@@ -207,7 +218,7 @@ impl Shutdown<'_> {
         while !hangs && dockerd.is_running() && Instant::now() < deadline {
             std::thread::sleep(LOOK_EVERY);
         }
-        EngineEnd { pid: dockerd.pid().as_raw(), ended: !dockerd.is_running(), hangs }
+        EngineEnd { pid: dockerd.pid().as_raw(), ended: !dockerd.is_running(), hangs, lost_containerd }
     }
 }
 
@@ -260,7 +271,7 @@ mod tests {
             data_root: "/var/lib/docker".into(),
             warnings: Vec::new(),
         };
-        let end = |ended, hangs| Some(EngineEnd { pid: 7, ended, hangs });
+        let end = |ended, hangs| Some(EngineEnd { pid: 7, ended, hangs, lost_containerd: false });
         let code = |left: &[&str], engine| {
             let left = left.iter().map(|name| (*name).to_owned()).collect();
             let result = StopResult { budget_ms: 9000, stopped: Vec::new(), left, engine };

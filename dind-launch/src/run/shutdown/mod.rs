@@ -39,6 +39,8 @@ const ENGINE_LEFT: &str = "engine-left";
 /// The shares of the budget, in percent, after which a step has to be over. The containers are asked within the first quarter.
 const MAIN_ALONE_UNTIL: u32 = 20;
 const MAIN_UNTIL: u32 = 35;
+/// The reaper gets what is left until here. It needs some time after that to report, on a busy machine.
+const REAPER_UNTIL: u32 = 89;
 const ENGINE_UNTIL: u32 = 92;
 const LEFTOVERS_UNTIL: u32 = 95;
 const NET_UNTIL: u32 = 98;
@@ -159,7 +161,7 @@ fn stop_main_and_containers(
         if waits_for_main && (next.is_none() || budget.until(MAIN_ALONE_UNTIL).is_zero()) {
             waits_for_main = false;
             state.writer.begin(Stage::StopContainers);
-            match start_reaper(node, state, budget.until(ENGINE_UNTIL)) {
+            match start_reaper(node, state, budget.until(REAPER_UNTIL)) {
                 Ok(started) => reaper = Some(started),
                 Err(fault) => not_started = Some(fault),
             }
