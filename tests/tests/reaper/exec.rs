@@ -4,18 +4,43 @@ use crate::engine::{Engine, IGNORES, LIMIT, TRAPS, signal};
 use assert_cmd::Command;
 use dind_tests::{eventually, promise, within};
 use std::io::{BufRead, BufReader, Read as _};
+use std::ops::{Deref, DerefMut};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
+/// An init that ends with the test, even if that fails before it has ended by itself.
+struct Exec(Child);
+
+impl Deref for Exec {
+    type Target = Child;
+
+    fn deref(&self) -> &Child {
+        &self.0
+    }
+}
+
+impl DerefMut for Exec {
+    fn deref_mut(&mut self) -> &mut Child {
+        &mut self.0
+    }
+}
+
+impl Drop for Exec {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// `exec` with a shell script that has said `ready`.
-fn exec(engine: &Engine, budget: &str, script: &str) -> (Child, impl BufRead) {
+fn exec(engine: &Engine, budget: &str, script: &str) -> (Exec, impl BufRead) {
     let mut exec = engine.reaper(&["--budget", budget, "exec", "--", "sh", "-c", script]);
     let mut exec = exec.stdout(Stdio::piped()).spawn().unwrap();
     let mut stdout = BufReader::new(exec.stdout.take().unwrap());
     let mut line = String::new();
     stdout.read_line(&mut line).unwrap();
     assert_eq!(line, "ready\n");
-    (exec, stdout)
+    (Exec(exec), stdout)
 }
 
 #[test]
