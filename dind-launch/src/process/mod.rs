@@ -67,6 +67,9 @@ pub struct Node {
     supervisor: Supervisor,
     /// The engine's log.
     pub log: EngineLog,
+    /// Whether the node stops by itself, because its main process or its engine has ended. The first signal that then asks it to
+    /// stop asks for nothing new, and ends nobody's grace period.
+    pub stops_by_itself: bool,
     /// The main process, once it is started: signals go to it.
     pub main: Option<ChildId>,
     exit_statuses: BTreeMap<ChildId, ExitStatus>,
@@ -81,7 +84,14 @@ impl Node {
     /// A node without processes. The supervisor has taken over the signals long before.
     #[must_use]
     pub fn new(supervisor: Supervisor, log: EngineLog) -> Self {
-        Self { supervisor, log, main: None, exit_statuses: BTreeMap::new(), wait_refused: false }
+        Self {
+            supervisor,
+            log,
+            stops_by_itself: false,
+            main: None,
+            exit_statuses: BTreeMap::new(),
+            wait_refused: false,
+        }
     }
 
     /// A node without engine, for verbs that only run programs. Takes over the signals.
@@ -131,7 +141,9 @@ impl Node {
                     return WaitOutcome::Exited(child);
                 }
                 Ok(Event::Signal(number)) if self.asks_to_stop(number) => {
-                    return WaitOutcome::StopSignal(number);
+                    if !std::mem::take(&mut self.stops_by_itself) {
+                        return WaitOutcome::StopSignal(number);
+                    }
                 }
                 Ok(Event::Signal(number)) => self.forward(number),
                 Ok(Event::Deadline) => return WaitOutcome::Deadline,

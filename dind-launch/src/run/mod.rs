@@ -59,6 +59,7 @@ fn run_node(mut node: Node, mut state: RunState) -> u8 {
         final_state = NodeState::Failed;
     }
     state.writer.enter(NodeState::Stopping);
+    node.stops_by_itself = signal.is_none();
     let (main, faults) = stop(&mut node, &mut state, signal);
     let mut status = match (reason, main) {
         (Some(StopReason::Fault(fault)), _) => status_of(&fault),

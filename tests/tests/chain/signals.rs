@@ -1,7 +1,7 @@
 //! Signals to the launcher: at its start, while it runs, and more than one.
 
-use crate::site::{Site, stderr};
-use dind_tests::{promise, within};
+use crate::site::{LIMIT, Site, stderr};
+use dind_tests::{eventually, promise, within};
 use nix::sys::signal::Signal;
 use std::time::{Duration, Instant};
 
@@ -75,6 +75,32 @@ fn a_second_signal_ends_the_grace_period_and_skips_no_step() {
     let events = site.events();
     assert_eq!(events.iter().filter(|event| *event == "dockerd SIGTERM").count(), 1);
     assert_eq!(events.last().map(String::as_str), Some("dind-storage release"));
+}
+
+/// `docker stop` of a node whose engine has just died: the first signal is not the second one.
+#[test]
+fn the_first_signal_to_a_node_that_stops_by_itself_ends_no_grace_period() {
+    let site = Site::new();
+    let script =
+        "trap 'touch /run/asked; while [ ! -e /run/go ]; do sleep 0.05; done; echo whole; exit 0' TERM
+        touch /run/up; while :; do sleep 0.05; done";
+    let mut command = site.command(&["run", "--", "sh", "-c", script]);
+    command.env("DIND_STOP_BUDGET", "60s");
+    let running = site.spawn_command(command);
+    running.until_up();
+    running.kill_daemon("engine_pid");
+    let file = |name: &str| site.path().join("run").join(name);
+    eventually("the main process is asked", LIMIT, || file("asked").exists().then_some(()));
+    running.signal(Signal::SIGTERM);
+    let status = format!("/proc/{}/status", running.pid());
+    eventually("the launcher has read the signal", LIMIT, || {
+        let status = std::fs::read_to_string(&status).ok()?;
+        status.lines().any(|line| line == "ShdPnd:\t0000000000000000").then_some(())
+    });
+    std::fs::write(file("go"), "").unwrap();
+    let output = running.finish();
+    let ended = (output.status.code(), output.stdout.as_slice());
+    assert_eq!(ended, (Some(125), &b"whole\n"[..]), "{}", stderr(&output));
 }
 
 #[test]
