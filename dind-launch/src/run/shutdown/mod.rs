@@ -9,7 +9,7 @@ mod main_stop;
 
 use super::main_process::stop_signals;
 use super::state::RunState;
-use crate::engine::daemon::DaemonKind;
+use crate::engine::daemon::{DaemonKind, died};
 use crate::process::sibling::{self, documents};
 use crate::process::tool::{OnStopSignal, ToolProcess};
 use crate::process::{Node, StopReason, WaitOutcome};
@@ -91,6 +91,11 @@ pub fn stop(node: &mut Node, state: &mut RunState, signal: Option<i32>) -> (Opti
     collect(stopped);
     if let Some(dockerd) = state.dockerd.take() {
         state.writer.begin(Stage::StopEngine);
+        // Nobody ends dockerd by a signal that it cannot handle but a user or the kernel; it has not written down how its containers
+        // ended. A stop that its death has begun has reported it.
+        if signal.is_some() && matches!(node.exit_status(dockerd.child), Some(ExitStatus::Signaled(_))) {
+            collect(Err(died(node, &dockerd)));
+        }
         // A second TERM, where the reaper has sent one, changes nothing; at the third, dockerd exits at once and cleans nothing up.
         let grace = if engine_left { Duration::ZERO } else { budget.until(ENGINE_UNTIL) };
         end(node, dockerd.child, TERM, grace);
