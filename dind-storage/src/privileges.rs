@@ -4,8 +4,6 @@ use crate::fault;
 use dind_contract::Fault;
 use dind_system::{Root, proc};
 
-/// CAP_SYS_ADMIN (linux/capability.h).
-const SYS_ADMIN: u32 = 21;
 /// CAP_SYS_RESOURCE (linux/capability.h).
 const SYS_RESOURCE: u32 = 24;
 
@@ -36,7 +34,7 @@ pub fn check(root: &Root, verb: &str) -> Result<(), Fault> {
 /// # Errors
 /// /proc/self/status cannot be read.
 pub fn can_mount(root: &Root) -> Result<bool, Fault> {
-    can(root, SYS_ADMIN)
+    can(root, proc::CAP_SYS_ADMIN)
 }
 
 /// Whether the kernel lets the caller grow a mounted ext4.

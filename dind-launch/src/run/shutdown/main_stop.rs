@@ -36,15 +36,11 @@ impl MainStop {
             node.signal(self.child, SIGKILL);
             return Some(self.kill_at + super::AFTER_KILL);
         }
-        while now >= self.next {
-            let signal = self.signals.pop_front();
-            signal.inspect(|signal| node.signal(self.child, *signal));
+        if now >= self.next {
+            self.signals.pop_front().inspect(|signal| node.signal(self.child, *signal));
             // Each but the last gets three quarters of the time that is left: it is the one that the process should end by.
             let left = self.kill_at.saturating_duration_since(now);
             self.next = if self.signals.is_empty() { self.kill_at } else { now + left * 3 / 4 };
-            if self.signals.is_empty() {
-                break;
-            }
         }
         Some(self.next)
     }
