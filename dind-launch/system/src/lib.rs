@@ -3,6 +3,7 @@
 mod child;
 mod dispositions;
 pub mod helper;
+pub mod netlink;
 pub mod proc;
 pub mod process;
 pub mod root;

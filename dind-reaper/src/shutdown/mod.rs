@@ -14,6 +14,7 @@
 
 mod freezer;
 mod hold;
+mod links;
 
 use crate::container::Container;
 use crate::options::Options;
@@ -28,6 +29,7 @@ use dind_system::Process;
 use dind_system::supervisor::{Event, Supervisor};
 use freezer::Freezers;
 use hold::Hold;
+use links::Namespaces;
 use nix::libc::{SIGKILL, SIGTERM};
 use std::fs;
 use std::path::Path;
@@ -47,9 +49,13 @@ const REQUESTS_TIMEOUT: Duration = Duration::from_millis(5500);
 pub fn run(options: Options, mut supervisor: Supervisor, begun: Instant, now: bool) -> Outcome<StopResult> {
     let dockerd =
         Process::that_listens_at(&options.socket).ok().filter(|process| process.name() == "dockerd");
-    let mut shutdown = Shutdown { options: &options, begun, now, running: Vec::new(), stopped: Vec::new() };
+    let (running, stopped, namespaces) = Default::default();
+    let mut shutdown = Shutdown { options: &options, begun, now, running, stopped, namespaces };
     let hold = shutdown.ask(dockerd.as_ref());
     shutdown.wait_for_containers(&mut supervisor);
+    if shutdown.running.is_empty() {
+        std::mem::take(&mut shutdown.namespaces).disconnect();
+    }
     let engine = dockerd.map(|dockerd| shutdown.wait_for_engine(&dockerd, hold));
     let Shutdown { running, mut stopped, .. } = shutdown;
     for one in &mut stopped {
@@ -118,6 +124,7 @@ struct Shutdown<'a> {
     now: bool,
     running: Vec<Asked>,
     stopped: Vec<StoppedContainer>,
+    namespaces: Namespaces,
 }
 
 impl Shutdown<'_> {
@@ -135,6 +142,7 @@ impl Shutdown<'_> {
         // Each is read before any is asked: the disk may be slow.
         let containers: Vec<_> =
             tasks.keys().map(|id| records::container(&self.options.data_root, id)).collect();
+        tasks.values().for_each(|task| self.namespaces.keep(&task.init));
         let freezers = Freezers::find();
         for (task, container) in tasks.into_values().zip(containers) {
             let signal = if self.now { SIGKILL } else { container.signal() };

@@ -4,6 +4,7 @@
 //! * `many`: sixty on busy processors, and as many as a machine holds
 //! * `grace`: who has how long
 //! * `hangs`: without the help of dockerd or containerd
+//! * `links`: the network of containers that have ended
 //! * `signals`: stop signals other than TERM
 //! * `policies`: which containers run after the next start
 //! * `entrypoint`: the shell entrypoint of the README
@@ -16,6 +17,7 @@ mod entrypoint;
 mod fixtures;
 mod grace;
 mod hangs;
+mod links;
 mod many;
 mod policies;
 mod signals;
