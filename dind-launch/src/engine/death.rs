@@ -3,10 +3,12 @@
 //! Its own log seldom says so. The kernel kills without a word to the victim, and Go prints hundreds of lines of goroutines
 //! when a thread is refused.
 
+use super::writable::write_and_remove;
 use crate::paths::RUN_DIR;
 use dind_system::Root;
 use dind_system::proc::{cgroup_directories, cgroups, mounts};
-use nix::sys::statvfs::{FsFlags, Statvfs, statvfs};
+use nix::errno::Errno;
+use nix::sys::statvfs::{Statvfs, statvfs};
 use std::path::{Path, PathBuf};
 
 /// Below this many free bytes a filesystem counts as full: a daemon that dies for want of space gives some of it back.
@@ -84,8 +86,10 @@ impl Counters {
 pub fn findings(then: Counters, data_root: &Path) -> Vec<Finding> {
     let mut findings = then.findings(Counters::read(&Root::default()));
     for directory in [data_root, Path::new(RUN_DIR)] {
-        findings
-            .extend(statvfs(directory).ok().and_then(|state| of_filesystem(directory, Space::of(&state))));
+        let refusal = write_and_remove(directory).err().and_then(|error| error.raw_os_error());
+        let refusal = refusal.map(Errno::from_raw);
+        let space = statvfs(directory).map(|state| Space::of(&state, refusal));
+        findings.extend(space.ok().and_then(|space| of_filesystem(directory, space)));
     }
     findings
 }
@@ -100,9 +104,10 @@ struct Space {
 }
 
 impl Space {
-    fn of(state: &Statvfs) -> Self {
+    /// `refusal` is what a write was refused with: a file system that has met an error may not count as read-only.
+    fn of(state: &Statvfs, refusal: Option<Errno>) -> Self {
         Self {
-            read_only: state.flags().contains(FsFlags::ST_RDONLY),
+            read_only: refusal == Some(Errno::EROFS),
             // root may use the reserve as well.
             free_bytes: state.blocks_free().saturating_mul(state.fragment_size()),
             free_inodes: (state.files() > 0).then(|| state.files_free()),

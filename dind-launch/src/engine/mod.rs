@@ -5,7 +5,7 @@
 //!
 //! * Settings: [`args`] (the user's flags), [`config`] (the merged `daemon.json`), [`flags`] (settings written as flags).
 //! * The daemons: [`daemon`] (what both share, readiness and death), [`containerd`], [`dockerd`], [`readiness`] (the signs of
-//!   it), [`death`] (why one may have died), [`version`] (which engines are supported).
+//!   it), [`death`] (why one may have died, with [`writable`]), [`version`] (which engines are supported).
 //! * What an earlier run left: [`stale`] in /run, [`stale_networks`] in the data root, in the format of [`boltdb`].
 //! * [`preload`]: image archives.
 
@@ -22,3 +22,4 @@ pub mod readiness;
 pub mod stale;
 pub mod stale_networks;
 pub mod version;
+pub mod writable;

@@ -2,14 +2,13 @@
 
 use super::record::{NodeState, Record};
 use crate::engine::readiness;
+use crate::engine::writable::write_and_remove;
 use crate::fault;
 use dind_contract::Fault;
 use dind_system::process::Process;
 use dind_system::{Root, proc};
 use nix::unistd::Pid;
 use serde_json::Value;
-use std::fs;
-use std::io;
 use std::path::Path;
 use std::time::Duration;
 
@@ -72,17 +71,10 @@ fn filesystem_errors(root: &Root, data_root: &Path) -> Option<String> {
     (!all.is_empty()).then(|| format!("the file system of {} {}", data_root.display(), all.join(" and ")))
 }
 
-/// Writes a file and removes it: a file system that has met an error may count as writable and refuse every write.
-fn write_and_remove(directory: &Path) -> io::Result<()> {
-    let probe = directory.join(format!(".dind-health-{}", std::process::id()));
-    let written = fs::write(&probe, b"x");
-    let removed = fs::remove_file(&probe);
-    written.and(removed)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     #[test]
     fn a_file_system_is_asked_for_its_errors() {

@@ -39,6 +39,9 @@ use std::time::{Duration, Instant};
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// How long a dockerd that has lost its containerd may take to start another one and to learn of the ends.
 const CONTAINERD_RESTART: Duration = Duration::from_secs(3);
+/// Kept back of the budget for each container, to read and to report how it ended: all processors are busy by then. Of a small
+/// budget it is at most a sixteenth.
+const REPORT_EACH: Duration = Duration::from_millis(3);
 /// How long an engine finishes the requests under way before it shuts down (moby, cmd/dockerd: 5 s for `apiShutdown`).
 const REQUESTS_TIMEOUT: Duration = Duration::from_millis(5500);
 
@@ -207,7 +210,9 @@ impl Shutdown<'_> {
 
     /// Lets dockerd see the ends, once it no longer starts anything again, and waits for its own.
     fn wait_for_engine(&self, dockerd: &Process, hold: Hold) -> EngineEnd {
-        let mut deadline = self.begun + self.options.budget;
+        let count = u32::try_from(self.stopped.len()).unwrap_or(u32::MAX);
+        let report = REPORT_EACH.saturating_mul(count).min(self.options.budget / 16);
+        let mut deadline = self.begun + self.options.budget - report;
         let lost_containerd = hold.is_empty() && !self.stopped.is_empty();
         if lost_containerd {
             // Nobody is left to report the ends to dockerd, unless it starts a containerd of its own again.

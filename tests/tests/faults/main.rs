@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod deaths;
 mod early;
 mod endings;
 mod fixtures;

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// How long an engine may take to come up, and to answer.
-const LIMIT: Duration = Duration::from_secs(60);
+/// How long an engine may take to come up, and to answer. A bare dockerd with a crowd starts all of it before it answers.
+const LIMIT: Duration = Duration::from_secs(180);
 
 /// Pause between two attempts on a socket that is not there yet.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
