@@ -16,6 +16,8 @@ pub const RESTART_INVALID: Code = Code::new("restart-invalid", ExitCode::Config)
 pub const DAEMON_ARGS_INVALID: Code = Code::new("daemon-args-invalid", ExitCode::Config);
 /// A flag, or a key of `daemon.json`, that the node sets itself.
 pub const DAEMON_ARG_OWNED: Code = Code::new("daemon-arg-owned", ExitCode::Config);
+/// A setting of the engine and a variable of the node decide the same thing differently.
+pub const SETTING_CONTRADICTS: Code = Code::new("setting-contradicts", ExitCode::Config);
 /// The engine would listen on the network for everybody.
 pub const DAEMON_ARG_UNSAFE: Code = Code::new("daemon-arg-unsafe", ExitCode::Config);
 /// The user's `daemon.json` cannot be read or parsed.
@@ -80,6 +82,7 @@ pub const CODES: &[Code] = &[
     RESTART_INVALID,
     DAEMON_ARGS_INVALID,
     DAEMON_ARG_OWNED,
+    SETTING_CONTRADICTS,
     DAEMON_ARG_UNSAFE,
     DAEMON_JSON_INVALID,
     MESOS_DEFAULTS_INVALID,

@@ -1,5 +1,6 @@
 //! The paths of a node, and how its own files are written. A leaf, so that every part of the tool may use them.
 
+use dind_system::Root;
 use std::fs::{OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
@@ -14,7 +15,17 @@ pub const LOG_FILE: &str = "/var/log/docker.log";
 /// The socket of the engine's API, where every Docker client looks for it.
 pub const SOCKET: &str = "/var/run/docker.sock";
 
-/// dockerd's pid file.
+/// A program on PATH. Below another root than the machine's, PATH is the usual one.
+#[must_use]
+pub fn program(root: &Root, name: &str) -> Option<PathBuf> {
+    if root.is_host() {
+        return which::which(name).ok();
+    }
+    let usual = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+    usual.iter().map(|directory| Path::new(directory).join(name)).find(|path| root.exists(path))
+}
+
+/// dockerd's pid file, unless the user has another one.
 #[must_use]
 pub fn pid_file() -> PathBuf {
     Path::new(RUN_DIR).join("docker.pid")

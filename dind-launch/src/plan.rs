@@ -4,11 +4,12 @@ use crate::cli::RunOptions;
 use crate::engine::config;
 use crate::fault;
 use crate::mesos::{self, Agent};
+use crate::options::LogTo;
 use crate::paths::LOG_FILE;
 use crate::prepare;
 use crate::process::sibling::{self, Document};
 use crate::process::{Node, StopReason};
-use crate::run::preflight::{Inputs, forwarding};
+use crate::run::preflight::{Inputs, tool_variables};
 use crate::stage::Stage;
 use dind_contract::cli::Common;
 use dind_contract::{Draft, Engine, Fault, Outcome, StepState, Steps};
@@ -52,19 +53,19 @@ pub struct RunPlan {
 /// # Errors
 /// What would make `run` fail: wrong settings, missing programs, a sibling tool whose own plan fails.
 pub fn plan(text: &RunOptions, command: &[String], common: &Common) -> Outcome<RunPlan> {
-    let Inputs { options, tools, programs, user_config, command, archives } = Inputs::read(text, command)?;
+    let machine = Root::at(&common.root);
+    let Inputs { options, tools, programs, user, command, archives } = Inputs::read(&machine, text, command)?;
     let root = root_text(common)?;
     let mut node = Node::without_engine()?;
-    let variables = forwarding(&user_config, &options);
+    let variables = tool_variables(&user, &options);
     let [storage, net] =
-        sibling::plans(&mut node, &tools, root, variables).map_err(StopReason::into_fault)?;
+        sibling::plans(&mut node, &tools, root, &variables).map_err(StopReason::into_fault)?;
 
-    let merged = config::merge(&[&storage.engine, &net.engine], &user_config, &options.daemon_args);
+    let merged = config::merge(&[&storage.engine, &net.engine], &user, &options.daemon_args)?;
     let path_prepend =
         [&storage, &net].iter().flat_map(|document| document.engine.path_prepend.clone()).collect();
     let mut warnings = merged.warnings;
     warnings.extend([&storage, &net].iter().flat_map(|document| document.warnings.clone()));
-    let machine = Root::at(&common.root);
     let prepare = prepare::document(prepare::plan(&machine)?, "plan");
     warnings.extend(prepare.warnings.clone());
     let mut agent = None;
@@ -91,7 +92,7 @@ pub fn plan(text: &RunOptions, command: &[String], common: &Common) -> Outcome<R
         programs: named.into_iter().map(|(name, path)| (name.to_owned(), path)).collect(),
         daemon_args: options.daemon_args.words,
         preload: archives,
-        log: if options.log_to_file { LOG_FILE.to_owned() } else { "stderr".to_owned() },
+        log: if options.log == LogTo::Stderr { "stderr".to_owned() } else { LOG_FILE.to_owned() },
         ready_timeout_ms: options.ready_timeout.as_millis() as u64,
         engine_restart: options.engine_restart.to_string(),
         stop_budget_ms: options.stop_budget.as_millis() as u64,

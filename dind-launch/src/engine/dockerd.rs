@@ -1,7 +1,7 @@
 //! How dockerd is started.
 
 use super::daemon::{Daemon, DaemonKind, Programs, spawn};
-use crate::paths::{RUN_DIR, SOCKET, containerd_socket, pid_file, write_private};
+use crate::paths::{RUN_DIR, SOCKET, containerd_socket, write_private};
 use crate::process::{Node, init_failed};
 use dind_contract::Fault;
 use serde_json::{Map, Value, json};
@@ -17,8 +17,27 @@ pub struct Settings {
     pub hosts: Vec<String>,
     /// More words of the user's, passed literally.
     pub words: Vec<String>,
+    /// Where it writes its pid.
+    pub pid_file: PathBuf,
     /// Directories that go to the front of its `PATH`.
     pub path_prepend: Vec<PathBuf>,
+}
+
+/// Its settings, merged.
+#[must_use]
+pub fn settings_file() -> PathBuf {
+    Path::new(RUN_DIR).join("daemon.json")
+}
+
+/// Writes them.
+///
+/// # Errors
+/// They cannot be written.
+pub fn write_settings(config: &Map<String, Value>) -> Result<(), Fault> {
+    let file = settings_file();
+    let text = format!("{:#}\n", json!(config));
+    write_private(&file, text.as_bytes())
+        .map_err(|error| init_failed(format_args!("cannot write `{}`", file.display()), &error))
 }
 
 /// Starts dockerd.
@@ -31,16 +50,13 @@ pub fn start(
     settings: &Settings,
     data_root: &Path,
 ) -> Result<Daemon, Fault> {
-    let file = Path::new(RUN_DIR).join("daemon.json");
-    let text = format!("{:#}\n", json!(settings.config));
-    write_private(&file, text.as_bytes())
-        .map_err(|error| init_failed(format_args!("cannot write `{}`", file.display()), &error))?;
+    write_settings(&settings.config)?;
     let mut command = Command::new(&programs.dockerd);
-    command.arg("--config-file").arg(&file);
+    command.arg("--config-file").arg(settings_file());
     command.arg("--containerd").arg(containerd_socket());
-    command.arg("--pidfile").arg(pid_file());
+    command.arg("--pidfile").arg(&settings.pid_file);
     let own = format!("unix://{SOCKET}");
-    for host in std::iter::once(&own).chain(settings.hosts.iter().filter(|host| **host != own)) {
+    for host in std::iter::once(&own).chain(&settings.hosts) {
         command.arg("--host").arg(host);
     }
     command.args(&settings.words);

@@ -33,8 +33,8 @@ pub struct StorageArgs {
 impl StorageArgs {
     /// Reads the variables. `dind-storage` reports what is wrong with them.
     #[must_use]
-    pub fn of_environment() -> Self {
-        let of = |name| std::env::var(name).unwrap_or_default().trim().to_owned();
+    pub fn of(variable: impl Fn(&str) -> Option<String>) -> Self {
+        let of = |name| variable(name).unwrap_or_default().trim().to_owned();
         Self {
             data_root: of("DIND_DATA_ROOT"),
             driver: of("DIND_STORAGE_DRIVER"),
