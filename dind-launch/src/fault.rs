@@ -36,6 +36,8 @@ pub const ENGINE_UNSUPPORTED: Code = Code::new("engine-unsupported", ExitCode::C
 pub const ENGINE_DIED: Code = Code::new("engine-died", ExitCode::Unavailable);
 /// The engine did not answer in time.
 pub const ENGINE_SLOW: Code = Code::new("engine-slow", ExitCode::Unavailable);
+/// dockerd did not take over the settings of a reload.
+pub const RELOAD_REFUSED: Code = Code::new("reload-refused", ExitCode::Config);
 /// Another engine or launcher runs in this container.
 pub const ALREADY_RUNNING: Code = Code::new("already-running", ExitCode::InUse);
 /// A sibling tool is missing.
@@ -56,6 +58,8 @@ pub const NOT_ROOT: Code = Code::new("not-root", ExitCode::Privilege);
 pub const CAP_SYS_ADMIN_MISSING: Code = Code::new("cap-sys-admin-missing", ExitCode::Privilege);
 /// Required features are missing.
 pub const NODE_CANNOT_WORK: Code = Code::new("node-cannot-work", ExitCode::Privilege);
+/// `DIND_TMP` is not a place for /tmp.
+pub const TMP_INVALID: Code = Code::new("tmp-invalid", ExitCode::Config);
 /// A mount, a directory or a cgroup file cannot be set up.
 pub const PREPARE_FAILED: Code = Code::new("prepare-failed", ExitCode::Io);
 /// The cgroup's processes keep coming back, or its controllers cannot be delegated.
@@ -92,6 +96,7 @@ pub const CODES: &[Code] = &[
     ENGINE_UNSUPPORTED,
     ENGINE_DIED,
     ENGINE_SLOW,
+    RELOAD_REFUSED,
     ALREADY_RUNNING,
     TOOL_MISSING,
     SETTINGS_REFUSED,
@@ -102,6 +107,7 @@ pub const CODES: &[Code] = &[
     NOT_ROOT,
     CAP_SYS_ADMIN_MISSING,
     NODE_CANNOT_WORK,
+    TMP_INVALID,
     PREPARE_FAILED,
     CGROUP_BUSY,
     INIT_FAILED,
@@ -123,7 +129,9 @@ pub const WARNINGS: &[&str] = &[
     "network-settings-read-only",
     "node-degraded",
     "preload-failed",
+    "restart-needed",
     "securityfs-missing",
     "setting-overridden",
     "tmp-not-mounted",
+    "variable-unknown",
 ];

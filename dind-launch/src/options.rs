@@ -3,6 +3,7 @@
 use crate::cli::RunOptions;
 use crate::engine::args::{self, DaemonArgs};
 use crate::fault;
+use crate::prepare::Tmp;
 use crate::restart_policy::Policy;
 use dind_contract::cli::given;
 use dind_contract::{Fault, value};
@@ -45,6 +46,8 @@ pub struct Options {
     pub preload: Option<PathBuf>,
     /// Whether the main process waits for them.
     pub preload_wait: bool,
+    /// What lies at /tmp.
+    pub tmp: Tmp,
     /// Whether a Mesos agent gets defaults that fit its container.
     pub mesos_defaults: bool,
 }
@@ -74,6 +77,7 @@ impl Options {
             main_stop_signal: given(text.main_stop_signal.as_ref()).map(signal).transpose()?,
             preload: given(text.preload.as_ref()).map(PathBuf::from),
             preload_wait: given(text.preload_wait.as_ref()).map_or(Ok(true), preload_wait)?,
+            tmp: Tmp::parse(text.tmp.as_ref())?,
             mesos_defaults: mesos_defaults(text.mesos_defaults.as_ref())?,
         })
     }

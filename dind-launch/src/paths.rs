@@ -12,6 +12,9 @@ pub const RUN_DIR: &str = "/run/dind";
 /// Where the engine's log goes with `LOG=file`, as with the predecessors.
 pub const LOG_FILE: &str = "/var/log/docker.log";
 
+/// Where the engine keeps its data unless it is told otherwise.
+pub const DATA_ROOT: &str = "/var/lib/docker";
+
 /// The socket of the engine's API, where every Docker client looks for it.
 pub const SOCKET: &str = "/var/run/docker.sock";
 

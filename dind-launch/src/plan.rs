@@ -9,8 +9,9 @@ use crate::paths::LOG_FILE;
 use crate::prepare;
 use crate::process::sibling::{self, Document};
 use crate::process::{Node, StopReason};
-use crate::run::preflight::{Inputs, tool_variables};
+use crate::run::preflight::{Inputs, tool_variables, wanted};
 use crate::stage::Stage;
+use crate::variables;
 use dind_contract::cli::Common;
 use dind_contract::{Draft, Engine, Fault, Outcome, StepState, Steps};
 use dind_system::Root;
@@ -64,9 +65,11 @@ pub fn plan(text: &RunOptions, command: &[String], common: &Common) -> Outcome<R
     let merged = config::merge(&[&storage.engine, &net.engine], &user, &options.daemon_args)?;
     let path_prepend =
         [&storage, &net].iter().flat_map(|document| document.engine.path_prepend.clone()).collect();
-    let mut warnings = merged.warnings;
+    let mut warnings = variables::unknown(std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned()));
+    warnings.extend(merged.warnings);
     warnings.extend([&storage, &net].iter().flat_map(|document| document.warnings.clone()));
-    let prepare = prepare::document(prepare::plan(&machine)?, "plan");
+    let wanted = wanted(&user, &options);
+    let prepare = prepare::document(prepare::plan(&machine, &wanted)?, "plan");
     warnings.extend(prepare.warnings.clone());
     let mut agent = None;
     if let Some(facts) = mesos::Facts::of(&machine, &command, options.mesos_defaults) {

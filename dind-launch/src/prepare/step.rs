@@ -50,6 +50,8 @@ pub(super) enum Change {
     AliasCgroup { hierarchy: PathBuf, alias: PathBuf },
     /// A mount tree whose mounts and unmounts reach the mount namespaces that are made from it.
     ShareMounts,
+    /// A mount that does not take part in that.
+    KeepPrivate(PathBuf),
 }
 
 /// The pseudo file systems that are mounted.
@@ -109,6 +111,7 @@ impl Step for PrepareStep {
             Change::NestCgroups => "nest-cgroups",
             Change::AliasCgroup { .. } => "alias-cgroup",
             Change::ShareMounts => "share-mounts",
+            Change::KeepPrivate(_) => "keep-private",
         }
     }
 
@@ -120,6 +123,7 @@ impl Step for PrepareStep {
             Change::Mount { point: path, .. }
             | Change::RemountWritable(path)
             | Change::BindWritable(path)
+            | Change::KeepPrivate(path)
             | Change::LinkCgroup { link: path, .. }
             | Change::AliasCgroup { alias: path, .. } => path.display().to_string(),
         }
@@ -181,6 +185,10 @@ impl Apply for PrepareStep {
                 mount::share(Path::new("/"))?;
                 // Which of the mounts were shared before is not known any more, and it does no harm that all are.
                 Ok(Applied::Done(Undo::Keep))
+            }
+            Change::KeepPrivate(point) => {
+                mount::keep_private(point)?;
+                Ok(Applied::Done(Undo::WithPrevious))
             }
         }
     }

@@ -3,6 +3,7 @@
 use super::main_process;
 use super::state::RunState;
 use crate::TOOL;
+use crate::variables;
 use crate::cli::RunOptions;
 use crate::doctor;
 use crate::engine::daemon::Programs;
@@ -12,14 +13,15 @@ use crate::engine::user_settings::UserSettings;
 use crate::engine::{config, preload};
 use crate::mesos;
 use crate::options::{LogTo, Options};
-use crate::paths::LOG_FILE;
+use crate::paths::{DATA_ROOT, LOG_FILE};
+use crate::prepare::{Caller, Wanted};
 use crate::process::init_failed;
 use crate::process::log::EngineLog;
 use crate::process::sibling::Tools;
 use crate::restart_policy::Attempts;
 use crate::status::record::RecordWriter;
 use dind_contract::Fault;
-use dind_contract::finish::log;
+use dind_contract::finish::{log, log_warning};
 use dind_system::Root;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -71,7 +73,11 @@ pub(super) fn preflight(
     let root = Root::default();
     let Inputs { options, tools, programs, user, command, .. } = Inputs::read(&root, text, command)?;
     doctor::refuse(&root, &doctor::StorageArgs::of(|name| user.variable(name)))?;
-    let writer = RecordWriter::claim(begun, &command, &tools)?;
+    let mut writer = RecordWriter::claim(begun, &command, &tools)?;
+    for warning in variables::unknown(std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned())) {
+        log_warning(TOOL, &warning);
+        writer.record.warnings.push(warning);
+    }
     let log = open_log(options.log)?;
     let state = RunState {
         mesos_facts: mesos::Facts::of(&root, &command, options.mesos_defaults),
@@ -91,6 +97,12 @@ pub(super) fn preflight(
         net_applied: false,
     };
     Ok((state, log))
+}
+
+/// What the launcher wants of its container.
+pub(crate) fn wanted(user: &UserSettings, options: &Options) -> Wanted {
+    let data_root = user.variable("DIND_DATA_ROOT").unwrap_or_else(|| DATA_ROOT.to_owned());
+    Wanted { caller: Caller::Launcher, tmp: options.tmp.clone(), data_root: data_root.into() }
 }
 
 /// Whether the user has set a variable; an empty one counts as unset.

@@ -1,14 +1,14 @@
 //! The start of a node, stage by stage. `plan` prints the same stages, from the same list ([`Stage`]).
 
 use super::main_process;
-use super::preflight::{is_set, tool_variables};
+use super::preflight::{is_set, tool_variables, wanted};
 use super::state::RunState;
 use crate::TOOL;
 use crate::engine::daemon::{self, DaemonKind, wait_ready};
 use crate::engine::dockerd::Settings;
 use crate::engine::{config, stale, stale_networks, version};
-use crate::paths::SOCKET;
-use crate::prepare::{self, Caller};
+use crate::paths::{DATA_ROOT, SOCKET};
+use crate::prepare;
 use crate::process::sibling::{self, documents};
 use crate::process::tool::{OnStopSignal, ToolProcess, wait_all};
 use crate::process::{Node, StopReason, init_failed};
@@ -70,7 +70,7 @@ fn check(node: &mut Node, state: &mut RunState) -> Result<Option<ToolProcess>, S
 fn prepare_container(state: &mut RunState) -> Result<(), Fault> {
     state.writer.begin(Stage::Prepare);
     let draft =
-        prepare::prepare(&Root::default(), Caller::Launcher).map_err(|Failed { fault, .. }| *fault)?;
+        prepare::prepare(&Root::default(), &wanted(&state.user, &state.options)).map_err(|Failed { fault, .. }| *fault)?;
     for warning in &draft.warnings {
         log_warning(TOOL, warning);
     }
@@ -105,7 +105,7 @@ fn apply(
     };
     state.writer.begin(Stage::Net);
     let data_root = storage.engine.config.get("data-root").and_then(Value::as_str);
-    state.data_root = data_root.unwrap_or("/var/lib/docker").into();
+    state.data_root = data_root.unwrap_or(DATA_ROOT).into();
     state.start_daemon(node, DaemonKind::Containerd)?;
     // A stale record that stays costs dockerd time, and nothing else.
     let _ = stale_networks::remove(&state.data_root, &state.original_links);

@@ -11,6 +11,7 @@ pub(crate) use links::{KINDS, NF_TABLES};
 use crate::doctor::capabilities::MKNOD;
 
 use crate::fault;
+use crate::paths::DATA_ROOT;
 use dind_contract::Fault;
 use dind_system::Root;
 use dind_system::proc::{self, Cgroup, Mount, Status};
@@ -45,7 +46,7 @@ impl StorageArgs {
     /// Where the engine's data lies.
     #[must_use]
     pub fn data_root(&self) -> &str {
-        if self.data_root.is_empty() { "/var/lib/docker" } else { &self.data_root }
+        if self.data_root.is_empty() { DATA_ROOT } else { &self.data_root }
     }
 }
 
