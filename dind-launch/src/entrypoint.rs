@@ -1,7 +1,7 @@
 //! `prepare`, the verb: what an entrypoint that is a shell script needs before it starts an engine of its own.
 
-use crate::engine::stale;
 use crate::cli::Prepare;
+use crate::engine::stale;
 use crate::paths::DATA_ROOT;
 use crate::prepare::{self, Caller, Prepared, Tmp, Wanted};
 use dind_contract::cli::given;

@@ -131,6 +131,7 @@ pub const WARNINGS: &[&str] = &[
     "preload-failed",
     "restart-needed",
     "securityfs-missing",
+    "setting-ignored",
     "setting-overridden",
     "tmp-not-mounted",
     "variable-unknown",

@@ -1,11 +1,11 @@
 //! `dind-launch`: parses the command line, calls the verb, prints its document.
 
 use clap::Parser;
-use dind_contract::{Failed, finish};
 use dind_contract::finish::plain_flags;
+use dind_contract::{Failed, finish};
 use dind_launch::cli::{Cli, Verb};
 use dind_launch::engine::{flags, preload};
-use dind_launch::{TOOL, doctor, fault, entrypoint, plan, reload, run, status};
+use dind_launch::{TOOL, doctor, entrypoint, fault, plan, reload, run, status};
 use dind_system::Root;
 use std::process::ExitCode;
 
@@ -25,7 +25,8 @@ fn main() -> ExitCode {
         }
         Verb::Status(args) => status::finish(args, common),
         Verb::Reload => {
-            let outcome = on_this_machine("reload settings").map_err(Failed::from).and_then(|()| reload::ask());
+            let outcome =
+                on_this_machine("reload settings").map_err(Failed::from).and_then(|()| reload::ask());
             finish(TOOL, "reload", output, outcome, |report| plain_flags(&report.engine))
         }
         Verb::Doctor(args) => doctor::finish(args, &cli.common),

@@ -1,6 +1,7 @@
 //! The paths of a node, and how its own files are written. A leaf, so that every part of the tool may use them.
 
 use dind_system::Root;
+use dind_system::helper::HELPER_PATH;
 use std::fs::{OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
@@ -18,14 +19,14 @@ pub const DATA_ROOT: &str = "/var/lib/docker";
 /// The socket of the engine's API, where every Docker client looks for it.
 pub const SOCKET: &str = "/var/run/docker.sock";
 
-/// A program on PATH. Below another root than the machine's, PATH is the usual one.
+/// A program on PATH, or where programs usually are. Below another root than the machine's, PATH is the usual one.
 #[must_use]
 pub fn program(root: &Root, name: &str) -> Option<PathBuf> {
     if root.is_host() {
-        return which::which(name).ok();
+        // A PATH that was made for users has no sbin.
+        return which::which(name).or_else(|_| which::which_in(name, Some(HELPER_PATH), "/")).ok();
     }
-    let usual = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
-    usual.iter().map(|directory| Path::new(directory).join(name)).find(|path| root.exists(path))
+    std::env::split_paths(HELPER_PATH).map(|directory| directory.join(name)).find(|path| root.exists(path))
 }
 
 /// dockerd's pid file, unless the user has another one.

@@ -1,7 +1,7 @@
 //! `plan`: what `run` would do. Changes nothing.
 
 use crate::cli::RunOptions;
-use crate::engine::config;
+use crate::engine::{config, dockerd};
 use crate::fault;
 use crate::mesos::{self, Agent};
 use crate::options::LogTo;
@@ -62,10 +62,14 @@ pub fn plan(text: &RunOptions, command: &[String], common: &Common) -> Outcome<R
     let [storage, net] =
         sibling::plans(&mut node, &tools, root, &variables).map_err(StopReason::into_fault)?;
 
-    let merged = config::merge(&[&storage.engine, &net.engine], &user, &options.daemon_args)?;
+    let mut merged = config::merge(&[&storage.engine, &net.engine], &user, &options.daemon_args)?;
+    if machine.is_host() {
+        dockerd::place_key(&mut merged.config);
+    }
     let path_prepend =
         [&storage, &net].iter().flat_map(|document| document.engine.path_prepend.clone()).collect();
-    let mut warnings = variables::unknown(std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned()));
+    let mut warnings =
+        variables::unknown(std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned()));
     warnings.extend(merged.warnings);
     warnings.extend([&storage, &net].iter().flat_map(|document| document.warnings.clone()));
     let wanted = wanted(&user, &options);

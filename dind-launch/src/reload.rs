@@ -43,7 +43,8 @@ fn path() -> PathBuf {
 /// [`fault::NOT_RUNNING`], [`fault::NOT_ROOT`], and what the launcher answers.
 pub fn ask() -> Outcome<Reloaded> {
     let text = answer().map_err(|error| unanswered(&error))?;
-    let broken = |error: serde_json::Error| fault::NOT_RUNNING.cannot("read the answer at", path().display(), error);
+    let broken =
+        |error: serde_json::Error| fault::NOT_RUNNING.cannot("read the answer at", path().display(), error);
     let value: Value = serde_json::from_str(&text).map_err(broken)?;
     if value.get("ok") == Some(&Value::Bool(true)) {
         let report: Report<Reloaded> = serde_json::from_value(value).map_err(broken)?;
@@ -72,7 +73,9 @@ fn unanswered(error: &io::Error) -> Fault {
         ErrorKind::NotFound | ErrorKind::ConnectionRefused => fault::NOT_RUNNING
             .failed("no launcher answers", "it is not up, or not there")
             .hint("see `dind-launch status`; without a launcher, send dockerd a HUP"),
-        _ => fault::NOT_RUNNING.cannot("ask the launcher at", path().display(), error).hint("see `dind-launch status`"),
+        _ => fault::NOT_RUNNING
+            .cannot("ask the launcher at", path().display(), error)
+            .hint("see `dind-launch status`"),
     }
 }
 
@@ -94,7 +97,9 @@ impl Listener {
             listener.set_nonblocking(true)?;
             Ok(listener)
         };
-        bind().map(Self).map_err(|error| init_failed(format_args!("cannot listen at `{}`", path.display()), &error))
+        bind()
+            .map(Self)
+            .map_err(|error| init_failed(format_args!("cannot listen at `{}`", path.display()), &error))
     }
 
     /// Somebody who asks, and is root.

@@ -2,7 +2,7 @@
 
 use dind_contract::Warning;
 
-/// What the four tools read, and the bench and tests of none. A test compares the list with their help.
+/// What the four tools read. A test compares the list with their help.
 pub const KNOWN: &[&str] = &[
     "DIND_DATA_ROOT",
     "DIND_ENGINE_RESTART",
@@ -42,8 +42,18 @@ pub const KNOWN: &[&str] = &[
     "VAR_LIB_DOCKER_SIZE",
 ];
 
-/// What Kubernetes and `docker run --link` set for a service that is called `dind`.
-const OF_A_SERVICE: [&str; 4] = ["DIND_SERVICE_", "DIND_PORT", "DIND_ENV_", "DIND_NAME"];
+/// What people set in the belief that somebody reads it, and what does.
+const MEANT: [(&str, &str); 6] = [
+    ("DOCKER_OPTS", "DOCKER_DAEMON_ARGS"),
+    ("DOCKER_EXTRA_OPTS", "DOCKER_DAEMON_ARGS"),
+    ("DOCKERD_ARGS", "DOCKER_DAEMON_ARGS"),
+    ("DOCKERD_OPTS", "DOCKER_DAEMON_ARGS"),
+    ("DOCKER_STORAGE_DRIVER", "DIND_STORAGE_DRIVER"),
+    ("DOCKER_STORAGE_OPTIONS", "DOCKER_DAEMON_ARGS"),
+];
+
+/// A variable of every Docker client, whose like are none of ours.
+const OF_CLIENTS: &str = "DOCKER_HOST";
 
 /// At most so many letters are wrong, missing, or too many in a name that is meant to be another.
 const NEAR: usize = 2;
@@ -58,11 +68,26 @@ pub fn unknown(names: impl Iterator<Item = String>) -> Vec<Warning> {
     names.iter().filter_map(|name| warning(name)).collect()
 }
 
+/// Whether Kubernetes or `docker run --link` has set it for a service whose name begins with `dind`.
+fn is_of_a_service(name: &str) -> bool {
+    name.contains("_SERVICE_")
+        || name.contains("_PORT_")
+        || name.ends_with("_PORT")
+        || name.starts_with("DIND_ENV_")
+}
+
 fn warning(name: &str) -> Option<Warning> {
+    let message = format!("no tool reads the variable {name}");
+    if let Some((_, meant)) = MEANT.iter().find(|(known, _)| *known == name) {
+        return Some(Warning::new("variable-unknown", message, format!("set {meant}")));
+    }
     let upper = name.to_ascii_uppercase();
-    let candidates = KNOWN.iter().filter(|known| known.len() >= LEAST_LENGTH);
+    if is_of_a_service(&upper) {
+        return None;
+    }
+    let candidates = KNOWN.iter().filter(|known| known.len() >= LEAST_LENGTH && **known != OF_CLIENTS);
     let (distance, nearest) = candidates.map(|known| (distance(&upper, known), *known)).min()?;
-    let ours = upper.starts_with("DIND_") && !OF_A_SERVICE.iter().any(|prefix| name.starts_with(prefix));
+    let ours = upper.starts_with("DIND_");
     // With a prefix of ours it is meant for us, and the nearest name helps even where it is not very near.
     let far = nearest.len() / 3;
     let hint = match distance {
@@ -70,7 +95,7 @@ fn warning(name: &str) -> Option<Warning> {
         _ if ours => "`dind-launch run --help` and the help of the other tools list all of them".to_owned(),
         _ => return None,
     };
-    Some(Warning::new("variable-unknown", format!("no tool reads the variable {name}"), hint))
+    Some(Warning::new("variable-unknown", message, hint))
 }
 
 /// Levenshtein's edit distance.
@@ -104,6 +129,13 @@ mod tests {
             ("dind_storage_driver", Some("DIND_STORAGE_DRIVER")),
             ("DIND_STORAGE_TYPE", Some("DIND_STORAGE_FS")),
             ("DIND_X", Some("help")),
+            ("DOCKER_OPTS", Some("DOCKER_DAEMON_ARGS")),
+            ("DIND_NET_SERVICE_PORT_HTTP", None),
+            ("DIND_NET_PORT", None),
+            ("LOG_LEVEL", None),
+            ("DOCKER_TLS_CERTDIR", None),
+            ("DOCKER_CONFIG", None),
+            ("DOCKER_BUILDKIT", None),
             ("DIND_SERVICE_HOST", None),
             ("DIND_PORT_2375_TCP_ADDR", None),
             ("DOCKER_TLS_VERIFY", None),
@@ -113,7 +145,9 @@ mod tests {
         ] {
             let hint = warning(name).map(|warning| warning.hint);
             match nearest {
-                Some(nearest) => assert!(hint.as_ref().is_some_and(|hint| hint.contains(nearest)), "{name}: {hint:?}"),
+                Some(nearest) => {
+                    assert!(hint.as_ref().is_some_and(|hint| hint.contains(nearest)), "{name}: {hint:?}");
+                }
                 None => assert_eq!(hint, None, "{name}"),
             }
         }

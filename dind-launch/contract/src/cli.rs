@@ -1,7 +1,7 @@
 //! The flags that all tools share.
 
-use clap::{Args, ValueEnum};
 use crate::fault::{Code, Fault};
+use clap::{Args, ValueEnum};
 use std::path::{Path, PathBuf};
 
 /// How the result is printed on stdout.

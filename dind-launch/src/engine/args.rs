@@ -22,8 +22,9 @@ const DECIDING: &[&str] = &[
     "storage-driver",
 ];
 
-/// dockerd's one-letter flags that take a value, with their long names (`dockerd --help`).
+/// dockerd's one-letter flags, with their long names (`dockerd --help`).
 const SHORT: &[(char, &str)] = &[
+    ('D', "debug"),
     ('b', "bridge"),
     ('G', "group"),
     ('g', "graph"),
@@ -32,6 +33,9 @@ const SHORT: &[(char, &str)] = &[
     ('p', "pidfile"),
     ('s', "storage-driver"),
 ];
+
+/// Its one-letter flags without a value: debug, help, version.
+const SWITCHES: [char; 3] = ['D', 'h', 'v'];
 
 /// The user's flags for dockerd.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -67,13 +71,18 @@ pub fn parse(text: &str) -> Result<DaemonArgs, Fault> {
             continue;
         };
         let key = key_of_flag(&name).to_owned();
+        if let Some(switches) = bundled(&word) {
+            args.words.push(format!("-{switches}"));
+            args.keys.extend(switches.contains('D').then(|| "debug".to_owned()));
+        }
         if key == "live-restore" {
             args.settings.insert(key, json!(attached.as_deref() != Some("false")));
             continue;
         }
         args.tls |= key == "tlsverify" && attached.as_deref() != Some("false");
         if !matches!(key.as_str(), "hosts" | "config-file" | "dns") && !DECIDING.contains(&key.as_str()) {
-            args.words.push(word);
+            let switches = bundled(&word).map_or(0, str::len);
+            args.words.push(if switches == 0 { word } else { format!("-{}", &word[1 + switches..]) });
             args.keys.insert(key);
             continue;
         }
@@ -103,13 +112,22 @@ pub fn parse(text: &str) -> Result<DaemonArgs, Fault> {
 /// # Errors
 /// [`fault::DAEMON_ARG_UNSAFE`].
 pub fn refuse_open_sockets(hosts: &[String], tls: bool) -> Result<(), Fault> {
-    let local = |host: &str| host.is_empty() || ["unix:", "fd:"].iter().any(|scheme| host.starts_with(scheme));
+    let local =
+        |host: &str| host.is_empty() || ["unix:", "fd:"].iter().any(|scheme| host.starts_with(scheme));
     match hosts.iter().find(|host| !tls && !local(host)) {
         Some(host) => Err(fault::DAEMON_ARG_UNSAFE
             .cannot("listen on", host, "everybody who reaches it would be root")
             .hint("use a unix:// socket, or add --tlsverify with --tlscacert, --tlscert and --tlskey")),
         None => Ok(()),
     }
+}
+
+/// The switches in a word that stand before another one-letter flag.
+fn bundled(word: &str) -> Option<&str> {
+    let letters = word.strip_prefix('-').filter(|letters| !letters.starts_with('-'))?;
+    let end = letters.find(|letter| !SWITCHES.contains(&letter))?;
+    let attached = letters[end..].starts_with('=');
+    (end > 0 && !attached).then_some(&letters[..end])
 }
 
 /// The long name of a flag, and the value that is attached to it.
@@ -121,7 +139,11 @@ fn split_flag(word: &str) -> Option<(String, Option<String>)> {
         };
     }
     let mut letters = word.strip_prefix('-')?.chars();
-    let letter = letters.next()?;
+    let mut letter = letters.next()?;
+    // Letters without a value may stand before another: `-DH tcp://…`.
+    for _ in 0..bundled(word).map_or(0, str::len) {
+        letter = letters.next()?;
+    }
     let long = SHORT
         .iter()
         .find(|(short, _)| *short == letter)
@@ -162,6 +184,10 @@ mod tests {
 
     #[test]
     fn what_decides_something_is_a_setting() {
+        assert_eq!(parse("-Ds vfs").unwrap().settings["storage-driver"], "vfs");
+        let bundle = parse("-Dl warn -DD -Ds vfs").unwrap();
+        assert_eq!(bundle.words, ["-D", "-l", "warn", "-DD", "-D"]);
+        assert_eq!(parse("-D=true -l warn").unwrap().words, ["-D=true", "-l", "warn"]);
         let text = "-s vfs --data-root=/srv/d -b none --bip 10.9.0.1/16 --mtu=1400 --dns 9.9.9.9 --dns=8.8.8.8 --live-restore=false";
         let args = parse(text).unwrap();
         let expected = json!({
@@ -180,6 +206,8 @@ mod tests {
         for (hosts, refused) in [
             ("-H tcp://0.0.0.0:2375", true),
             ("-H :2375", true),
+            ("-DH tcp://0.0.0.0:2375", true),
+            ("-DHtcp://0.0.0.0:2375", true),
             ("--host tcp://[::]:2375 --tlsverify=false", true),
             ("-H tcp://0.0.0.0:2376 --tlsverify", false),
             ("-H fd:// -H unix:///run/a.sock", false),

@@ -120,7 +120,9 @@ mod tests {
 
     #[test]
     fn what_a_bridged_node_has_decided_may_be_set_to_the_same() {
-        let net = engine(&json!({"bip": "10.1.0.5/16", "fixed-cidr": "10.1.1.0/24", "default-gateway": "10.1.0.1"}));
+        let net = engine(
+            &json!({"bip": "10.1.0.5/16", "fixed-cidr": "10.1.1.0/24", "default-gateway": "10.1.0.1"}),
+        );
         let none = DaemonArgs::default();
         for (file, accepted) in [
             (json!({"bip": "10.1.0.5/16", "fixed-cidr": "10.1.1.0/24"}), true),
@@ -142,7 +144,10 @@ mod tests {
         for (file, driver) in [
             (json!({"features": {"containerd-snapshotter": true}}), None),
             (json!({"features": {"containerd-snapshotter": false}}), Some("overlay2")),
-            (json!({"features": {"containerd-snapshotter": true}, "storage-driver": "native"}), Some("native")),
+            (
+                json!({"features": {"containerd-snapshotter": true}, "storage-driver": "native"}),
+                Some("native"),
+            ),
             (json!({"features": {"buildkit": true}}), Some("overlay2")),
         ] {
             let merged = merge(&[&storage], &user(file.clone(), &none), &none).unwrap();

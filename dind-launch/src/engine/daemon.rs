@@ -7,6 +7,7 @@ use crate::paths::{self, RUN_DIR, SOCKET, containerd_socket};
 use crate::process::{Node, StopReason, WaitOutcome, hint_of, init_failed};
 use dind_contract::Fault;
 use dind_system::Root;
+use dind_system::helper::HELPER_PATH;
 use dind_system::supervisor::{ChildId, SpawnMode};
 use std::io;
 use std::os::fd::AsFd;
@@ -126,7 +127,9 @@ pub(super) fn spawn(
     // By this containerd knows that it is in a container, and leaves AppArmor alone, whose profiles are the host's.
     command.env("container", "docker");
     let path = std::env::var_os("PATH").unwrap_or_default();
+    // dockerd finds runc and iptables by it, and a PATH that was made for users has no sbin.
     let directories = path_prepend.iter().cloned().chain(std::env::split_paths(&path));
+    let directories = directories.chain(std::env::split_paths(HELPER_PATH));
     if let Ok(path) = std::env::join_paths(directories) {
         command.env("PATH", path);
     }

@@ -4,6 +4,7 @@ use super::daemon::{Daemon, DaemonKind, Programs, spawn};
 use crate::paths::{RUN_DIR, SOCKET, containerd_socket, write_private};
 use crate::process::{Node, init_failed};
 use dind_contract::Fault;
+use nix::unistd::{AccessFlags, access};
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -38,6 +39,20 @@ pub fn write_settings(config: &Map<String, Value>) -> Result<(), Fault> {
     let text = format!("{:#}\n", json!(config));
     write_private(&file, text.as_bytes())
         .map_err(|error| init_failed(format_args!("cannot write `{}`", file.display()), &error))
+}
+
+/// Where engines before 24 identify themselves by a key, and make one where there is none.
+const KEY: &str = "/etc/docker/key.json";
+
+/// Another place for that key where it cannot be made: a read-only root, or a ConfigMap mounted at /etc/docker. Newer engines take
+/// the setting, and ignore it.
+pub fn place_key(config: &mut Map<String, Value>) {
+    let Some(directory) = Path::new(KEY).ancestors().skip(1).find(|path| path.exists()) else { return };
+    let writable = Path::new(KEY).exists() || access(directory, AccessFlags::W_OK).is_ok();
+    let elsewhere = Path::new(RUN_DIR).join("key.json").display().to_string();
+    if !writable {
+        config.entry("deprecated-key-path").or_insert_with(|| json!(elsewhere));
+    }
 }
 
 /// Starts dockerd.

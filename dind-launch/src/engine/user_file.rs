@@ -29,7 +29,9 @@ pub fn read(root: &Root, args: &DaemonArgs) -> Result<Map<String, Value>, Fault>
         Err(error) => {
             // `docker run -v FILE:…` makes a directory where there is no such file.
             let hint = match error.kind() {
-                io::ErrorKind::IsADirectory => "mount a file: the one that was mounted did not exist on the host",
+                io::ErrorKind::IsADirectory => {
+                    "mount a file: the one that was mounted did not exist on the host"
+                }
                 _ => "mount the file, or remove --config-file",
             };
             Err(fault::DAEMON_JSON_INVALID.cannot("read", file.display(), error).hint(hint))
@@ -74,8 +76,7 @@ mod tests {
 
     #[test]
     fn what_dockerd_takes_for_a_file() {
-        let utf16: Vec<u8> =
-            "\u{feff}{\"debug\": true}".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let utf16: Vec<u8> = "\u{feff}{\"debug\": true}".encode_utf16().flat_map(u16::to_le_bytes).collect();
         let big: Vec<u8> = "\u{feff}{}".encode_utf16().flat_map(u16::to_be_bytes).collect();
         for (bytes, expected) in [
             (&b"{\"debug\": true}\n"[..], json!({"debug": true})),

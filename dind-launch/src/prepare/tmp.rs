@@ -32,7 +32,9 @@ impl Tmp {
         };
         size.map(Self::Tmpfs).ok_or_else(|| {
             let cause = "expected `disk`, `tmpfs` or `tmpfs:SIZE`, with a unit or in percent of the memory";
-            TMP_INVALID.invalid("DIND_TMP", text, cause).hint("set DIND_TMP=tmpfs:512MiB, or unset it for the disk")
+            TMP_INVALID
+                .invalid("DIND_TMP", text, cause)
+                .hint("set DIND_TMP=tmpfs:512MiB, or unset it for the disk")
         })
     }
 }
@@ -74,7 +76,17 @@ mod tests {
         ] {
             assert_eq!(parse(text).unwrap(), expected, "{text}");
         }
-        for text in ["ram", "tmpfs:", "tmpfs:5", "tmpfs:0m", "tmpfs:m", "tmpfs:101%", "tmpfs:1x", "disk:1g", "tmpfs:99999999999t"] {
+        for text in [
+            "ram",
+            "tmpfs:",
+            "tmpfs:5",
+            "tmpfs:0m",
+            "tmpfs:m",
+            "tmpfs:101%",
+            "tmpfs:1x",
+            "disk:1g",
+            "tmpfs:99999999999t",
+        ] {
             assert_eq!(parse(text).unwrap_err().code, TMP_INVALID, "{text}");
         }
     }

@@ -11,9 +11,9 @@ use crate::stop_signals::stops_node;
 use crate::{TOOL, fault};
 use dind_contract::Fault;
 use dind_contract::finish::log;
-use nix::libc::SIGHUP;
 use dind_system::supervisor::{ChildId, Event, ExitStatus, SpawnMode, Supervisor, send};
 use log::EngineLog;
+use nix::libc::SIGHUP;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, IsTerminal};
@@ -184,7 +184,8 @@ impl Node {
         let Ok(own) = std::env::current_exe() else { return };
         let mut command = Command::new(own);
         command.arg("reload").env_clear().env("DIND_OUTPUT", "json");
-        if let Err(error) = self.spawn(command.stdin(Stdio::null()).stdout(Stdio::null()), SpawnMode::Session) {
+        if let Err(error) = self.spawn(command.stdin(Stdio::null()).stdout(Stdio::null()), SpawnMode::Session)
+        {
             log(TOOL, "warning", format!("cannot reload the settings: {error}"));
         }
     }
@@ -230,9 +231,9 @@ pub fn hint_of(error: &io::Error) -> Option<&'static str> {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             Some("the filesystem is full: free space or inodes on it, or give it more")
         }
-        io::ErrorKind::ReadOnlyFilesystem => {
-            Some("make it writable; with docker run --read-only, add --tmpfs /run --tmpfs /var/log")
-        }
+        io::ErrorKind::ReadOnlyFilesystem => Some(
+            "make it writable; with docker run --read-only, add --tmpfs /run --tmpfs /tmp, and --tmpfs /var/log for LOG=file",
+        ),
         io::ErrorKind::OutOfMemory => Some("give the container more memory: docker run --memory"),
         // fork(2)'s word for the limit of processes.
         io::ErrorKind::WouldBlock => {

@@ -93,7 +93,8 @@ fn command(tool: &Path, args: &[&str], variables: &[(&str, &str)]) -> Command {
 /// Whether the tools get a variable of our environment. What is meant for the main process and its programs is not: a setting of
 /// its Docker client, a library to preload.
 fn is_ours(name: &str) -> bool {
-    name == "PATH" || ["DIND_", "DOCKER_NETWORK_", "VAR_LIB_DOCKER_"].iter().any(|prefix| name.starts_with(prefix))
+    name == "PATH"
+        || ["DIND_", "DOCKER_NETWORK_", "VAR_LIB_DOCKER_"].iter().any(|prefix| name.starts_with(prefix))
 }
 
 fn not_executed(tool: &Path, error: &std::io::Error) -> Fault {

@@ -3,7 +3,6 @@
 use super::main_process;
 use super::state::RunState;
 use crate::TOOL;
-use crate::variables;
 use crate::cli::RunOptions;
 use crate::doctor;
 use crate::engine::daemon::Programs;
@@ -20,6 +19,7 @@ use crate::process::log::EngineLog;
 use crate::process::sibling::Tools;
 use crate::restart_policy::Attempts;
 use crate::status::record::RecordWriter;
+use crate::variables;
 use dind_contract::Fault;
 use dind_contract::finish::{log, log_warning};
 use dind_system::Root;
@@ -74,7 +74,9 @@ pub(super) fn preflight(
     let Inputs { options, tools, programs, user, command, .. } = Inputs::read(&root, text, command)?;
     doctor::refuse(&root, &doctor::StorageArgs::of(|name| user.variable(name)))?;
     let mut writer = RecordWriter::claim(begun, &command, &tools)?;
-    for warning in variables::unknown(std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned())) {
+    for warning in
+        variables::unknown(std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned()))
+    {
         log_warning(TOOL, &warning);
         writer.record.warnings.push(warning);
     }
@@ -119,9 +121,7 @@ fn open_log(to: LogTo) -> Result<EngineLog, Fault> {
             Ok(file)
         }
         (LogTo::FileBesideTerminal, Err(_)) => open_log(LogTo::Stderr),
-        (_, opened) => {
-            opened.map_err(|error| init_failed(format_args!("cannot open `{LOG_FILE}`"), &error))
-        }
+        (_, opened) => opened.map_err(|error| init_failed(format_args!("cannot open `{LOG_FILE}`"), &error)),
     }
 }
 

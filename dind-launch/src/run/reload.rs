@@ -5,13 +5,13 @@
 
 use super::state::RunState;
 use crate::engine::config;
-use crate::engine::dockerd::write_settings;
+use crate::engine::dockerd::{self, write_settings};
 use crate::engine::readiness::Ping;
 use crate::engine::user_settings::UserSettings;
 use crate::paths::SOCKET;
 use crate::process::{Node, StopReason, WaitOutcome};
 use crate::reload::Reloaded;
-use crate::status::record::NodeState;
+use crate::status::record::{NodeState, time_of_day};
 use crate::{TOOL, fault};
 use dind_contract::finish::log;
 use dind_contract::{Draft, Engine, Fault, StepState, Steps, Warning};
@@ -21,7 +21,7 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 use std::os::fd::AsFd;
 use std::path::Path;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 /// Keys that dockerd takes over while it runs, each with what it is to be when the user's file no longer has it: dockerd
 /// leaves some of them as they are then (moby, daemon/reload.go).
@@ -62,9 +62,10 @@ pub(super) fn reload(node: &mut Node, state: &mut RunState) -> Result<Draft<Relo
     let documents = &state.writer.record.documents;
     let engines: Vec<&Engine> =
         ["storage", "net"].iter().filter_map(|stage| Some(&documents.get(*stage)?.engine)).collect();
-    let merged = config::merge(&engines, &kept, &state.options.daemon_args)?.config;
+    let mut merged = config::merge(&engines, &kept, &state.options.daemon_args)?.config;
+    dockerd::place_key(&mut merged);
     let mut steps = Steps::default();
-    let file = crate::engine::dockerd::settings_file();
+    let file = dockerd::settings_file();
     if result.changed.is_empty() && result.needs_restart.is_empty() {
         steps.push("reload-engine", file.display(), StepState::Skipped);
         return Ok(Draft { result, steps, ..Draft::default() });
@@ -142,7 +143,7 @@ fn difference(old: &UserSettings, new: &UserSettings) -> Difference {
 
 /// Writes the file, sends dockerd a HUP, and waits for its word: an event for success, an error in its log otherwise.
 fn hand_over(node: &mut Node, state: &RunState, config: &Map<String, Value>) -> Result<(), StopReason> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = time_of_day();
     let since = format!("{}.{:09}", now.as_secs(), now.subsec_nanos());
     // {"type":["daemon"],"event":["reload"]}
     let filters = "%7B%22type%22%3A%5B%22daemon%22%5D%2C%22event%22%3A%5B%22reload%22%5D%7D";
@@ -164,8 +165,9 @@ fn hand_over(node: &mut Node, state: &RunState, config: &Map<String, Value>) -> 
         if events.text().contains("\"reload\"") {
             return Ok(());
         }
-        let errors: Vec<String> =
-            node.log.tail_since(logged).into_iter().filter(|line| line.contains("level=error")).collect();
+        // Others may have errors meanwhile; those of a reload name the configuration (moby, config.Reload, reloadConfig).
+        let is_of_reload = |line: &String| line.contains("level=error") && line.contains("config");
+        let errors: Vec<String> = node.log.tail_since(logged).into_iter().filter(is_of_reload).collect();
         if !errors.is_empty() {
             return Err(refused(&errors, "its log says why").into());
         }
@@ -209,7 +211,8 @@ mod tests {
         let expected = json!({"debug": false, "labels": ["a=c"], "mtu": 1400, "shutdown-timeout": 5});
         assert_eq!(Value::Object(kept.config.clone()), expected);
         assert!(kept.hosts.is_empty());
-        let again = difference(&kept, &settings(&json!({"labels": ["a=c"], "mtu": 1400, "shutdown-timeout": 5})));
+        let again =
+            difference(&kept, &settings(&json!({"labels": ["a=c"], "mtu": 1400, "shutdown-timeout": 5})));
         assert_eq!((again.result.changed, again.result.needs_restart), (vec![], Vec::<String>::new()));
     }
 }

@@ -5,7 +5,7 @@ use super::preflight::{is_set, tool_variables, wanted};
 use super::state::RunState;
 use crate::TOOL;
 use crate::engine::daemon::{self, DaemonKind, wait_ready};
-use crate::engine::dockerd::Settings;
+use crate::engine::dockerd::{self, Settings};
 use crate::engine::{config, stale, stale_networks, version};
 use crate::paths::{DATA_ROOT, SOCKET};
 use crate::prepare;
@@ -69,8 +69,8 @@ fn check(node: &mut Node, state: &mut RunState) -> Result<Option<ToolProcess>, S
 
 fn prepare_container(state: &mut RunState) -> Result<(), Fault> {
     state.writer.begin(Stage::Prepare);
-    let draft =
-        prepare::prepare(&Root::default(), &wanted(&state.user, &state.options)).map_err(|Failed { fault, .. }| *fault)?;
+    let draft = prepare::prepare(&Root::default(), &wanted(&state.user, &state.options))
+        .map_err(|Failed { fault, .. }| *fault)?;
     for warning in &draft.warnings {
         log_warning(TOOL, warning);
     }
@@ -125,7 +125,8 @@ fn start_engine(
 ) -> Result<(), StopReason> {
     state.writer.begin(Stage::Engine);
     let fragments = [storage, net];
-    let merged = config::merge(&fragments, &state.user, &state.options.daemon_args)?;
+    let mut merged = config::merge(&fragments, &state.user, &state.options.daemon_args)?;
+    dockerd::place_key(&mut merged.config);
     for warning in &merged.warnings {
         log_warning(TOOL, warning);
     }

@@ -29,7 +29,10 @@ const STORAGE_LIMIT: Duration = Duration::from_secs(2);
 /// Prints the record, or checks the node's health.
 #[must_use]
 pub fn finish(args: &Status, common: &Common) -> ExitCode {
-    let outcome = common.refuse_root("report the status", fault::ROOT_IS_FAKE).map_err(Failed::from).and_then(|()| status(args.healthy));
+    let outcome = common
+        .refuse_root("report the status", fault::ROOT_IS_FAKE)
+        .map_err(Failed::from)
+        .and_then(|()| status(args.healthy));
     if let (true, Ok(draft)) = (args.timeline, &outcome) {
         print(&timeline::draw(&draft.result.stages));
     }

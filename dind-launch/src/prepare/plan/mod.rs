@@ -8,8 +8,8 @@ mod cgroup1;
 mod cgroup2;
 mod mounts;
 
-use super::facts::{Caller, Facts};
 use super::Wanted;
+use super::facts::{Caller, Facts};
 use super::report::Prepared;
 use super::step::{Change, Optional, PrepareStep};
 use dind_contract::Warning;

@@ -2,9 +2,9 @@
 //! failing for.
 
 use super::super::facts::{Facts, SECURITY};
-use super::super::{Tmp, Wanted};
 use super::super::mount::PLAIN;
 use super::super::step::{Change, Filesystem, PrepareStep};
+use super::super::{Tmp, Wanted};
 use dind_contract::Warning;
 use dind_system::proc::{mount_at, mount_of};
 use nix::mount::MsFlags;
@@ -15,7 +15,10 @@ const NETWORK: &str = "/proc/sys/net";
 pub(super) fn plan(facts: &Facts, wanted: &Wanted) -> Vec<PrepareStep> {
     let share = share(facts);
     let keep = share.as_ref().and_then(|_| keep_private(facts, wanted));
-    [security(facts), network_settings(facts), temporary(facts, wanted), share, keep].into_iter().flatten().collect()
+    [security(facts), network_settings(facts), temporary(facts, wanted), share, keep]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// securityfs, by which an engine learns of AppArmor and the other security modules.
@@ -47,7 +50,11 @@ fn network_settings(facts: &Facts) -> Option<PrepareStep> {
 
 /// A tmpfs at /tmp, where it is asked for. Not over files that an image has put there: nobody would see them any more.
 fn temporary(facts: &Facts, wanted: &Wanted) -> Option<PrepareStep> {
-    let Tmp::Tmpfs(size) = &wanted.tmp else { return None };
+    let Tmp::Tmpfs(size) = &wanted.tmp else {
+        let change = Change::MakeTemporary("/tmp".into());
+        let step = || PrepareStep::optional(change, "tmp-not-mounted", "create it in the image");
+        return facts.tmp_is_missing.then(step);
+    };
     if mount_at(&facts.mounts, "/tmp").is_some() {
         return None;
     }
@@ -59,22 +66,25 @@ fn temporary(facts: &Facts, wanted: &Wanted) -> Option<PrepareStep> {
         over: false,
     };
     let step = PrepareStep::optional(change, "tmp-not-mounted", "mount one with --tmpfs /tmp:exec,dev");
-    Some(step.unless(!facts.tmp_is_empty))
+    Some(step.unless(!facts.tmp_is_empty && !facts.tmp_is_missing))
 }
 
 /// Why /tmp is not what was asked for, or cannot be used.
 pub(super) fn warning(facts: &Facts, wanted: &Wanted) -> Option<Warning> {
     let mounted = mount_at(&facts.mounts, "/tmp");
     let (message, hint) = match (&wanted.tmp, mounted) {
-        (Tmp::Tmpfs(_), Some(mount)) if mount.kind != "tmpfs" => {
-            (format!("/tmp stays as it is: {} is mounted there", mount.kind), "leave out DIND_TMP, or the mount")
-        }
-        (Tmp::Tmpfs(_), None) if !facts.tmp_is_empty => {
-            ("/tmp stays on the disk: the image has files there".to_owned(), "mount one with --tmpfs /tmp:exec,dev")
-        }
-        (Tmp::Disk, _) if mount_of(&facts.mounts, "/tmp").is_some_and(|mount| !mount.is_writable()) => {
-            ("/tmp is read-only".to_owned(), "with docker run --read-only, add --tmpfs /tmp, or --env DIND_TMP=tmpfs")
-        }
+        (Tmp::Tmpfs(_), Some(mount)) if mount.kind != "tmpfs" => (
+            format!("/tmp stays as it is: {} is mounted there", mount.kind),
+            "leave out DIND_TMP, or the mount",
+        ),
+        (Tmp::Tmpfs(_), None) if !facts.tmp_is_empty && !facts.tmp_is_missing => (
+            "/tmp stays on the disk: the image has files there".to_owned(),
+            "mount one with --tmpfs /tmp:exec,dev",
+        ),
+        (Tmp::Disk, _) if mount_of(&facts.mounts, "/tmp").is_some_and(|mount| !mount.is_writable()) => (
+            "/tmp is read-only".to_owned(),
+            "with docker run --read-only, add --tmpfs /tmp, or --env DIND_TMP=tmpfs",
+        ),
         _ => return None,
     };
     Some(Warning::new("tmp-not-mounted", message, hint))
