@@ -28,9 +28,22 @@ pub enum Verb {
     /// List everything that is missing in this container, each with the docker flag that fixes it.
     Doctor(Doctor),
     /// Prepare cgroups and mounts only, for entrypoints that are shell scripts.
-    Prepare,
+    Prepare(Prepare),
+    /// Read daemon.json anew in the running node, and have dockerd take it over.
+    Reload,
     /// Load the image archives of a directory into the engine, unless it has their images.
     Preload(Preload),
+}
+
+/// What to prepare.
+#[derive(Args, Debug)]
+pub struct Prepare {
+    /// What lies at /tmp, unless something is mounted there: `disk`, or `tmpfs:SIZE`, which takes memory [default: disk].
+    #[arg(long, value_name = "PLACE", env = "DIND_TMP")]
+    pub tmp: Option<String>,
+    /// Where the engine will keep its data [default: /var/lib/docker].
+    #[arg(long, value_name = "DIR", env = "DIND_DATA_ROOT")]
+    pub data_root: Option<String>,
 }
 
 /// Which archives to load.
@@ -82,6 +95,9 @@ pub struct RunOptions {
     /// Whether the main process waits for the archives; if not, they are loaded beside it [default: true].
     #[arg(long, value_name = "BOOL", env = "DIND_PRELOAD_WAIT")]
     pub preload_wait: Option<String>,
+    /// What lies at /tmp, unless something is mounted there: `disk`, or `tmpfs:SIZE`, which takes memory [default: disk].
+    #[arg(long, value_name = "PLACE", env = "DIND_TMP")]
+    pub tmp: Option<String>,
     /// Whether a Mesos agent gets defaults that fit its container [default: true].
     #[arg(long, value_name = "BOOL", env = "DIND_MESOS_DEFAULTS")]
     pub mesos_defaults: Option<String>,

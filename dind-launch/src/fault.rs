@@ -16,6 +16,8 @@ pub const RESTART_INVALID: Code = Code::new("restart-invalid", ExitCode::Config)
 pub const DAEMON_ARGS_INVALID: Code = Code::new("daemon-args-invalid", ExitCode::Config);
 /// A flag, or a key of `daemon.json`, that the node sets itself.
 pub const DAEMON_ARG_OWNED: Code = Code::new("daemon-arg-owned", ExitCode::Config);
+/// A setting of the engine and a variable of the node decide the same thing differently.
+pub const SETTING_CONTRADICTS: Code = Code::new("setting-contradicts", ExitCode::Config);
 /// The engine would listen on the network for everybody.
 pub const DAEMON_ARG_UNSAFE: Code = Code::new("daemon-arg-unsafe", ExitCode::Config);
 /// The user's `daemon.json` cannot be read or parsed.
@@ -34,6 +36,8 @@ pub const ENGINE_UNSUPPORTED: Code = Code::new("engine-unsupported", ExitCode::C
 pub const ENGINE_DIED: Code = Code::new("engine-died", ExitCode::Unavailable);
 /// The engine did not answer in time.
 pub const ENGINE_SLOW: Code = Code::new("engine-slow", ExitCode::Unavailable);
+/// dockerd did not take over the settings of a reload.
+pub const RELOAD_REFUSED: Code = Code::new("reload-refused", ExitCode::Config);
 /// Another engine or launcher runs in this container.
 pub const ALREADY_RUNNING: Code = Code::new("already-running", ExitCode::InUse);
 /// A sibling tool is missing.
@@ -54,6 +58,8 @@ pub const NOT_ROOT: Code = Code::new("not-root", ExitCode::Privilege);
 pub const CAP_SYS_ADMIN_MISSING: Code = Code::new("cap-sys-admin-missing", ExitCode::Privilege);
 /// Required features are missing.
 pub const NODE_CANNOT_WORK: Code = Code::new("node-cannot-work", ExitCode::Privilege);
+/// `DIND_TMP` is not a place for /tmp.
+pub const TMP_INVALID: Code = Code::new("tmp-invalid", ExitCode::Config);
 /// A mount, a directory or a cgroup file cannot be set up.
 pub const PREPARE_FAILED: Code = Code::new("prepare-failed", ExitCode::Io);
 /// The cgroup's processes keep coming back, or its controllers cannot be delegated.
@@ -80,6 +86,7 @@ pub const CODES: &[Code] = &[
     RESTART_INVALID,
     DAEMON_ARGS_INVALID,
     DAEMON_ARG_OWNED,
+    SETTING_CONTRADICTS,
     DAEMON_ARG_UNSAFE,
     DAEMON_JSON_INVALID,
     MESOS_DEFAULTS_INVALID,
@@ -89,6 +96,7 @@ pub const CODES: &[Code] = &[
     ENGINE_UNSUPPORTED,
     ENGINE_DIED,
     ENGINE_SLOW,
+    RELOAD_REFUSED,
     ALREADY_RUNNING,
     TOOL_MISSING,
     SETTINGS_REFUSED,
@@ -99,6 +107,7 @@ pub const CODES: &[Code] = &[
     NOT_ROOT,
     CAP_SYS_ADMIN_MISSING,
     NODE_CANNOT_WORK,
+    TMP_INVALID,
     PREPARE_FAILED,
     CGROUP_BUSY,
     INIT_FAILED,
@@ -120,7 +129,10 @@ pub const WARNINGS: &[&str] = &[
     "network-settings-read-only",
     "node-degraded",
     "preload-failed",
+    "restart-needed",
     "securityfs-missing",
+    "setting-ignored",
     "setting-overridden",
     "tmp-not-mounted",
+    "variable-unknown",
 ];

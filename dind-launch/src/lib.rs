@@ -11,11 +11,13 @@ pub mod paths;
 pub mod plan;
 pub mod prepare;
 pub mod process;
+pub mod reload;
 pub mod restart_policy;
 pub mod run;
 pub mod stage;
 pub mod status;
 pub mod stop_signals;
+pub mod variables;
 
 use dind_contract::{Report, Tool};
 
@@ -32,6 +34,7 @@ pub fn schema() -> serde_json::Value {
             generator.subschema_for::<Report<doctor::Examination>>(),
             generator.subschema_for::<Report<prepare::Prepared>>(),
             generator.subschema_for::<Report<engine::preload::Preloaded>>(),
+            generator.subschema_for::<Report<reload::Reloaded>>(),
         ]
     })
 }

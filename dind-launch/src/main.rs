@@ -1,32 +1,42 @@
 //! `dind-launch`: parses the command line, calls the verb, prints its document.
 
 use clap::Parser;
-use dind_contract::finish;
 use dind_contract::finish::plain_flags;
+use dind_contract::{Failed, finish};
 use dind_launch::cli::{Cli, Verb};
 use dind_launch::engine::{flags, preload};
-use dind_launch::{TOOL, doctor, entrypoint, plan, run, status};
+use dind_launch::{TOOL, doctor, entrypoint, fault, plan, reload, run, status};
 use dind_system::Root;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let output = cli.common.output;
+    let (output, common) = (cli.common.output, &cli.common);
+    let on_this_machine = |verb| common.refuse_root(verb, fault::ROOT_IS_FAKE);
     match &cli.verb {
         // stdout belongs to the main process, so no document is printed there; `status` prints the record instead.
-        Verb::Run(args) => ExitCode::from(run::run(&args.options, &args.command)),
+        Verb::Run(args) => ExitCode::from(match on_this_machine("run a node") {
+            Ok(()) => run::run(&args.options, &args.command),
+            Err(fault) => run::report(&fault),
+        }),
         Verb::Plan(args) => {
             let outcome = plan::plan(&args.options, &args.command, &cli.common);
             finish(TOOL, "plan", output, outcome, |report| flags::words(&report.engine))
         }
-        Verb::Status(args) => status::finish(args, output),
+        Verb::Status(args) => status::finish(args, common),
+        Verb::Reload => {
+            let outcome =
+                on_this_machine("reload settings").map_err(Failed::from).and_then(|()| reload::ask());
+            finish(TOOL, "reload", output, outcome, |report| plain_flags(&report.engine))
+        }
         Verb::Doctor(args) => doctor::finish(args, &cli.common),
         Verb::Preload(args) => {
-            let outcome = preload::preload(&args.directory);
+            let outcome = on_this_machine("load images").map_err(Failed::from);
+            let outcome = outcome.and_then(|()| preload::preload(&args.directory));
             finish(TOOL, "preload", output, outcome, |report| plain_flags(&report.engine))
         }
-        Verb::Prepare => {
-            let outcome = entrypoint::prepare(&Root::at(&cli.common.root));
+        Verb::Prepare(args) => {
+            let outcome = entrypoint::prepare(&Root::at(&cli.common.root), args);
             finish(TOOL, "prepare", output, outcome, |report| plain_flags(&report.engine))
         }
     }

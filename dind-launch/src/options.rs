@@ -3,12 +3,27 @@
 use crate::cli::RunOptions;
 use crate::engine::args::{self, DaemonArgs};
 use crate::fault;
+use crate::prepare::Tmp;
 use crate::restart_policy::Policy;
 use dind_contract::cli::given;
 use dind_contract::{Fault, value};
 use dind_system::signal;
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::time::Duration;
+
+/// Where the engine's log goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogTo {
+    /// Nobody has said it: see [`Options::log_beside`].
+    Undecided,
+    /// To our stderr.
+    Stderr,
+    /// To [`crate::paths::LOG_FILE`].
+    File,
+    /// There as well, because stderr is the terminal of the main process.
+    FileBesideTerminal,
+}
 
 /// How a node is run.
 #[derive(Clone, Debug)]
@@ -17,8 +32,8 @@ pub struct Options {
     pub tools: Option<PathBuf>,
     /// The user's flags for dockerd.
     pub daemon_args: DaemonArgs,
-    /// Whether the engine's log goes to [`crate::paths::LOG_FILE`] instead of stderr.
-    pub log_to_file: bool,
+    /// Where the engine's log goes.
+    pub log: LogTo,
     /// How long the engine may take to answer.
     pub ready_timeout: Duration,
     /// How long the whole stop may take.
@@ -31,6 +46,8 @@ pub struct Options {
     pub preload: Option<PathBuf>,
     /// Whether the main process waits for them.
     pub preload_wait: bool,
+    /// What lies at /tmp.
+    pub tmp: Tmp,
     /// Whether a Mesos agent gets defaults that fit its container.
     pub mesos_defaults: bool,
 }
@@ -41,9 +58,10 @@ impl Options {
     /// # Errors
     /// The fault of the first one that is invalid.
     pub fn read(text: &RunOptions) -> Result<Self, Fault> {
-        let log_to_file = match given(text.log.as_ref()) {
-            None | Some("stdio") => false,
-            Some("file") => true,
+        let log = match given(text.log.as_ref()) {
+            None => LogTo::Undecided,
+            Some("stdio") => LogTo::Stderr,
+            Some("file") => LogTo::File,
             Some(other) => {
                 let fault = fault::LOG_INVALID.invalid("LOG", other, "expected `stdio` or `file`");
                 return Err(fault.hint("set LOG=file for /var/log/docker.log, or unset it for stderr"));
@@ -52,15 +70,26 @@ impl Options {
         Ok(Self {
             tools: text.tools.clone().filter(|directory| !directory.as_os_str().is_empty()),
             daemon_args: args::parse(given(text.daemon_args.as_ref()).unwrap_or_default())?,
-            log_to_file,
+            log,
             ready_timeout: duration("DIND_READY_TIMEOUT", text.ready_timeout.as_ref(), 60)?,
             stop_budget: duration("DIND_STOP_BUDGET", text.stop_budget.as_ref(), 9)?,
             engine_restart: given(text.engine_restart.as_ref()).map_or(Ok(Policy::No), Policy::parse)?,
             main_stop_signal: given(text.main_stop_signal.as_ref()).map(signal).transpose()?,
             preload: given(text.preload.as_ref()).map(PathBuf::from),
             preload_wait: given(text.preload_wait.as_ref()).map_or(Ok(true), preload_wait)?,
+            tmp: Tmp::parse(text.tmp.as_ref())?,
             mesos_defaults: mesos_defaults(text.mesos_defaults.as_ref())?,
         })
+    }
+}
+
+impl Options {
+    /// Decides where the log goes, now that it is known whether there is a main process: its terminal is not for the log.
+    pub fn log_beside(&mut self, main: bool) {
+        if self.log == LogTo::Undecided {
+            let terminal = main && std::io::stderr().is_terminal();
+            self.log = if terminal { LogTo::FileBesideTerminal } else { LogTo::Stderr };
+        }
     }
 }
 
@@ -120,7 +149,7 @@ mod tests {
         let empty =
             RunOptions { log: Some(String::new()), stop_budget: Some(" ".into()), ..RunOptions::default() };
         let options = Options::read(&empty).unwrap();
-        assert_eq!((options.log_to_file, options.stop_budget), (false, Duration::from_secs(9)));
+        assert_eq!((options.log, options.stop_budget), (LogTo::Undecided, Duration::from_secs(9)));
         assert!(options.mesos_defaults);
         let wrong = RunOptions { mesos_defaults: Some("maybe".into()), ..RunOptions::default() };
         assert_eq!(Options::read(&wrong).unwrap_err().code, fault::MESOS_DEFAULTS_INVALID);

@@ -1,5 +1,7 @@
 //! The paths of a node, and how its own files are written. A leaf, so that every part of the tool may use them.
 
+use dind_system::Root;
+use dind_system::helper::HELPER_PATH;
 use std::fs::{OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
@@ -11,10 +13,23 @@ pub const RUN_DIR: &str = "/run/dind";
 /// Where the engine's log goes with `LOG=file`, as with the predecessors.
 pub const LOG_FILE: &str = "/var/log/docker.log";
 
+/// Where the engine keeps its data unless it is told otherwise.
+pub const DATA_ROOT: &str = "/var/lib/docker";
+
 /// The socket of the engine's API, where every Docker client looks for it.
 pub const SOCKET: &str = "/var/run/docker.sock";
 
-/// dockerd's pid file.
+/// A program on PATH, or where programs usually are. Below another root than the machine's, PATH is the usual one.
+#[must_use]
+pub fn program(root: &Root, name: &str) -> Option<PathBuf> {
+    if root.is_host() {
+        // A PATH that was made for users has no sbin.
+        return which::which(name).or_else(|_| which::which_in(name, Some(HELPER_PATH), "/")).ok();
+    }
+    std::env::split_paths(HELPER_PATH).map(|directory| directory.join(name)).find(|path| root.exists(path))
+}
+
+/// dockerd's pid file, unless the user has another one.
 #[must_use]
 pub fn pid_file() -> PathBuf {
     Path::new(RUN_DIR).join("docker.pid")

@@ -1,15 +1,17 @@
 //! `plan`: what `run` would do. Changes nothing.
 
 use crate::cli::RunOptions;
-use crate::engine::config;
+use crate::engine::{config, dockerd};
 use crate::fault;
 use crate::mesos::{self, Agent};
+use crate::options::LogTo;
 use crate::paths::LOG_FILE;
 use crate::prepare;
 use crate::process::sibling::{self, Document};
 use crate::process::{Node, StopReason};
-use crate::run::preflight::{Inputs, forwarding};
+use crate::run::preflight::{Inputs, tool_variables, wanted};
 use crate::stage::Stage;
+use crate::variables;
 use dind_contract::cli::Common;
 use dind_contract::{Draft, Engine, Fault, Outcome, StepState, Steps};
 use dind_system::Root;
@@ -52,20 +54,26 @@ pub struct RunPlan {
 /// # Errors
 /// What would make `run` fail: wrong settings, missing programs, a sibling tool whose own plan fails.
 pub fn plan(text: &RunOptions, command: &[String], common: &Common) -> Outcome<RunPlan> {
-    let Inputs { options, tools, programs, user_config, command, archives } = Inputs::read(text, command)?;
+    let machine = Root::at(&common.root);
+    let Inputs { options, tools, programs, user, command, archives } = Inputs::read(&machine, text, command)?;
     let root = root_text(common)?;
     let mut node = Node::without_engine()?;
-    let variables = forwarding(&user_config, &options);
+    let variables = tool_variables(&user, &options);
     let [storage, net] =
-        sibling::plans(&mut node, &tools, root, variables).map_err(StopReason::into_fault)?;
+        sibling::plans(&mut node, &tools, root, &variables).map_err(StopReason::into_fault)?;
 
-    let merged = config::merge(&[&storage.engine, &net.engine], &user_config, &options.daemon_args);
+    let mut merged = config::merge(&[&storage.engine, &net.engine], &user, &options.daemon_args)?;
+    if machine.is_host() {
+        dockerd::place_key(&mut merged.config);
+    }
     let path_prepend =
         [&storage, &net].iter().flat_map(|document| document.engine.path_prepend.clone()).collect();
-    let mut warnings = merged.warnings;
+    let mut warnings =
+        variables::unknown(std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned()));
+    warnings.extend(merged.warnings);
     warnings.extend([&storage, &net].iter().flat_map(|document| document.warnings.clone()));
-    let machine = Root::at(&common.root);
-    let prepare = prepare::document(prepare::plan(&machine)?, "plan");
+    let wanted = wanted(&user, &options);
+    let prepare = prepare::document(prepare::plan(&machine, &wanted)?, "plan");
     warnings.extend(prepare.warnings.clone());
     let mut agent = None;
     if let Some(facts) = mesos::Facts::of(&machine, &command, options.mesos_defaults) {
@@ -91,7 +99,7 @@ pub fn plan(text: &RunOptions, command: &[String], common: &Common) -> Outcome<R
         programs: named.into_iter().map(|(name, path)| (name.to_owned(), path)).collect(),
         daemon_args: options.daemon_args.words,
         preload: archives,
-        log: if options.log_to_file { LOG_FILE.to_owned() } else { "stderr".to_owned() },
+        log: if options.log == LogTo::Stderr { "stderr".to_owned() } else { LOG_FILE.to_owned() },
         ready_timeout_ms: options.ready_timeout.as_millis() as u64,
         engine_restart: options.engine_restart.to_string(),
         stop_budget_ms: options.stop_budget.as_millis() as u64,

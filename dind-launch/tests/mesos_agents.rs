@@ -7,7 +7,7 @@ mod stubs;
 use dind_launch::fault::{CODES, WARNINGS};
 use dind_tests::captured::{Captured, root};
 use serde_json::{Value, json};
-use stubs::stubs;
+use stubs::{programs, stubs};
 
 #[test]
 fn every_captured_container_gets_its_plan() {
@@ -21,7 +21,10 @@ fn every_captured_container_gets_its_plan() {
         warnings: WARNINGS,
     };
     captured.check(
-        |case, command| root(case, command.env("PATH", stubs.path()).env("DIND_TOOLS", stubs.path())),
+        |case, command| {
+            programs(&case.join("root"));
+            root(case, command.env("DIND_TOOLS", stubs.path()))
+        },
         |document| {
             // What depends on the container.
             let result = document["result"].take();

@@ -10,7 +10,7 @@ use dind_tests::captured::{Captured, root};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
-use stubs::stubs;
+use stubs::{programs, stubs};
 
 const CASES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/prepare");
 
@@ -29,7 +29,8 @@ fn every_captured_container_gets_its_plan() {
         |case, command| {
             // Git does not keep empty directories.
             fs::create_dir_all(case.join("root/tmp")).unwrap();
-            root(case, command.env("PATH", stubs.path()).env("DIND_TOOLS", stubs.path()))
+            programs(&case.join("root"));
+            root(case, command.env("DIND_TOOLS", stubs.path()))
         },
         |document| {
             let plan = document["result"]["documents"]["prepare"].take();

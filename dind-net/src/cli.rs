@@ -84,6 +84,9 @@ pub struct Texts {
     /// Default mode: the network that bridge and pools are cut from [default: one that is free].
     #[arg(long, value_name = "NETWORK", env = "DIND_NET_POOL", allow_hyphen_values = true)]
     pub pool: Option<String>,
+    /// Default mode: address of the bridge with its prefix, as the engine's `bip` has it [default: one that is free].
+    #[arg(long, value_name = "ADDRESS/N", env = "DIND_NET_BIP", allow_hyphen_values = true)]
+    pub bip: Option<String>,
     /// Bridged mode: ask by ARP whether the range is in use [default: true].
     #[arg(long, value_name = "BOOL", env = "DIND_NET_PROBE", allow_hyphen_values = true)]
     pub probe: Option<String>,

@@ -38,6 +38,8 @@ pub const MTU_INVALID: Code = Code::new("mtu-invalid", ExitCode::Config);
 pub const DNS_INVALID: Code = Code::new("dns-invalid", ExitCode::Config);
 /// A pool that is not an IPv4 network, or too small to be shared out.
 pub const POOL_INVALID: Code = Code::new("pool-invalid", ExitCode::Config);
+/// `DIND_NET_BIP` is not the address of a host with its prefix, or the node is bridged.
+pub const BIP_INVALID: Code = Code::new("bip-invalid", ExitCode::Config);
 /// The pool overlaps something that the container reaches.
 pub const POOL_OVERLAPS: Code = Code::new("pool-overlaps", ExitCode::Config);
 /// No private network is left.
@@ -122,6 +124,7 @@ pub const CODES: &[Code] = &[
     MTU_INVALID,
     DNS_INVALID,
     POOL_INVALID,
+    BIP_INVALID,
     POOL_OVERLAPS,
     POOL_EXHAUSTED,
     PROBE_INVALID,

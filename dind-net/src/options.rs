@@ -53,6 +53,8 @@ pub struct Options {
     pub dns: Vec<IpAddr>,
     /// The network to cut bridge and pools from.
     pub pool: Option<Ipv4Net>,
+    /// The address of the bridge in default mode.
+    pub bip: Option<Ipv4Net>,
     /// Whether the range is probed.
     pub probe: bool,
     /// The backend that is forced.
@@ -98,6 +100,7 @@ impl Options {
                 "DIND_NET_POOL",
                 "a network such as 10.201.0.0/16",
             )?,
+            bip: bip(texts)?,
             probe: switch(texts.probe.as_ref(), fault::PROBE_INVALID, "DIND_NET_PROBE")?.unwrap_or(true),
             iptables: parse(
                 texts.iptables.as_ref(),
@@ -208,6 +211,25 @@ fn dns(text: &str) -> Result<Vec<IpAddr>, String> {
         Err(_) => Err(format!("`{word}` is not an address")),
     };
     words.map(server).collect()
+}
+
+/// A bridged node has its address from the outer network.
+fn bip(texts: &Texts) -> Result<Option<Ipv4Net>, Fault> {
+    let host = |text: &str| match text.parse::<Ipv4Net>() {
+        Ok(net) if net.prefix_len() > 30 || net.addr() == net.network() || net.addr() == net.broadcast() => {
+            Err("it is not the address of a host in its subnet".to_owned())
+        }
+        Ok(net) => Ok(net),
+        Err(_) => Err("it is not an IPv4 address with a prefix".to_owned()),
+    };
+    let expected = "an address such as 10.201.0.1/16";
+    let bip = parse(texts.bip.as_ref(), host, fault::BIP_INVALID, "DIND_NET_BIP", expected)?;
+    match bip {
+        Some(bip) if given(texts.offset.as_ref()).is_some() => Err(fault::BIP_INVALID
+            .invalid("DIND_NET_BIP", bip, "a bridged node has its address from the outer network")
+            .hint("leave DIND_NET_BIP unset, or DOCKER_NETWORK_OFFSET")),
+        bip => Ok(bip),
+    }
 }
 
 fn pool(text: &str) -> Result<Ipv4Net, String> {

@@ -143,6 +143,9 @@ pub const MOUNT_NOT_OURS: &str = "mount-not-ours";
 /// The file system has met errors, or is read-only. The error [`FILESYSTEM_ERRORS`] reports the same at a release.
 pub const FILESYSTEM_HAS_ERRORS: &str = FILESYSTEM_ERRORS.name;
 
+/// The mount that holds the data root has flags that inner containers notice.
+pub const MOUNT_FLAGS: &str = "mount-flags";
+
 /// All warnings; README.md explains each.
 pub const WARNINGS: &[&str] = &[
     PROBE_NOT_RUN,
@@ -153,5 +156,6 @@ pub const WARNINGS: &[&str] = &[
     BUFFERED_IO,
     PROPAGATION_STOPPED,
     MOUNT_NOT_OURS,
+    MOUNT_FLAGS,
     FILESYSTEM_HAS_ERRORS,
 ];

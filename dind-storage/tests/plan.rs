@@ -27,6 +27,7 @@ fn facts(image: ImageInfo) -> Facts {
             root: PathBuf::from("/"),
             point: PathBuf::from("/"),
             read_only: false,
+            flags: Vec::new(),
             filesystem_read_only: false,
             shared: false,
             kind: kind.to_owned(),

@@ -1,7 +1,8 @@
 //! The flags that all tools share.
 
+use crate::fault::{Code, Fault};
 use clap::{Args, ValueEnum};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// How the result is printed on stdout.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -16,12 +17,27 @@ pub enum Output {
 /// Flatten into a tool's arguments.
 #[derive(Args, Clone, Debug)]
 pub struct Common {
-    /// What to print on stdout.
-    #[arg(long, value_enum, default_value = "json", env = "DIND_OUTPUT", global = true)]
-    pub output: Output,
+    /// What to print on stdout [default: json; on a terminal an error is printed as text alone].
+    #[arg(long, value_enum, env = "DIND_OUTPUT", global = true)]
+    pub output: Option<Output>,
     /// Read the machine's facts below this directory instead of `/` (plan only).
     #[arg(long, value_name = "DIR", default_value = "/", env = "DIND_ROOT", global = true)]
     pub root: PathBuf,
+}
+
+impl Common {
+    /// Refuses `--root` for a verb that looks at this machine or changes it.
+    ///
+    /// # Errors
+    /// `code`, where another root was given.
+    pub fn refuse_root(&self, verb: &str, code: Code) -> Result<(), Fault> {
+        if self.root == Path::new("/") {
+            return Ok(());
+        }
+        let cause = "only a plan can be made for another machine";
+        let fault = code.failed(format_args!("cannot {verb} below `{}`", self.root.display()), cause);
+        Err(fault.hint("leave out --root, or unset DIND_ROOT; `plan --root` reads another machine"))
+    }
 }
 
 /// An empty variable counts as unset: Compose files and CI systems pass `NAME=` for "not given".

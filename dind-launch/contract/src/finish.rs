@@ -7,11 +7,12 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde::Serialize;
 use serde_json::Value;
 use std::fmt::Display;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::process::ExitCode;
 
-/// Prints a verb's outcome and gives the exit status.
+/// Prints a verb's outcome and gives the exit status. Without an `output` that was asked for, an error is no document where
+/// stdout is a terminal.
 ///
 /// For [`Output::Flags`], `flags` makes words of the report, each quoted as a shell needs it; [`plain_flags`] is enough
 /// where settings have one value each. A failure prints `--TOOL-failed=CODE`, which `dockerd` refuses by name, so that
@@ -19,7 +20,7 @@ use std::process::ExitCode;
 pub fn finish<T: Serialize>(
     tool: Tool,
     mode: &str,
-    output: Output,
+    output: Option<Output>,
     outcome: Outcome<T>,
     flags: impl FnOnce(&Report<T>) -> Result<Vec<String>, String>,
 ) -> ExitCode {
@@ -27,7 +28,7 @@ pub fn finish<T: Serialize>(
         Ok(draft) => {
             draft.warnings.iter().for_each(|warning| log_warning(tool, warning));
             let report = draft.report(tool, mode);
-            match output {
+            match output.unwrap_or_default() {
                 Output::Json => (json(&report), 0),
                 Output::Flags => print_flags(tool, &report.engine, flags(&report)),
             }
@@ -36,10 +37,12 @@ pub fn finish<T: Serialize>(
             log_fault(tool, &fault);
             let (schema, mode) = (tool.schema.to_owned(), mode.to_owned());
             let line = match output {
-                Output::Json => {
+                // People have just read it on stderr.
+                None if io::stdout().is_terminal() => return ExitCode::from(fault.code.exit as u8),
+                None | Some(Output::Json) => {
                     json(&Failure { schema, ok: false, mode, error: fault.object(), steps: steps.0 })
                 }
-                Output::Flags => refused(tool, fault.code.name),
+                Some(Output::Flags) => refused(tool, fault.code.name),
             };
             (line, fault.code.exit as u8)
         }

@@ -32,7 +32,7 @@ pub fn finish(args: &Doctor, common: &Common) -> ExitCode {
 }
 
 fn evaluate(text: &Doctor, root: &Root) -> Outcome<Examination> {
-    let args = StorageArgs::of_environment();
+    let args = StorageArgs::of(|name| std::env::var(name).ok());
     let asked = given(text.run_flags.as_ref()).map(value::boolean).transpose();
     let asked = asked.map_err(|cause| {
         let text = text.run_flags.clone().unwrap_or_default();

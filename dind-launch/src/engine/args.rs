@@ -3,26 +3,28 @@
 use super::flags::key_of_flag;
 use crate::fault;
 use dind_contract::Fault;
+use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
-use std::fmt;
 use std::path::PathBuf;
 
-/// Keys of `daemon.json` that the node sets itself, each with the variable to use instead, or the reason why there is none.
-const OWNED: &[(&str, &str)] = &[
-    ("bip", "the network is dind-net's: use DIND_NET_POOL, or DOCKER_NETWORK_OFFSET for a bridged node"),
-    ("bridge", "the network is dind-net's: use DIND_NET_BRIDGE"),
-    ("containerd", "the launcher starts containerd itself"),
-    ("data-root", "use DIND_DATA_ROOT"),
-    ("default-gateway", "the network is dind-net's: use DOCKER_NETWORK_OFFSET for a bridged node"),
-    ("exec-root", "the launcher cleans it up after a crash and has to know it"),
-    ("fixed-cidr", "the network is dind-net's: use DOCKER_NETWORK_OFFSET and DOCKER_NETWORK_SIZE"),
-    ("graph", "use DIND_DATA_ROOT"),
-    ("live-restore", "inner containers end with their engine here"),
-    ("pidfile", "the launcher cleans it up after a crash and has to know it"),
+/// Keys with one value that decide something of the node: their flags become settings, so that the tools hear of them, too.
+const DECIDING: &[&str] = &[
+    "bip",
+    "bridge",
+    "containerd",
+    "data-root",
+    "default-gateway",
+    "exec-root",
+    "fixed-cidr",
+    "graph",
+    "mtu",
+    "pidfile",
+    "storage-driver",
 ];
 
-/// dockerd's one-letter flags that take a value, with their long names (`dockerd --help`).
+/// dockerd's one-letter flags, with their long names (`dockerd --help`).
 const SHORT: &[(char, &str)] = &[
+    ('D', "debug"),
     ('b', "bridge"),
     ('G', "group"),
     ('g', "graph"),
@@ -32,64 +34,76 @@ const SHORT: &[(char, &str)] = &[
     ('s', "storage-driver"),
 ];
 
-/// The user's flags for dockerd, checked.
+/// Its one-letter flags without a value: debug, help, version.
+const SWITCHES: [char; 3] = ['D', 'h', 'v'];
+
+/// The user's flags for dockerd.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DaemonArgs {
     /// Words to pass on, literally.
     pub words: Vec<String>,
-    /// The keys of `daemon.json` that they set: these win over ours.
+    /// The keys of `daemon.json` that these words set: dockerd refuses a setting that is in both places.
     pub keys: BTreeSet<String>,
+    /// Flags that decide something of the node, as `daemon.json` would have them. They are not among the words.
+    pub settings: Map<String, Value>,
     /// `--config-file`: it is read and merged, and not passed on.
     pub config_file: Option<PathBuf>,
     /// `--host` and `-H`: sockets beside the node's own.
     pub hosts: Vec<String>,
+    /// `--tlsverify`.
+    pub tls: bool,
 }
 
-/// Splits shell-style words (quotes and backslashes, no expansion) and checks them.
+/// Splits shell-style words: quotes and backslashes work, nothing is expanded.
 ///
 /// # Errors
-/// [`fault::DAEMON_ARGS_INVALID`]: an open quote, a control character, a missing value; those of [`refuse_owned`] and
-/// [`refuse_open_sockets`].
+/// [`fault::DAEMON_ARGS_INVALID`]: an open quote, a control character, a missing value.
 pub fn parse(text: &str) -> Result<DaemonArgs, Fault> {
     let words = shell_words::split(text).map_err(|error| invalid(text, &error.to_string()))?;
     if let Some(word) = words.iter().find(|word| word.chars().any(char::is_control)) {
         return Err(invalid(&word.escape_default().to_string(), "it holds a control character"));
     }
     let mut args = DaemonArgs::default();
-    let mut tls = false;
-    let mut words = words.into_iter().peekable();
+    let mut words = words.into_iter();
     while let Some(word) = words.next() {
         let Some((name, attached)) = split_flag(&word) else {
             args.words.push(word);
             continue;
         };
         let key = key_of_flag(&name).to_owned();
-        refuse_owned(&key, format_args!("`{word}`"))?;
-        tls |= key == "tlsverify" && attached.as_deref() != Some("false");
-        if key != "hosts" && key != "config-file" {
-            args.words.push(word);
+        if let Some(switches) = bundled(&word) {
+            args.words.push(format!("-{switches}"));
+            args.keys.extend(switches.contains('D').then(|| "debug".to_owned()));
+        }
+        if key == "live-restore" {
+            args.settings.insert(key, json!(attached.as_deref() != Some("false")));
+            continue;
+        }
+        args.tls |= key == "tlsverify" && attached.as_deref() != Some("false");
+        if !matches!(key.as_str(), "hosts" | "config-file" | "dns") && !DECIDING.contains(&key.as_str()) {
+            let switches = bundled(&word).map_or(0, str::len);
+            args.words.push(if switches == 0 { word } else { format!("-{}", &word[1 + switches..]) });
             args.keys.insert(key);
             continue;
         }
         let value =
             attached.or_else(|| words.next()).ok_or_else(|| invalid(&word, "its value is missing"))?;
-        if key == "hosts" { args.hosts.push(value) } else { args.config_file = Some(value.into()) }
+        match key.as_str() {
+            "hosts" => args.hosts.push(value),
+            "config-file" => args.config_file = Some(value.into()),
+            "dns" => {
+                if let Value::Array(servers) = args.settings.entry(key).or_insert_with(|| json!([])) {
+                    servers.push(json!(value));
+                }
+            }
+            "mtu" => {
+                let number = value.parse::<u64>().map_or_else(|_| json!(value), |number| json!(number));
+                args.settings.insert(key, number);
+            }
+            _ => drop(args.settings.insert(key, json!(value))),
+        }
     }
-    refuse_open_sockets(&args.hosts, tls)?;
     Ok(args)
-}
-
-/// Refuses a setting that the node makes itself. `setting` names the flag, or the key of the user's `daemon.json`.
-///
-/// # Errors
-/// [`fault::DAEMON_ARG_OWNED`].
-pub fn refuse_owned(key: &str, setting: impl fmt::Display) -> Result<(), Fault> {
-    match OWNED.iter().find(|(owned, _)| *owned == key) {
-        Some((_, instead)) => Err(fault::DAEMON_ARG_OWNED
-            .failed(format_args!("cannot pass {setting} to dockerd"), "the node sets it itself")
-            .hint(*instead)),
-        None => Ok(()),
-    }
 }
 
 /// Refuses TCP sockets without client certificates. Whoever reaches one is root on the node, and in bridged mode every inner
@@ -98,13 +112,22 @@ pub fn refuse_owned(key: &str, setting: impl fmt::Display) -> Result<(), Fault> 
 /// # Errors
 /// [`fault::DAEMON_ARG_UNSAFE`].
 pub fn refuse_open_sockets(hosts: &[String], tls: bool) -> Result<(), Fault> {
-    let local = |host: &str| ["unix://", "fd://"].iter().any(|scheme| host.starts_with(scheme));
+    let local =
+        |host: &str| host.is_empty() || ["unix:", "fd:"].iter().any(|scheme| host.starts_with(scheme));
     match hosts.iter().find(|host| !tls && !local(host)) {
         Some(host) => Err(fault::DAEMON_ARG_UNSAFE
             .cannot("listen on", host, "everybody who reaches it would be root")
             .hint("use a unix:// socket, or add --tlsverify with --tlscacert, --tlscert and --tlskey")),
         None => Ok(()),
     }
+}
+
+/// The switches in a word that stand before another one-letter flag.
+fn bundled(word: &str) -> Option<&str> {
+    let letters = word.strip_prefix('-').filter(|letters| !letters.starts_with('-'))?;
+    let end = letters.find(|letter| !SWITCHES.contains(&letter))?;
+    let attached = letters[end..].starts_with('=');
+    (end > 0 && !attached).then_some(&letters[..end])
 }
 
 /// The long name of a flag, and the value that is attached to it.
@@ -116,7 +139,11 @@ fn split_flag(word: &str) -> Option<(String, Option<String>)> {
         };
     }
     let mut letters = word.strip_prefix('-')?.chars();
-    let letter = letters.next()?;
+    let mut letter = letters.next()?;
+    // Letters without a value may stand before another: `-DH tcp://…`.
+    for _ in 0..bundled(word).map_or(0, str::len) {
+        letter = letters.next()?;
+    }
     let long = SHORT
         .iter()
         .find(|(short, _)| *short == letter)
@@ -137,13 +164,13 @@ mod tests {
 
     #[test]
     fn words_are_passed_literally() {
-        let args = parse("--debug --label 'a b' --label=$(reboot) -l warn\n--mtu=1400").unwrap();
+        let args = parse("--debug --label 'a b' --label=$(reboot) -l warn\n--userland-proxy=false").unwrap();
         assert_eq!(
             args.words,
-            ["--debug", "--label", "a b", "--label=$(reboot)", "-l", "warn", "--mtu=1400"]
+            ["--debug", "--label", "a b", "--label=$(reboot)", "-l", "warn", "--userland-proxy=false"]
         );
         let keys: Vec<_> = args.keys.iter().map(String::as_str).collect();
-        assert_eq!(keys, ["debug", "labels", "log-level", "mtu"]);
+        assert_eq!(keys, ["debug", "labels", "log-level", "userland-proxy"]);
     }
 
     #[test]
@@ -156,29 +183,37 @@ mod tests {
     }
 
     #[test]
-    fn owned_and_unsafe_settings_are_refused_by_name() {
-        let owned = [
-            "--bip=10.0.0.1/8",
-            "--fixed-cidr 10.0.0.0/8",
-            "-b none",
-            "-bnone",
-            "--bridge=x",
-            "-p /x",
-            "-g /x",
-            "--data-root=/x",
-            "--live-restore",
-        ];
-        for text in owned {
-            let fault = parse(text).unwrap_err();
-            assert_eq!(fault.code, fault::DAEMON_ARG_OWNED, "{text}");
-            assert!(!fault.hint.is_empty());
-        }
-        for text in ["-H tcp://0.0.0.0:2375", "-H :2375", "--host tcp://[::]:2375 --tlsverify=false"] {
-            assert_eq!(parse(text).unwrap_err().code, fault::DAEMON_ARG_UNSAFE, "{text}");
-        }
-        assert!(parse("-H tcp://0.0.0.0:2376 --tlsverify").is_ok());
-        for text in ["--label 'open", "--label \"a\nb\"", "-H"] {
+    fn what_decides_something_is_a_setting() {
+        assert_eq!(parse("-Ds vfs").unwrap().settings["storage-driver"], "vfs");
+        let bundle = parse("-Dl warn -DD -Ds vfs").unwrap();
+        assert_eq!(bundle.words, ["-D", "-l", "warn", "-DD", "-D"]);
+        assert_eq!(parse("-D=true -l warn").unwrap().words, ["-D=true", "-l", "warn"]);
+        let text = "-s vfs --data-root=/srv/d -b none --bip 10.9.0.1/16 --mtu=1400 --dns 9.9.9.9 --dns=8.8.8.8 --live-restore=false";
+        let args = parse(text).unwrap();
+        let expected = json!({
+            "bip": "10.9.0.1/16", "bridge": "none", "data-root": "/srv/d", "dns": ["9.9.9.9", "8.8.8.8"],
+            "live-restore": false, "mtu": 1400, "storage-driver": "vfs",
+        });
+        assert_eq!((Value::Object(args.settings), args.words), (expected, Vec::new()));
+        assert_eq!(parse("--mtu big").unwrap().settings["mtu"], "big", "dockerd says what is wrong with it");
+    }
+
+    #[test]
+    fn what_is_no_list_of_flags_and_what_is_unsafe_is_refused() {
+        for text in ["--label 'open", "--label \"a\nb\"", "-H", "--bip"] {
             assert_eq!(parse(text).unwrap_err().code, fault::DAEMON_ARGS_INVALID, "{text}");
+        }
+        for (hosts, refused) in [
+            ("-H tcp://0.0.0.0:2375", true),
+            ("-H :2375", true),
+            ("-DH tcp://0.0.0.0:2375", true),
+            ("-DHtcp://0.0.0.0:2375", true),
+            ("--host tcp://[::]:2375 --tlsverify=false", true),
+            ("-H tcp://0.0.0.0:2376 --tlsverify", false),
+            ("-H fd:// -H unix:///run/a.sock", false),
+        ] {
+            let args = parse(hosts).unwrap();
+            assert_eq!(refuse_open_sockets(&args.hosts, args.tls).is_err(), refused, "{hosts}");
         }
     }
 }

@@ -3,10 +3,11 @@
 use super::death::{Counters, findings};
 use super::readiness::{Notify, Ping, listens};
 use crate::fault;
-use crate::paths::{RUN_DIR, SOCKET, containerd_socket};
+use crate::paths::{self, RUN_DIR, SOCKET, containerd_socket};
 use crate::process::{Node, StopReason, WaitOutcome, hint_of, init_failed};
 use dind_contract::Fault;
 use dind_system::Root;
+use dind_system::helper::HELPER_PATH;
 use dind_system::supervisor::{ChildId, SpawnMode};
 use std::io;
 use std::os::fd::AsFd;
@@ -23,7 +24,6 @@ const ENVIRONMENT: &[&str] = &[
     "HOME",
     "TZ",
     "LANG",
-    "TMPDIR",
     "SSL_CERT_FILE",
     "SSL_CERT_DIR",
     "GODEBUG",
@@ -79,15 +79,21 @@ impl Programs {
     ///
     /// # Errors
     /// [`fault::ENGINE_MISSING`].
-    pub fn find() -> Result<Self, Fault> {
+    pub fn find(root: &Root) -> Result<Self, Fault> {
         let one = |name: &str| {
-            which::which(name).map_err(|_| {
+            paths::program(root, name).ok_or_else(|| {
                 let fault = fault::ENGINE_MISSING.cannot("find", name, "it is not on PATH");
                 fault.hint("install the Docker Engine in the image: apt-get install docker.io")
             })
         };
         Ok(Self { dockerd: one("dockerd")?, containerd: one("containerd")? })
     }
+}
+
+/// Gives one of the engine's programs its environment.
+pub fn with_environment(command: &mut Command) -> &mut Command {
+    let inherited = ENVIRONMENT.iter().filter_map(|name| Some((*name, std::env::var_os(name)?)));
+    command.env_clear().envs(inherited)
 }
 
 /// A daemon that has been started.
@@ -117,13 +123,13 @@ pub(super) fn spawn(
     let socket = Path::new(RUN_DIR).join(format!("{}.notify", kind.name()));
     let notify = Notify::bind(&socket)
         .map_err(|error| init_failed(format_args!("cannot bind `{}`", socket.display()), &error))?;
-    let inherited: Vec<_> =
-        ENVIRONMENT.iter().filter_map(|name| Some((*name, std::env::var_os(name)?))).collect();
-    command.env_clear().envs(inherited).env("NOTIFY_SOCKET", notify.path());
+    with_environment(&mut command).env("NOTIFY_SOCKET", notify.path());
     // By this containerd knows that it is in a container, and leaves AppArmor alone, whose profiles are the host's.
     command.env("container", "docker");
     let path = std::env::var_os("PATH").unwrap_or_default();
+    // dockerd finds runc and iptables by it, and a PATH that was made for users has no sbin.
     let directories = path_prepend.iter().cloned().chain(std::env::split_paths(&path));
+    let directories = directories.chain(std::env::split_paths(HELPER_PATH));
     if let Ok(path) = std::env::join_paths(directories) {
         command.env("PATH", path);
     }

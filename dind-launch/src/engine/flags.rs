@@ -10,6 +10,8 @@ const SINGULAR: &[(&str, &str)] = &[
     ("authorization-plugins", "authorization-plugin"),
     ("default-address-pools", "default-address-pool"),
     ("default-network-opts", "default-network-opt"),
+    ("cdi-spec-dirs", "cdi-spec-dir"),
+    ("default-ulimits", "default-ulimit"),
     ("dns-opts", "dns-opt"),
     ("exec-opts", "exec-opt"),
     ("hosts", "host"),
@@ -17,6 +19,7 @@ const SINGULAR: &[(&str, &str)] = &[
     ("log-opts", "log-opt"),
     ("registry-mirrors", "registry-mirror"),
     ("insecure-registries", "insecure-registry"),
+    ("node-generic-resources", "node-generic-resource"),
     ("storage-opts", "storage-opt"),
 ];
 
@@ -24,6 +27,12 @@ const SINGULAR: &[(&str, &str)] = &[
 #[must_use]
 pub fn key_of_flag(flag: &str) -> &str {
     SINGULAR.iter().find(|(_, singular)| *singular == flag).map_or(flag, |(plural, _)| plural)
+}
+
+/// The key that was meant by one which is a flag's name only. dockerd takes such a key, and ignores it.
+#[must_use]
+pub fn key_meant_by(key: &str) -> Option<&'static str> {
+    SINGULAR.iter().find(|(_, singular)| *singular == key).map(|(plural, _)| *plural)
 }
 
 /// Settings as flags of dockerd, sorted by key, for `dockerd $(dind-launch plan --output flags)`.

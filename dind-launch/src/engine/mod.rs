@@ -3,7 +3,8 @@
 //! containerd is the launcher's own child and not dockerd's. dockerd waits for a containerd that it manages in steps of
 //! a second when it stops, and after a crash takes any process with the number in a stale pid file for it.
 //!
-//! * Settings: [`args`] (the user's flags), [`config`] (the merged `daemon.json`), [`flags`] (settings written as flags).
+//! * Settings: [`args`] (the user's flags), [`user_file`] (the user's `daemon.json`), [`user_settings`] (both, checked), [`decisions`]
+//!   (what they decide of storage and network), [`config`] (the merged `daemon.json`), [`flags`] (settings written as flags).
 //! * The daemons: [`daemon`] (what both share, readiness and death), [`containerd`], [`dockerd`], [`readiness`] (the signs of
 //!   it), [`death`] (why one may have died, with [`writable`]), [`version`] (which engines are supported).
 //! * What an earlier run left: [`stale`] in /run, [`stale_networks`] in the data root, in the format of [`boltdb`].
@@ -15,11 +16,14 @@ pub mod config;
 pub mod containerd;
 pub mod daemon;
 pub mod death;
+pub mod decisions;
 pub mod dockerd;
 pub mod flags;
 pub mod preload;
 pub mod readiness;
 pub mod stale;
 pub mod stale_networks;
+pub mod user_file;
+pub mod user_settings;
 pub mod version;
 pub mod writable;

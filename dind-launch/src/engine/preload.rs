@@ -1,9 +1,12 @@
 //! `preload`: loads image archives into the engine. An archive whose images the engine has is left alone.
 
 use crate::fault;
+use crate::paths::SOCKET;
 use crate::process::tool::{OnStopSignal, ToolProcess, wait_all};
 use crate::process::{Node, StopReason};
 use dind_contract::{Draft, Failed, Fault, Outcome, StepState, Steps};
+use dind_system::Root;
+use dind_system::helper::HELPER_PATH;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -28,7 +31,7 @@ pub struct Preloaded {
 pub fn preload(directory: &Path) -> Outcome<Preloaded> {
     let mut node = Node::without_engine()?;
     let (mut result, mut steps) = (Preloaded::default(), Steps::default());
-    for archive in archives(directory)? {
+    for archive in archives(&Root::default(), directory)? {
         let loaded = match load(&mut node, &archive) {
             Ok(loaded) => loaded,
             Err(reason) => return Err(Failed { fault: Box::new(reason.into_fault()), steps }),
@@ -50,7 +53,7 @@ fn load(node: &mut Node, archive: &Path) -> Result<bool, StopReason> {
     if has_images(node, &images)? {
         return Ok(false);
     }
-    let mut command = Command::new("docker");
+    let mut command = client();
     command.args(["load", "--quiet", "--input"]).arg(archive);
     let started = ToolProcess::start(node, command);
     let (status, _) = finish(node, "docker", started)?;
@@ -58,6 +61,20 @@ fn load(node: &mut Node, archive: &Path) -> Result<bool, StopReason> {
         return Err(failed(archive, &format!("`docker load` exited with status {status}")).into());
     }
     Ok(true)
+}
+
+/// The Docker client, without the user's own settings for it: those are for another engine. Through a socket of another kind
+/// than unix it needs them.
+fn client() -> Command {
+    let mut command = Command::new("docker");
+    let host = std::env::var("DOCKER_HOST").ok().filter(|host| !host.is_empty());
+    if host.as_ref().is_none_or(|host| host.starts_with("unix:")) {
+        let host = host.unwrap_or_else(|| format!("unix://{SOCKET}"));
+        command.env_clear().env("PATH", HELPER_PATH).env("DOCKER_HOST", host);
+        // A configuration of root's may name another context, or plug-ins.
+        command.env("DOCKER_CONFIG", "/nonexistent");
+    }
+    command
 }
 
 /// An image of an archive: the names and the id it will have.
@@ -88,6 +105,7 @@ fn parse_manifest(manifest: &str) -> Option<Vec<Image>> {
 /// The images in an archive; none where that cannot be seen without loading it.
 fn images(node: &mut Node, archive: &Path) -> Result<Vec<Image>, StopReason> {
     let mut command = Command::new("tar");
+    command.env_clear().env("PATH", HELPER_PATH);
     command.args(["--extract", "--to-stdout", "--occurrence=1", "--file"]).arg(archive).arg("manifest.json");
     // An archive that tar cannot read is loaded: `docker load` reports what is wrong with it.
     let started = ToolProcess::start_quiet(node, command);
@@ -107,7 +125,7 @@ fn has_images(node: &mut Node, images: &[Image]) -> Result<bool, StopReason> {
     if names_and_ids.is_empty() {
         return Ok(false);
     }
-    let mut command = Command::new("docker");
+    let mut command = client();
     command
         .args(["image", "inspect", "--format", "{{.Id}}"])
         .args(names_and_ids.iter().map(|(name, _)| name));
@@ -134,11 +152,11 @@ fn finish(
 ///
 /// # Errors
 /// [`fault::PRELOAD_INVALID`].
-pub fn archives(directory: &Path) -> Result<Vec<PathBuf>, Fault> {
+pub fn archives(root: &Root, directory: &Path) -> Result<Vec<PathBuf>, Fault> {
     let list = || -> io::Result<Vec<PathBuf>> {
         let mut paths = Vec::new();
-        for entry in fs::read_dir(directory)? {
-            paths.push(entry?.path());
+        for entry in fs::read_dir(root.path(directory))? {
+            paths.push(directory.join(entry?.file_name()));
         }
         Ok(paths)
     };

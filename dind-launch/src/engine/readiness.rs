@@ -129,8 +129,16 @@ impl Ping {
     /// # Errors
     /// Nobody listens on the socket, or whoever does has no room for one more connection.
     pub fn send(socket: &Path) -> io::Result<Self> {
+        Self::ask(socket, "/_ping")
+    }
+
+    /// Asks for another path.
+    ///
+    /// # Errors
+    /// Those of [`Ping::send`].
+    pub fn ask(socket: &Path, path: &str) -> io::Result<Self> {
         let mut stream = connect_now(socket)?;
-        stream.write_all(b"GET /_ping HTTP/1.0\r\nHost: docker\r\n\r\n")?;
+        stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: docker\r\n\r\n").as_bytes())?;
         Ok(Self { stream, answer: Vec::new() })
     }
 
@@ -172,7 +180,9 @@ impl Ping {
         parse_version(&self.text())
     }
 
-    fn text(&self) -> Cow<'_, str> {
+    /// What has come of the answer.
+    #[must_use]
+    pub fn text(&self) -> Cow<'_, str> {
         String::from_utf8_lossy(&self.answer)
     }
 }

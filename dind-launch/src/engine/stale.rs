@@ -3,7 +3,7 @@
 use super::daemon::DaemonKind;
 use super::readiness::listens;
 use crate::fault;
-use crate::paths::{RUN_DIR, SOCKET, containerd_socket, pid_file, state_dir};
+use crate::paths::{RUN_DIR, SOCKET, containerd_socket, state_dir};
 use dind_contract::Fault;
 use dind_system::{Process, Root, proc};
 use nix::unistd::Pid;
@@ -67,10 +67,10 @@ fn occupied(engine: Option<&Process>) -> Fault {
 
 /// Removes what a killed daemon has left. dockerd waits for a stale socket in steps of a second, and a stale pid file may name
 /// a process that has nothing to do with it (reproduced in 4 of 5 kills of the outer container).
-pub fn remove_stale_sockets(kind: DaemonKind) {
+pub fn remove_stale_sockets(kind: DaemonKind, pid_file: &Path) {
     let stale = match kind {
         DaemonKind::Containerd => vec![containerd_socket(), Path::new(RUN_DIR).join("containerd.sock.ttrpc")],
-        DaemonKind::Dockerd => vec![SOCKET.into(), pid_file()],
+        DaemonKind::Dockerd => vec![SOCKET.into(), pid_file.to_owned()],
     };
     for file in stale {
         let _ = fs::remove_file(file);

@@ -43,6 +43,8 @@ pub(super) struct Facts {
     pub unified: Option<Unified>,
     /// Whether the kernel has securityfs.
     pub has_security: bool,
+    /// Whether the image has no /tmp.
+    pub tmp_is_missing: bool,
     /// Whether /tmp is an empty directory.
     pub tmp_is_empty: bool,
 }
@@ -75,6 +77,7 @@ impl Facts {
             names: root.list(CGROUPS).unwrap_or_default(),
             unified: is_unified.then(|| Unified::read(root)),
             has_security: root.path(SECURITY).is_dir(),
+            tmp_is_missing: fs::symlink_metadata(root.path("/tmp")).is_err(),
             tmp_is_empty: fs::read_dir(root.path("/tmp")).is_ok_and(|mut entries| entries.next().is_none()),
         })
     }

@@ -1,5 +1,5 @@
 //! `prepare`: what an engine needs of a container before it can run there. Cgroups that can be written and nested, a shared
-//! mount tree, securityfs, a /tmp that does not lie on an overlay. `run` does it first; the verb is for entrypoints that are shell scripts.
+//! mount tree, securityfs, a tmpfs at /tmp where one is asked for. `run` does it first; the verb is for entrypoints that are shell scripts.
 //!
 //! In this order: `facts` are read, `plan` makes steps of them, `step` says how each is made and undone. Below it are `mount`
 //! with the mount calls, and `nest` and `threaded` for cgroup v2.
@@ -12,9 +12,11 @@ mod plan;
 mod report;
 mod step;
 mod threaded;
+mod tmp;
 
 pub use facts::Caller;
 pub use report::Prepared;
+pub use tmp::Tmp;
 
 use crate::{TOOL, fault};
 use dind_contract::step::{Journal, planned};
@@ -22,20 +24,32 @@ use dind_contract::{Draft, Failed, Fault, Outcome, Report, Warning};
 use dind_system::{Root, proc};
 use facts::Facts;
 use serde_json::Value;
+use std::path::PathBuf;
 use std::slice;
 use step::PrepareStep;
+
+/// What is wanted of the container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// Who starts the engine.
+    pub caller: Caller,
+    /// What lies at /tmp.
+    pub tmp: Tmp,
+    /// Where the engine will keep its data.
+    pub data_root: PathBuf,
+}
 
 /// What `run` would prepare.
 ///
 /// # Errors
 /// The facts cannot be read.
-pub fn plan(root: &Root) -> Result<Draft<Prepared>, Fault> {
+pub fn plan(root: &Root, wanted: &Wanted) -> Result<Draft<Prepared>, Fault> {
     let mut facts = Facts::read(root)?;
     let mut steps: Vec<PrepareStep> = plan::namespace(&facts).into_iter().collect();
     if !steps.is_empty() {
         facts = facts.predict_unshare();
     }
-    let plan = plan::container(&facts, Caller::Launcher);
+    let plan = plan::container(&facts, wanted);
     steps.extend(plan.steps);
     Ok(Draft { result: plan.result, steps: planned(&steps), warnings: plan.warnings, ..Draft::default() })
 }
@@ -53,14 +67,14 @@ pub fn document(draft: Draft<Prepared>, mode: &str) -> Report<Value> {
 ///
 /// # Errors
 /// `CAP_SYS_ADMIN` is missing, or a cgroup hierarchy cannot be made usable. The rest only warns: engines run without it.
-pub fn prepare(root: &Root, caller: Caller) -> Outcome<Prepared> {
+pub fn prepare(root: &Root, wanted: &Wanted) -> Outcome<Prepared> {
     if !root.is_host() {
         let fault = fault::ROOT_IS_FAKE.cannot("prepare", root.path("/").display(), "it is not this machine");
         return Err(fault.hint("leave out --root; `dind-launch plan` takes it").into());
     }
     check_privileges(root)?;
     let mut work = Work::default();
-    match work.prepare(root, caller) {
+    match work.prepare(root, wanted) {
         Ok(result) => {
             Ok(Draft { result, steps: work.journal.keep(), warnings: work.warnings, ..Draft::default() })
         }
@@ -97,10 +111,10 @@ struct Work {
 }
 
 impl Work {
-    fn prepare(&mut self, root: &Root, caller: Caller) -> Result<Prepared, Fault> {
+    fn prepare(&mut self, root: &Root, wanted: &Wanted) -> Result<Prepared, Fault> {
         let mut facts = Facts::read(root)?;
         if let Some(step) = plan::namespace(&facts) {
-            let unshared = match caller {
+            let unshared = match wanted.caller {
                 Caller::Launcher => self.run(&step)?,
                 // A namespace that ends with this process changes nothing for the caller, so it is not a step to report.
                 Caller::Shell => {
@@ -114,7 +128,7 @@ impl Work {
                 facts = facts.after_unshare(root)?;
             }
         }
-        let plan = plan::container(&facts, caller);
+        let plan = plan::container(&facts, wanted);
         self.warnings.extend(plan.warnings);
         for step in &plan.steps {
             self.run(step)?;

@@ -59,6 +59,12 @@ pub(super) fn share(point: &Path) -> Result<(), Fault> {
         .map_err(|error| failed("share the mounts below", point, &error.into()))
 }
 
+/// Takes one mount out of what [`share`] has shared.
+pub(super) fn keep_private(point: &Path) -> Result<(), Fault> {
+    mount(NONE, point, NONE, MsFlags::MS_PRIVATE, NONE)
+        .map_err(|error| failed("make private", point, &error.into()))
+}
+
 /// Undoes a mount; returns whether it could.
 pub(super) fn unmount(point: &Path) -> bool {
     umount2(point, MntFlags::MNT_DETACH).is_ok()

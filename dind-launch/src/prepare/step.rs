@@ -9,7 +9,7 @@ use dind_contract::step::{Applied, Apply, Step, Undo};
 use nix::mount::MsFlags;
 use nix::sched::{CloneFlags, unshare};
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 /// One step.
@@ -50,6 +50,10 @@ pub(super) enum Change {
     AliasCgroup { hierarchy: PathBuf, alias: PathBuf },
     /// A mount tree whose mounts and unmounts reach the mount namespaces that are made from it.
     ShareMounts,
+    /// A directory that everybody may write to, as /tmp is.
+    MakeTemporary(PathBuf),
+    /// A mount that does not take part in that.
+    KeepPrivate(PathBuf),
 }
 
 /// The pseudo file systems that are mounted.
@@ -109,6 +113,8 @@ impl Step for PrepareStep {
             Change::NestCgroups => "nest-cgroups",
             Change::AliasCgroup { .. } => "alias-cgroup",
             Change::ShareMounts => "share-mounts",
+            Change::KeepPrivate(_) => "keep-private",
+            Change::MakeTemporary(_) => "make-directory",
         }
     }
 
@@ -120,6 +126,8 @@ impl Step for PrepareStep {
             Change::Mount { point: path, .. }
             | Change::RemountWritable(path)
             | Change::BindWritable(path)
+            | Change::KeepPrivate(path)
+            | Change::MakeTemporary(path)
             | Change::LinkCgroup { link: path, .. }
             | Change::AliasCgroup { alias: path, .. } => path.display().to_string(),
         }
@@ -181,6 +189,17 @@ impl Apply for PrepareStep {
                 mount::share(Path::new("/"))?;
                 // Which of the mounts were shared before is not known any more, and it does no harm that all are.
                 Ok(Applied::Done(Undo::Keep))
+            }
+            Change::MakeTemporary(path) => {
+                mount::create_point(path)?;
+                fs::set_permissions(path, fs::Permissions::from_mode(0o1777))
+                    .map_err(|error| failed("open", path, &error))?;
+                let path = path.clone();
+                Ok(Applied::undo(move |()| fs::remove_dir(&path).is_ok()))
+            }
+            Change::KeepPrivate(point) => {
+                mount::keep_private(point)?;
+                Ok(Applied::Done(Undo::WithPrevious))
             }
         }
     }

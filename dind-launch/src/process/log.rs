@@ -30,6 +30,8 @@ pub struct EngineLog {
     backlog: VecDeque<u8>,
     dropped: usize,
     tail: VecDeque<String>,
+    /// How many lines have come.
+    lines: usize,
     partial: String,
 }
 
@@ -50,6 +52,7 @@ impl EngineLog {
             backlog: VecDeque::new(),
             dropped: 0,
             tail: VecDeque::new(),
+            lines: 0,
             partial: String::new(),
         })
     }
@@ -106,6 +109,19 @@ impl EngineLog {
         self.tail.iter().cloned().chain(last).collect()
     }
 
+    /// How many lines have come by now, for [`EngineLog::tail_since`].
+    #[must_use]
+    pub fn lines(&self) -> usize {
+        self.lines
+    }
+
+    /// Those of the last lines that have come since there were so many.
+    #[must_use]
+    pub fn tail_since(&self, lines: usize) -> Vec<String> {
+        let new = self.lines.saturating_sub(lines).min(self.tail.len());
+        self.tail.iter().skip(self.tail.len() - new).cloned().collect()
+    }
+
     fn keep(&mut self, bytes: &[u8]) {
         let text = String::from_utf8_lossy(bytes);
         for piece in text.split_inclusive('\n') {
@@ -127,6 +143,7 @@ impl EngineLog {
         // flags after the name of an unknown one.
         if !line.is_empty() && !line.starts_with([' ', '\t']) {
             self.tail.push_back(line);
+            self.lines += 1;
         }
         if self.tail.len() > TAIL {
             self.tail.pop_front();

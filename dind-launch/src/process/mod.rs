@@ -13,11 +13,12 @@ use dind_contract::Fault;
 use dind_contract::finish::log;
 use dind_system::supervisor::{ChildId, Event, ExitStatus, SpawnMode, Supervisor, send};
 use log::EngineLog;
+use nix::libc::SIGHUP;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, IsTerminal};
 use std::os::fd::BorrowedFd;
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Why a run does not go on.
@@ -70,6 +71,8 @@ pub struct Node {
     /// Whether the node stops by itself, because its main process or its engine has ended. The first signal that then asks it to
     /// stop asks for nothing new, and ends nobody's grace period.
     pub stops_by_itself: bool,
+    /// Whether a HUP asks for a reload, where no main process is to get it.
+    pub reloads_on_hup: bool,
     /// The main process, once it is started: signals go to it.
     pub main: Option<ChildId>,
     exit_statuses: BTreeMap<ChildId, ExitStatus>,
@@ -88,6 +91,7 @@ impl Node {
             supervisor,
             log,
             stops_by_itself: false,
+            reloads_on_hup: false,
             main: None,
             exit_statuses: BTreeMap::new(),
             wait_refused: false,
@@ -145,6 +149,7 @@ impl Node {
                         return WaitOutcome::StopSignal(number);
                     }
                 }
+                Ok(Event::Signal(SIGHUP)) if self.reloads_on_hup && self.main.is_none() => self.reload(),
                 Ok(Event::Signal(number)) => self.forward(number),
                 Ok(Event::Deadline) => return WaitOutcome::Deadline,
                 Err(error) => {
@@ -172,6 +177,17 @@ impl Node {
     #[must_use]
     pub fn main_has_exited(&self) -> bool {
         self.main.is_some_and(|main| self.exit_status(main).is_some())
+    }
+
+    /// Has our own verb ask us for a reload, as anybody else would. It logs what is wrong.
+    fn reload(&mut self) {
+        let Ok(own) = std::env::current_exe() else { return };
+        let mut command = Command::new(own);
+        command.arg("reload").env_clear().env("DIND_OUTPUT", "json");
+        if let Err(error) = self.spawn(command.stdin(Stdio::null()).stdout(Stdio::null()), SpawnMode::Session)
+        {
+            log(TOOL, "warning", format!("cannot reload the settings: {error}"));
+        }
     }
 
     /// Sends a signal to the main process, while it runs.
@@ -215,9 +231,9 @@ pub fn hint_of(error: &io::Error) -> Option<&'static str> {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             Some("the filesystem is full: free space or inodes on it, or give it more")
         }
-        io::ErrorKind::ReadOnlyFilesystem => {
-            Some("make it writable; with docker run --read-only, add --tmpfs /run --tmpfs /var/log")
-        }
+        io::ErrorKind::ReadOnlyFilesystem => Some(
+            "make it writable; with docker run --read-only, add --tmpfs /run --tmpfs /tmp, and --tmpfs /var/log for LOG=file",
+        ),
         io::ErrorKind::OutOfMemory => Some("give the container more memory: docker run --memory"),
         // fork(2)'s word for the limit of processes.
         io::ErrorKind::WouldBlock => {

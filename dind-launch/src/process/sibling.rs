@@ -72,20 +72,29 @@ pub fn plans(
     node: &mut Node,
     tools: &Tools,
     root: &str,
-    net_variables: &[(&str, &str)],
+    variables: &[(&str, &str)],
 ) -> Result<[Document; 2], StopReason> {
-    let mut start = |tool: &Path, variables| {
+    let mut start = |tool: &Path| {
         let command = command(tool, &["plan", "--root", root], variables);
         ToolProcess::start_quiet(node, command).map_err(|error| not_executed(tool, &error))
     };
-    let plans = [start(&tools.storage, &[])?, start(&tools.net, net_variables)?];
+    let plans = [start(&tools.storage)?, start(&tools.net)?];
     documents(node, plans, OnStopSignal::Terminate, None)
 }
 
 fn command(tool: &Path, args: &[&str], variables: &[(&str, &str)]) -> Command {
     let mut command = Command::new(tool);
-    command.args(args).envs(variables.iter().copied()).env("DIND_OUTPUT", "json");
+    let ours = std::env::vars_os().filter(|(name, _)| is_ours(&name.to_string_lossy()));
+    let ours: Vec<_> = ours.collect();
+    command.args(args).env_clear().envs(ours).envs(variables.iter().copied()).env("DIND_OUTPUT", "json");
     command
+}
+
+/// Whether the tools get a variable of our environment. What is meant for the main process and its programs is not: a setting of
+/// its Docker client, a library to preload.
+fn is_ours(name: &str) -> bool {
+    name == "PATH"
+        || ["DIND_", "DOCKER_NETWORK_", "VAR_LIB_DOCKER_"].iter().any(|prefix| name.starts_with(prefix))
 }
 
 fn not_executed(tool: &Path, error: &std::io::Error) -> Fault {

@@ -2,8 +2,10 @@
 
 use crate::fault;
 use crate::mesos;
+use crate::paths;
 use crate::process::{Node, hint_of};
 use dind_contract::Fault;
+use dind_system::Root;
 use dind_system::supervisor::{ChildId, SpawnMode, exec_status};
 use nix::libc::{SIGTERM, SIGUSR1};
 use nix::unistd::{AccessFlags, access};
@@ -15,13 +17,15 @@ use std::process::Command;
 ///
 /// # Errors
 /// [`fault::COMMAND_NOT_FOUND`], [`fault::COMMAND_NOT_EXECUTABLE`]: found before an engine is started for nothing.
-pub fn choose(command: &[String]) -> Result<Vec<String>, Fault> {
+pub fn choose(root: &Root, command: &[String]) -> Result<Vec<String>, Fault> {
     let Some(program) = command.first() else {
-        let agent = mesos::AGENTS.iter().find(|agent| which::which(agent).is_ok());
+        let agent = mesos::AGENTS.iter().find(|agent| paths::program(root, agent).is_some());
         return Ok(agent.map(|agent| vec![(*agent).to_owned()]).unwrap_or_default());
     };
     let candidates: Vec<PathBuf> = if program.contains('/') {
-        vec![program.into()]
+        vec![root.path(program)]
+    } else if !root.is_host() {
+        paths::program(root, program).map(|path| root.path(path)).into_iter().collect()
     } else {
         let path = std::env::var_os("PATH").unwrap_or_default();
         std::env::split_paths(&path).map(|directory| directory.join(program)).collect()
@@ -103,14 +107,14 @@ mod tests {
     #[test]
     fn what_can_be_executed_is_known_before_it_is_tried() {
         let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
-        assert_eq!(choose(&words("sh -c true")).unwrap(), words("sh -c true"));
+        assert_eq!(choose(&Root::default(), &words("sh -c true")).unwrap(), words("sh -c true"));
         for (command, code) in [
             ("/no/such", fault::COMMAND_NOT_FOUND),
             ("no-such-program", fault::COMMAND_NOT_FOUND),
             ("/etc/passwd", fault::COMMAND_NOT_EXECUTABLE),
             ("/etc", fault::COMMAND_NOT_EXECUTABLE),
         ] {
-            assert_eq!(choose(&words(command)).unwrap_err().code, code, "{command}");
+            assert_eq!(choose(&Root::default(), &words(command)).unwrap_err().code, code, "{command}");
         }
     }
 }

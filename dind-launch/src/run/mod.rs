@@ -9,6 +9,7 @@
 
 pub mod main_process;
 pub mod preflight;
+mod reload;
 pub mod shutdown;
 pub mod start;
 pub mod state;
@@ -59,7 +60,7 @@ fn run_node(mut node: Node, mut state: RunState) -> u8 {
         final_state = NodeState::Failed;
     }
     state.writer.enter(NodeState::Stopping);
-    node.stops_by_itself = signal.is_none();
+    (node.stops_by_itself, node.reloads_on_hup) = (signal.is_none(), false);
     let (main, faults) = stop(&mut node, &mut state, signal);
     let mut status = match (reason, main) {
         (Some(StopReason::Fault(fault)), _) => status_of(&fault),
@@ -82,7 +83,7 @@ fn run_node(mut node: Node, mut state: RunState) -> u8 {
 }
 
 /// Logs a fault, and gives the status to exit with.
-fn report(fault: &Fault) -> u8 {
+pub fn report(fault: &Fault) -> u8 {
     // The verb of a sibling tool that failed has logged its own causes and hint.
     if fault.code.name == fault::STAGE_FAILED.name {
         log(TOOL, "error", fault);

@@ -2,23 +2,27 @@
 
 use super::main_process;
 use super::state::RunState;
+use crate::TOOL;
 use crate::cli::RunOptions;
 use crate::doctor;
 use crate::engine::daemon::Programs;
 use crate::engine::dockerd::Settings;
 use crate::engine::stale_networks::Links;
+use crate::engine::user_settings::UserSettings;
 use crate::engine::{config, preload};
 use crate::mesos;
-use crate::options::Options;
-use crate::paths::LOG_FILE;
+use crate::options::{LogTo, Options};
+use crate::paths::{DATA_ROOT, LOG_FILE};
+use crate::prepare::{Caller, Wanted};
 use crate::process::init_failed;
 use crate::process::log::EngineLog;
 use crate::process::sibling::Tools;
 use crate::restart_policy::Attempts;
 use crate::status::record::RecordWriter;
+use crate::variables;
 use dind_contract::Fault;
+use dind_contract::finish::{log, log_warning};
 use dind_system::Root;
-use serde_json::{Map, Value};
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -31,8 +35,8 @@ pub(crate) struct Inputs {
     pub(crate) tools: Tools,
     /// The engine's programs.
     pub(crate) programs: Programs,
-    /// The user's own `daemon.json`.
-    pub(crate) user_config: Map<String, Value>,
+    /// What the user has set for the engine.
+    pub(crate) user: UserSettings,
     /// The main process; empty where the engine is the service.
     pub(crate) command: Vec<String>,
     /// The image archives to load, in order.
@@ -40,18 +44,20 @@ pub(crate) struct Inputs {
 }
 
 impl Inputs {
-    /// Reads options and files, and finds all programs.
+    /// Reads options and files, and finds all programs, below `root`. The sibling tools are this machine's: they are asked.
     ///
     /// # Errors
     /// The first fault that is found.
-    pub(crate) fn read(text: &RunOptions, command: &[String]) -> Result<Self, Fault> {
-        let options = Options::read(text)?;
+    pub(crate) fn read(root: &Root, text: &RunOptions, command: &[String]) -> Result<Self, Fault> {
+        let mut options = Options::read(text)?;
         let tools = Tools::find(options.tools.as_deref())?;
-        let programs = Programs::find()?;
-        let user_config = config::of_user(&options.daemon_args)?;
-        let command = main_process::choose(command)?;
-        let archives = options.preload.as_deref().map(preload::archives).transpose()?.unwrap_or_default();
-        Ok(Self { options, tools, programs, user_config, command, archives })
+        let programs = Programs::find(root)?;
+        let user = UserSettings::read(root, &options.daemon_args)?;
+        let command = main_process::choose(root, command)?;
+        options.log_beside(!command.is_empty());
+        let archives = options.preload.as_deref().map(|directory| preload::archives(root, directory));
+        let archives = archives.transpose()?.unwrap_or_default();
+        Ok(Self { options, tools, programs, user, command, archives })
     }
 }
 
@@ -64,20 +70,26 @@ pub(super) fn preflight(
     text: &RunOptions,
     command: &[String],
 ) -> Result<(RunState, EngineLog), Fault> {
-    let Inputs { options, tools, programs, user_config, command, .. } = Inputs::read(text, command)?;
-    doctor::refuse(&Root::default(), &doctor::StorageArgs::of_environment())?;
-    let writer = RecordWriter::claim(begun, &command, &tools)?;
-    let log = EngineLog::open(options.log_to_file)
-        .map_err(|error| init_failed(format_args!("cannot open `{LOG_FILE}`"), &error))?;
+    let root = Root::default();
+    let Inputs { options, tools, programs, user, command, .. } = Inputs::read(&root, text, command)?;
+    doctor::refuse(&root, &doctor::StorageArgs::of(|name| user.variable(name)))?;
+    let mut writer = RecordWriter::claim(begun, &command, &tools)?;
+    for warning in
+        variables::unknown(std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned()))
+    {
+        log_warning(TOOL, &warning);
+        writer.record.warnings.push(warning);
+    }
+    let log = open_log(options.log)?;
     let state = RunState {
-        mesos_facts: mesos::Facts::of(&Root::default(), &command, options.mesos_defaults),
+        mesos_facts: mesos::Facts::of(&root, &command, options.mesos_defaults),
         options,
         tools,
         programs,
-        user_config,
+        user,
         writer,
         data_root: PathBuf::new(),
-        original_links: Links::read(&Root::default()),
+        original_links: Links::read(&root),
         dockerd_settings: Settings::default(),
         containerd: None,
         dockerd: None,
@@ -89,17 +101,34 @@ pub(super) fn preflight(
     Ok((state, log))
 }
 
+/// What the launcher wants of its container.
+pub(crate) fn wanted(user: &UserSettings, options: &Options) -> Wanted {
+    let data_root = user.variable("DIND_DATA_ROOT").unwrap_or_else(|| DATA_ROOT.to_owned());
+    Wanted { caller: Caller::Launcher, tmp: options.tmp.clone(), data_root: data_root.into() }
+}
+
 /// Whether the user has set a variable; an empty one counts as unset.
 pub(super) fn is_set(variable: &str) -> bool {
     std::env::var_os(variable).is_some_and(|text| !text.is_empty())
 }
 
-/// The variables for dind-net that make it switch forwarding on, where dockerd would. Beside the storage that takes no time;
-/// dockerd would wait for it.
-pub(crate) fn forwarding(
-    user: &Map<String, Value>,
-    options: &Options,
-) -> &'static [(&'static str, &'static str)] {
+/// Opens the engine's log. On a terminal it would stand in the middle of what the main process prints.
+fn open_log(to: LogTo) -> Result<EngineLog, Fault> {
+    let file = EngineLog::open(to != LogTo::Stderr);
+    match (to, file) {
+        (LogTo::FileBesideTerminal, Ok(file)) => {
+            log(TOOL, "note", format!("the engine's log is in {LOG_FILE}; LOG=stdio shows it here"));
+            Ok(file)
+        }
+        (LogTo::FileBesideTerminal, Err(_)) => open_log(LogTo::Stderr),
+        (_, opened) => opened.map_err(|error| init_failed(format_args!("cannot open `{LOG_FILE}`"), &error)),
+    }
+}
+
+/// The variables that all sibling tools get beside ours: what the user's settings for the engine have decided, and for dind-net
+/// to switch forwarding on, where dockerd would. Beside the storage that takes no time; dockerd would wait for it.
+pub(crate) fn tool_variables<'a>(user: &'a UserSettings, options: &Options) -> Vec<(&'static str, &'a str)> {
     let wanted = !is_set("DIND_NET_FORWARD") && config::forwards(user, &options.daemon_args);
-    if wanted { &[("DIND_NET_FORWARD", "true")] } else { &[] }
+    let decided = user.variables.iter().map(|(name, value)| (*name, value.as_str()));
+    decided.chain(wanted.then_some(("DIND_NET_FORWARD", "true"))).collect()
 }

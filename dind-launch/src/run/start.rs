@@ -1,14 +1,14 @@
 //! The start of a node, stage by stage. `plan` prints the same stages, from the same list ([`Stage`]).
 
 use super::main_process;
-use super::preflight::{forwarding, is_set};
+use super::preflight::{is_set, tool_variables, wanted};
 use super::state::RunState;
 use crate::TOOL;
 use crate::engine::daemon::{self, DaemonKind, wait_ready};
-use crate::engine::dockerd::Settings;
+use crate::engine::dockerd::{self, Settings};
 use crate::engine::{config, stale, stale_networks, version};
-use crate::paths::SOCKET;
-use crate::prepare::{self, Caller};
+use crate::paths::{DATA_ROOT, SOCKET};
+use crate::prepare;
 use crate::process::sibling::{self, documents};
 use crate::process::tool::{OnStopSignal, ToolProcess, wait_all};
 use crate::process::{Node, StopReason, init_failed};
@@ -53,23 +53,24 @@ pub(super) fn start(node: &mut Node, state: &mut RunState) -> Result<(), StopRea
 /// later.
 fn check(node: &mut Node, state: &mut RunState) -> Result<Option<ToolProcess>, StopReason> {
     state.writer.begin(Stage::Check);
-    let variables = forwarding(&state.user_config, &state.options);
-    let [_, net] = sibling::plans(node, &state.tools, "/", variables)?;
+    let variables = tool_variables(&state.user, &state.options);
+    let [storage, net] = sibling::plans(node, &state.tools, "/", &variables)?;
+    config::merge(&[&storage.engine, &net.engine], &state.user, &state.options.daemon_args)?;
     if is_set("DIND_ENGINE_VERSION")
         || net.engine.config.get("mtu").and_then(Value::as_u64).is_none_or(|mtu| mtu == ETHERNET_MTU)
     {
         return Ok(None);
     }
     let mut command = Command::new(&state.programs.dockerd);
-    command.arg("--version");
+    daemon::with_environment(command.arg("--version"));
     // A dockerd that cannot be executed fails the stage that starts it.
     Ok(ToolProcess::start(node, command).ok())
 }
 
 fn prepare_container(state: &mut RunState) -> Result<(), Fault> {
     state.writer.begin(Stage::Prepare);
-    let draft =
-        prepare::prepare(&Root::default(), Caller::Launcher).map_err(|Failed { fault, .. }| *fault)?;
+    let draft = prepare::prepare(&Root::default(), &wanted(&state.user, &state.options))
+        .map_err(|Failed { fault, .. }| *fault)?;
     for warning in &draft.warnings {
         log_warning(TOOL, warning);
     }
@@ -88,11 +89,11 @@ fn apply(
     let mut version_query = version_query.into_iter().collect::<Vec<_>>();
     wait_all(node, &mut version_query, OnStopSignal::Terminate, Some(VERSION_LIMIT))?;
     let version = version_query.first().and_then(|tool| version::parse(&tool.output()));
-    let mut variables = forwarding(&state.user_config, &state.options).to_vec();
+    let mut variables = tool_variables(&state.user, &state.options);
     variables.extend(version.as_ref().map(|version| ("DIND_ENGINE_VERSION", version.as_str())));
     // Before, not after: an interrupted apply has left something to release, too.
     (state.storage_applied, state.net_applied) = (true, true);
-    let storage = sibling::start(node, &state.tools.storage, &["apply"], &[])?;
+    let storage = sibling::start(node, &state.tools.storage, &["apply"], &variables)?;
     let net = sibling::start(node, &state.tools.net, &["apply"], &variables)?;
     let storage = match documents(node, [storage], OnStopSignal::Terminate, None) {
         Ok([document]) => document,
@@ -104,7 +105,7 @@ fn apply(
     };
     state.writer.begin(Stage::Net);
     let data_root = storage.engine.config.get("data-root").and_then(Value::as_str);
-    state.data_root = data_root.unwrap_or("/var/lib/docker").into();
+    state.data_root = data_root.unwrap_or(DATA_ROOT).into();
     state.start_daemon(node, DaemonKind::Containerd)?;
     // A stale record that stays costs dockerd time, and nothing else.
     let _ = stale_networks::remove(&state.data_root, &state.original_links);
@@ -124,14 +125,16 @@ fn start_engine(
 ) -> Result<(), StopReason> {
     state.writer.begin(Stage::Engine);
     let fragments = [storage, net];
-    let merged = config::merge(&fragments, &state.user_config, &state.options.daemon_args);
+    let mut merged = config::merge(&fragments, &state.user, &state.options.daemon_args)?;
+    dockerd::place_key(&mut merged.config);
     for warning in &merged.warnings {
         log_warning(TOOL, warning);
     }
     state.writer.record.warnings.extend(merged.warnings);
     state.writer.record.daemon_json = merged.config.clone();
     state.dockerd_settings = Settings {
-        hosts: merged.hosts.iter().chain(&state.options.daemon_args.hosts).cloned().collect(),
+        hosts: state.user.hosts.clone(),
+        pid_file: state.user.pid_file.clone(),
         words: state.options.daemon_args.words.clone(),
         path_prepend: fragments.iter().flat_map(|fragment| fragment.path_prepend.clone()).collect(),
         config: merged.config,

@@ -3,6 +3,7 @@
 use crate::engine::daemon::{Daemon, DaemonKind, Programs};
 use crate::engine::dockerd::{self, Settings};
 use crate::engine::stale_networks::Links;
+use crate::engine::user_settings::UserSettings;
 use crate::engine::{containerd, stale};
 use crate::mesos;
 use crate::options::Options;
@@ -12,7 +13,6 @@ use crate::process::tool::ToolProcess;
 use crate::restart_policy::Attempts;
 use crate::status::record::{NodeState, RecordWriter};
 use dind_contract::{Fault, Warning};
-use serde_json::{Map, Value};
 use std::path::PathBuf;
 
 /// The state of a run: what it was asked for, what has been done, and what must be undone.
@@ -24,8 +24,8 @@ pub struct RunState {
     pub tools: Tools,
     /// The engine's programs.
     pub programs: Programs,
-    /// The user's own `daemon.json`.
-    pub user_config: Map<String, Value>,
+    /// What the user has set for the engine.
+    pub user: UserSettings,
     /// Holds the record, and writes it.
     pub writer: RecordWriter,
     /// The container's limits, where the main process is a Mesos agent. Read before the first stage: the stages change how cgroups
@@ -57,7 +57,7 @@ impl RunState {
     /// # Errors
     /// Those of [`containerd::start`] and [`dockerd::start`].
     pub fn start_daemon(&mut self, node: &mut Node, kind: DaemonKind) -> Result<(), Fault> {
-        stale::remove_stale_sockets(kind);
+        stale::remove_stale_sockets(kind, &self.user.pid_file);
         let daemon = match kind {
             DaemonKind::Containerd => containerd::start(node, &self.programs, &self.data_root)?,
             DaemonKind::Dockerd => {

@@ -4,6 +4,7 @@
 //! containerd's shims outlive both, so inner containers survive the death of containerd. Those of a dead dockerd are ended before
 //! a new one starts: without live-restore it would end them itself, and then it starts those with a restart policy again.
 
+use super::reload::reload;
 use super::shutdown::start_reaper;
 use super::state::RunState;
 use crate::TOOL;
@@ -12,9 +13,12 @@ use crate::options::Options;
 use crate::process::sibling::documents;
 use crate::process::tool::{OnStopSignal, ToolProcess};
 use crate::process::{Node, StopReason, WaitOutcome};
+use crate::reload::{Listener, reply};
 use crate::stage::Stage;
 use crate::status::record::NodeState;
+use dind_contract::Failure;
 use dind_contract::finish::log;
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 /// How long the reaper may take beyond its budget, to report.
@@ -25,18 +29,37 @@ const AFTER_BUDGET: Duration = Duration::from_secs(1);
 /// # Errors
 /// The death of the engine, unless it was started again; the signal that asks the node to stop.
 pub(super) fn supervise(node: &mut Node, state: &mut RunState) -> Result<(), StopReason> {
+    let listener = Listener::bind().inspect_err(|fault| log(TOOL, "warning", fault)).ok();
+    node.reloads_on_hup = listener.is_some();
     while !node.main_has_exited() {
         state.collect_preload(node);
         if let Some(kind) = state.dead_daemon(node) {
             restart_daemon(node, state, kind)?;
             continue;
         }
-        let watched: Vec<_> = state.preload_process.iter().filter_map(ToolProcess::stdout).collect();
+        let mut watched: Vec<_> = listener.iter().map(AsFd::as_fd).collect();
+        let requests = watched.len();
+        watched.extend(state.preload_process.iter().filter_map(ToolProcess::stdout));
         match node.wait(&watched, None) {
             WaitOutcome::StopSignal(number) => return Err(StopReason::Signal(number)),
+            WaitOutcome::Ready(index) if index < requests => answer(node, state, listener.as_ref())?,
             WaitOutcome::Ready(_) => state.preload_process.iter_mut().for_each(ToolProcess::read_stdout),
             WaitOutcome::Exited(_) | WaitOutcome::Deadline => {}
         }
+    }
+    Ok(())
+}
+
+/// Reloads the settings for whoever asks on the socket.
+fn answer(node: &mut Node, state: &mut RunState, listener: Option<&Listener>) -> Result<(), StopReason> {
+    let Some(stream) = listener.and_then(Listener::accept) else { return Ok(()) };
+    match reload(node, state) {
+        Ok(draft) => reply(&stream, &draft.report(TOOL, "reload")),
+        Err(StopReason::Fault(fault)) => {
+            let (schema, mode) = (TOOL.schema.to_owned(), "reload".to_owned());
+            reply(&stream, &Failure { schema, ok: false, mode, error: fault.object(), steps: Vec::new() });
+        }
+        Err(reason) => return Err(reason),
     }
     Ok(())
 }

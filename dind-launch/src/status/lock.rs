@@ -2,6 +2,7 @@
 
 use crate::fault;
 use crate::paths::RUN_DIR;
+use crate::process::hint_of;
 use dind_contract::Fault;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
@@ -104,7 +105,6 @@ pub(super) fn unreadable(path: &Path, error: &io::Error) -> Fault {
 
 /// A file of ours that cannot be used.
 pub(super) fn unusable(verb: &str, path: &Path, error: &io::Error) -> Fault {
-    fault::RECORD_UNUSABLE
-        .cannot(verb, path.display(), error)
-        .hint("/run/dind has to be a directory that root can write to")
+    let hint = hint_of(error).unwrap_or("/run/dind has to be a directory that root can write to");
+    fault::RECORD_UNUSABLE.cannot(verb, path.display(), error).hint(hint)
 }

@@ -14,9 +14,9 @@ pub mod timeline;
 use crate::cli::Status;
 use crate::process::sibling::Document;
 use crate::{TOOL, fault};
-use dind_contract::cli::Output;
+use dind_contract::cli::Common;
 use dind_contract::finish::{plain_flags, print};
-use dind_contract::{Draft, Fault, Outcome};
+use dind_contract::{Draft, Failed, Fault, Outcome};
 use dind_system::Helper;
 use record::Record;
 use serde_json::Value;
@@ -28,12 +28,15 @@ const STORAGE_LIMIT: Duration = Duration::from_secs(2);
 
 /// Prints the record, or checks the node's health.
 #[must_use]
-pub fn finish(args: &Status, output: Output) -> ExitCode {
-    let outcome = status(args.healthy);
+pub fn finish(args: &Status, common: &Common) -> ExitCode {
+    let outcome = common
+        .refuse_root("report the status", fault::ROOT_IS_FAKE)
+        .map_err(Failed::from)
+        .and_then(|()| status(args.healthy));
     if let (true, Ok(draft)) = (args.timeline, &outcome) {
         print(&timeline::draw(&draft.result.stages));
     }
-    dind_contract::finish(TOOL, "status", output, outcome, |report| plain_flags(&report.engine))
+    dind_contract::finish(TOOL, "status", common.output, outcome, |report| plain_flags(&report.engine))
 }
 
 fn status(must_be_healthy: bool) -> Outcome<Record> {

@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// What a node is doing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -134,9 +134,8 @@ impl RecordWriter {
     /// [`fault::ALREADY_RUNNING`]: another launcher has it. [`fault::RECORD_UNUSABLE`]: it cannot be written.
     pub fn claim(begun: Instant, command: &[String], tools: &Tools) -> Result<Self, Fault> {
         let lock = lock::take()?;
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let record = Record {
-            started_unix_ms: now.as_millis() as u64,
+            started_unix_ms: time_of_day().as_millis() as u64,
             pid: std::process::id(),
             command: command.to_vec(),
             socket: SOCKET.into(),
@@ -217,6 +216,12 @@ impl RecordWriter {
         };
         write().map_err(|error| unusable("write", &path, &error))
     }
+}
+
+/// The time since 1970: for the record, and for the engine's events, which go by it.
+#[must_use]
+pub fn time_of_day() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 fn path() -> PathBuf {

@@ -31,6 +31,8 @@ pub struct Mount {
     pub point: PathBuf,
     /// Whether this mount is read-only.
     pub read_only: bool,
+    /// Options of this mount, such as `noexec`.
+    pub flags: Vec<String>,
     /// Whether the file system is read-only in all of its mounts, as it is after errors.
     pub filesystem_read_only: bool,
     /// Whether mounts below it appear in its peer group (mount_namespaces(7)).
@@ -80,6 +82,7 @@ fn parse_mount(line: &str) -> Option<Mount> {
         point: unescape(point).into(),
         read_only: flags.split(',').any(|flag| flag == "ro"),
         // After errors ext4 says `ro`; since Linux 6.15 `emergency_ro`, and `shutdown` after a forced one.
+        flags: flags.split(',').map(str::to_owned).collect(),
         filesystem_read_only: options
             .split(',')
             .any(|option| matches!(option, "ro" | "emergency_ro" | "shutdown")),

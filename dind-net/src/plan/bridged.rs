@@ -111,7 +111,7 @@ fn check_own_namespace(facts: &Facts) -> Result<(), Fault> {
                 "cannot bridge the uplink",
                 "this is the machine's own network namespace, not a container's",
             )
-            .hint("run the container without --network host, or leave DOCKER_NETWORK_OFFSET unset"));
+            .hint("run it in a container without --network host; to compute a range anywhere, give --address and --gateway"));
     }
     Ok(())
 }

@@ -26,7 +26,15 @@ const NETWORK_SIZE: u8 = 24;
 /// # Errors
 /// [`fault::POOL_OVERLAPS`] and [`fault::POOL_EXHAUSTED`].
 pub fn networks(facts: &Facts, options: &Options) -> Result<Networks, Fault> {
-    let taken = taken(facts);
+    let mut taken = taken(facts);
+    if let Some(bip) = options.bip {
+        if let Some((other, what)) = taken.iter().find(|(other, _)| overlap(&bip, other)) {
+            return Err(fault::POOL_OVERLAPS
+                .cannot("use", bip, format!("it overlaps {other}, {what}"))
+                .hint("choose another address for the bridge (bip, DIND_NET_BIP), or leave it unset"));
+        }
+        taken.push((bip.trunc(), "the subnet of the bridge".to_owned()));
+    }
     let overlapping = |net: &Ipv4Net| taken.iter().find(|(other, _)| overlap(net, other));
     if let Some(pool) = options.pool {
         if let Some((other, what)) = overlapping(&pool) {
@@ -34,7 +42,8 @@ pub fn networks(facts: &Facts, options: &Options) -> Result<Networks, Fault> {
                 .cannot("use", pool, format!("it overlaps {other}, {what}"))
                 .hint("choose another DIND_NET_POOL, or leave it unset"));
         }
-        return split(pool);
+        let networks = split(pool)?;
+        return Ok(Networks { bridge: options.bip.unwrap_or(networks.bridge), ..networks });
     }
     let mut free = candidates().filter(|net| overlapping(net).is_none());
     let Some(bridge) = free.next() else {
@@ -43,7 +52,7 @@ pub fn networks(facts: &Facts, options: &Options) -> Result<Networks, Fault> {
             .hint("set DIND_NET_POOL to a network that nobody needs"));
     };
     Ok(Networks {
-        bridge: first_host(bridge),
+        bridge: options.bip.unwrap_or_else(|| first_host(bridge)),
         pools: free.take(POOLS).map(|pool| (pool, NETWORK_SIZE)).collect(),
     })
 }
@@ -191,6 +200,24 @@ mod tests {
         let mut shared = facts(&[("docker0", "172.17.0.1/16")], &[], &[]);
         shared.host_network = true;
         assert_eq!(found(&shared, None).unwrap().0, "172.18.0.1/16");
+    }
+
+    #[test]
+    fn an_address_of_the_bridge_that_is_asked_for() {
+        let bip = |bip: &str| {
+            let texts = Texts { bip: Some(bip.to_owned()), ..Texts::default() };
+            networks(&facts(&[("eth0", "10.1.0.2/24")], &[], &[]), &Options::parse(&texts)?)
+        };
+        for text in ["10.9.0.1/24", "172.18.0.1/16"] {
+            let found = bip(text).unwrap();
+            let bridge: Ipv4Net = text.parse().unwrap();
+            assert_eq!(found.bridge, bridge);
+            assert!(found.pools.iter().all(|(pool, _)| !overlap(pool, &bridge)), "{found:?}");
+        }
+        assert_eq!(bip("10.1.0.1/16").unwrap_err().code, fault::POOL_OVERLAPS);
+        for text in ["10.9.0.0/24", "10.9.0.255/24", "10.9.0.1", "10.9.0.1/32", "fd00::1/64"] {
+            assert_eq!(bip(text).unwrap_err().code, fault::BIP_INVALID, "{text}");
+        }
     }
 
     #[test]

@@ -42,12 +42,12 @@ pub fn question(
 }
 
 fn parse_address(text: Option<&str>) -> Result<Ipv4Net, String> {
-    let text = text.unwrap_or_default();
+    let text = text.ok_or("--address is missing")?;
     text.parse().map_err(|_| format!("--address `{text}` is not an IPv4 address with a prefix"))
 }
 
 fn parse_gateway(text: Option<&str>) -> Result<Ipv4Addr, String> {
-    let text = text.unwrap_or_default();
+    let text = text.ok_or("--gateway is missing")?;
     text.parse().map_err(|_| format!("--gateway `{text}` is not an IPv4 address"))
 }
 

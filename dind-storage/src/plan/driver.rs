@@ -4,6 +4,7 @@ use crate::facts::Facts;
 use crate::facts::overlay_probe::Verdict;
 use crate::fault;
 use crate::options::Options;
+use crate::plan::mount_flags;
 use crate::report::{Backing, Driver, PassedOver};
 use dind_contract::Fault;
 
@@ -67,6 +68,11 @@ pub fn choose(facts: &Facts, options: &Options) -> Result<Choice, Fault> {
 /// Why a combination does not work here; nothing where it does.
 fn obstacle(driver: Driver, backing: Backing, facts: &Facts) -> Option<String> {
     let beneath = facts.data_root.mount.kind.as_str();
+    if backing == Backing::Native
+        && let Some(reason) = mount_flags::obstacle(driver, facts)
+    {
+        return Some(reason);
+    }
     let kernel_without =
         |name: &str| (!facts.kernel.contains(name)).then(|| format!("the kernel does not support {name}"));
     match (driver, backing) {

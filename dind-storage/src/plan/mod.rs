@@ -5,6 +5,7 @@
 
 pub mod driver;
 pub mod image;
+pub mod mount_flags;
 pub mod step;
 
 use crate::facts::Facts;
@@ -47,7 +48,8 @@ pub fn decide(facts: &Facts, options: &Options) -> Result<Plan, Fault> {
         health: (backing == Backing::Native || facts.mounted.is_some()).then_some(facts.health),
     };
     let health = storage.health.and_then(|health| health.warning(&options.data_root));
-    let warnings = health.into_iter().chain(probe_not_run(facts)).collect();
+    let flags = (backing == Backing::Native).then(|| mount_flags::warning(facts)).flatten();
+    let warnings = health.into_iter().chain(probe_not_run(facts)).chain(flags).collect();
     let mut plan = Plan { storage, steps: Vec::new(), warnings };
     if backing == Backing::Loop {
         let image = image::decide(facts, options)?;

@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 #[test]
 fn invalid_input_is_one_error_and_changes_nothing() {
     for (name, value, text) in [
-        ("DOCKER_DAEMON_ARGS", "--bip=10.0.0.1/8", "the node sets it itself"),
+        ("DOCKER_DAEMON_ARGS", "--exec-root=/x", "the node sets it itself"),
+        ("DIND_ROOT", "/captured", "only a plan can be made for another machine"),
+        ("DIND_TMP", "tmpfs:5", "DIND_TMP"),
         ("DOCKER_DAEMON_ARGS", "-H tcp://0.0.0.0:2375", "everybody who reaches it would be root"),
         ("DOCKER_DAEMON_ARGS", "'open", "DOCKER_DAEMON_ARGS"),
         ("LOG", "syslog", "LOG"),
@@ -34,6 +36,31 @@ fn invalid_input_is_one_error_and_changes_nothing() {
 }
 
 #[test]
+fn a_setting_that_contradicts_a_variable_is_refused_by_name() {
+    let site = Site::new();
+    let mut command = site.command(&["run", "--", "true"]);
+    let output = command.env("DOCKER_DAEMON_ARGS", "-Ds vfs").env("DIND_STORAGE_DRIVER", "overlay2").output();
+    let output = output.unwrap();
+    assert_eq!(output.status.code(), Some(125));
+    let expected = "cannot use `storage-driver` vfs for the engine: DIND_STORAGE_DRIVER is overlay2";
+    assert!(stderr(&output).contains(expected), "{}", stderr(&output));
+    assert_eq!(site.events(), Vec::<String>::new());
+}
+
+#[test]
+fn a_misspelt_variable_is_warned_of_in_log_and_record() {
+    let site = Site::new();
+    let output =
+        site.command(&["run", "--", "true"]).env("DOCKER_NETWORK_OFSET", "0.0.1.0").output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let message = "no tool reads the variable DOCKER_NETWORK_OFSET";
+    assert!(stderr(&output).contains(message), "{}", stderr(&output));
+    let warning = &site.record()["warnings"][0];
+    assert_eq!((&warning["code"], &warning["message"]), (&"variable-unknown".into(), &message.into()));
+    assert!(warning["hint"].as_str().unwrap().contains("DOCKER_NETWORK_OFFSET"), "{warning}");
+}
+
+#[test]
 fn a_tool_that_refuses_its_settings_stops_the_start_before_anything_changes() {
     for (mode, expected) in [
         ("fail plan", "`dind-net plan` failed: cannot please `test`: it asked for this"),
@@ -51,7 +78,11 @@ fn a_tool_that_refuses_its_settings_stops_the_start_before_anything_changes() {
 fn a_missing_engine_is_named() {
     let site = Site::new();
     fs::remove_file(site.path().join("dockerd")).unwrap();
-    let output = site.command(&["run", "--", "true"]).env("PATH", "/usr/bin:/bin").output().unwrap();
+    // One of the machine's own would be found where programs usually are.
+    let launcher = bin("dind-launch");
+    let script = "mount -t tmpfs tmpfs /usr/sbin && exec \"$0\" run -- true";
+    let mut command = site.program(&["sh", "-c", script, launcher.to_str().unwrap()]);
+    let output = command.env("PATH", "/usr/bin:/bin").output().unwrap();
     assert_eq!(output.status.code(), Some(125));
     assert!(stderr(&output).contains("cannot find `dockerd`: it is not on PATH"), "{}", stderr(&output));
     assert_eq!(site.events(), Vec::<String>::new());

@@ -1,6 +1,7 @@
 //! The tools' READMEs against their source and their help.
 
 use crate::{TOOLS, text, tool};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 fn readme(tool: &str) -> String {
@@ -27,6 +28,17 @@ fn every_readme_lists_the_codes_and_variables_of_its_tool() {
             );
         }
     }
+}
+
+#[test]
+fn the_launcher_knows_the_variables_of_all_tools() {
+    let source = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../dind-launch/src/variables.rs");
+    let source = std::fs::read_to_string(source).unwrap();
+    let list = source.split("KNOWN: &[&str] = &[").nth(1).unwrap().split("];").next().unwrap();
+    let known: BTreeSet<&str> = list.split('"').skip(1).step_by(2).collect();
+    let read: BTreeSet<String> = TOOLS.iter().flat_map(|(name, _)| variables(name)).collect();
+    let read: BTreeSet<&str> = read.iter().map(String::as_str).collect();
+    assert_eq!(known, read, "the list in dind-launch/src/variables.rs, and the help of the tools");
 }
 
 /// All variables in a tool's help, with those of its verbs.

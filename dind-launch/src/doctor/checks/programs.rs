@@ -3,6 +3,7 @@
 use crate::doctor::report::{Checks, Verdict};
 use crate::engine::version;
 use crate::mesos;
+use crate::paths;
 use crate::process::sibling::Tools;
 use dind_system::Root;
 
@@ -16,7 +17,7 @@ const PROGRAMS: [(&str, Verdict, &str); 5] = [
 
 pub(super) fn evaluate(root: &Root, checks: &mut Checks) {
     for (name, verdict, package) in PROGRAMS {
-        match is_on_path(root, name) {
+        match paths::program(root, name).is_some() {
             true => checks.ok(name, "installed"),
             false => {
                 checks.push(
@@ -60,13 +61,4 @@ fn agent(pair: &mesos::Pair, checks: &mut Checks) {
             "install clusterd 1.11.0-0.5.0 or newer in the image, or an engine older than 26",
         ),
     }
-}
-
-fn is_on_path(root: &Root, name: &str) -> bool {
-    if root.is_host() {
-        return which::which(name).is_ok();
-    }
-    ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"]
-        .iter()
-        .any(|directory| root.exists(format!("{directory}/{name}")))
 }

@@ -11,6 +11,8 @@ pub(crate) use links::{KINDS, NF_TABLES};
 use crate::doctor::capabilities::MKNOD;
 
 use crate::fault;
+use crate::mesos::Limits;
+use crate::paths::DATA_ROOT;
 use dind_contract::Fault;
 use dind_system::Root;
 use dind_system::proc::{self, Cgroup, Mount, Status};
@@ -33,8 +35,8 @@ pub struct StorageArgs {
 impl StorageArgs {
     /// Reads the variables. `dind-storage` reports what is wrong with them.
     #[must_use]
-    pub fn of_environment() -> Self {
-        let of = |name| std::env::var(name).unwrap_or_default().trim().to_owned();
+    pub fn of(variable: impl Fn(&str) -> Option<String>) -> Self {
+        let of = |name| variable(name).unwrap_or_default().trim().to_owned();
         Self {
             data_root: of("DIND_DATA_ROOT"),
             driver: of("DIND_STORAGE_DRIVER"),
@@ -45,7 +47,7 @@ impl StorageArgs {
     /// Where the engine's data lies.
     #[must_use]
     pub fn data_root(&self) -> &str {
-        if self.data_root.is_empty() { "/var/lib/docker" } else { &self.data_root }
+        if self.data_root.is_empty() { DATA_ROOT } else { &self.data_root }
     }
 }
 
@@ -64,6 +66,10 @@ pub struct Observed {
     pub mounts: Vec<Mount>,
     /// `/proc/self/cgroup`.
     pub cgroups: Vec<Cgroup>,
+    /// How many processes and threads the container may have; nothing where there is no limit.
+    pub pids: Option<u64>,
+    /// How much memory it may use, in bytes; nothing where there is no limit.
+    pub memory: Option<u64>,
     /// The controllers of the unified hierarchy, where it is mounted at `/sys/fs/cgroup`.
     pub controllers: Option<String>,
     /// `/proc/filesystems`.
@@ -89,6 +95,8 @@ const VALUES: &[&str] = &[
     "/proc/sys/kernel/cap_last_cap",
     "/proc/sys/fs/inotify/max_user_instances",
     "/proc/sys/fs/inotify/max_user_watches",
+    "/proc/sys/kernel/keys/maxkeys",
+    "/proc/sys/kernel/keys/root_maxkeys",
     "/sys/module/apparmor/parameters/enabled",
     "/sys/fs/selinux/enforce",
 ];
@@ -116,6 +124,12 @@ impl Observed {
             files: FILES.iter().copied().filter(|path| root.exists(path)).collect(),
             ..Self::default()
         };
+        let (groups, mounts) = (&observed.cgroups, &observed.mounts);
+        observed.memory = Limits::read(root, groups, mounts).memory_bytes;
+        let pids = proc::cgroup_directories(groups, mounts, "pids").into_iter();
+        // `max` is no number: no limit.
+        observed.pids =
+            pids.filter_map(|group| root.read(group.join("pids.max")).ok()?.trim().parse().ok()).min();
         let value = |path: &&'static str| Some((*path, root.read(path).ok()?.trim().to_owned()));
         observed.values = VALUES.iter().filter_map(value).collect();
         observed.refused = if root.is_host() {

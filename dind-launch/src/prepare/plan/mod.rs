@@ -8,6 +8,7 @@ mod cgroup1;
 mod cgroup2;
 mod mounts;
 
+use super::Wanted;
 use super::facts::{Caller, Facts};
 use super::report::Prepared;
 use super::step::{Change, Optional, PrepareStep};
@@ -42,10 +43,12 @@ pub(super) fn namespace(facts: &Facts) -> Option<PrepareStep> {
 }
 
 /// The second part: everything else.
-pub(super) fn container(facts: &Facts, caller: Caller) -> Plan {
+pub(super) fn container(facts: &Facts, wanted: &Wanted) -> Plan {
+    let caller = wanted.caller;
     let mut plan =
         if facts.unified.is_some() { cgroup2::plan(facts, caller) } else { cgroup1::plan(facts, caller) };
-    plan.steps.extend(mounts::plan(facts));
+    plan.steps.extend(mounts::plan(facts, wanted));
+    plan.warnings.extend(mounts::warning(facts, wanted));
     if is_host(facts) && facts.on_the_machine {
         let message = "the node stays in the host's cgroup namespace: this is not a container";
         plan.warnings.push(Warning::new(NAMESPACE_HOST.code, message, NAMESPACE_HOST.hint));
@@ -73,12 +76,17 @@ fn alias(facts: &Facts, caller: Caller, hierarchy: &Path, host_path: &str) -> Op
 
 #[cfg(test)]
 mod tests {
+    use super::super::Tmp;
     use super::*;
     use dind_contract::step::Step;
     use dind_system::proc::{parse_cgroups, parse_mounts};
 
     const TREE: &str =
         "1 0 0:1 / /sys/fs/cgroup rw - tmpfs tmpfs rw\n9 0 0:9 / / rw shared:1 - overlay overlay rw\n";
+
+    fn wanted(caller: Caller) -> Wanted {
+        Wanted { caller, tmp: Tmp::Tmpfs("1g".to_owned()), data_root: "/var/lib/docker".into() }
+    }
 
     fn facts(mounts: &str, cgroups: &str) -> Facts {
         let mounts = parse_mounts(&format!("{TREE}{mounts}"));
@@ -97,17 +105,17 @@ mod tests {
         let pids = "2 1 0:2 /docker/abc /sys/fs/cgroup/pids rw - cgroup cgroup rw,pids\n";
         let first = facts(pids, "1:pids:/docker/abc\n").predict_unshare();
         assert_eq!(
-            steps(&container(&first, Caller::Shell)),
+            steps(&container(&first, &wanted(Caller::Shell))),
             ["alias-cgroup /sys/fs/cgroup/pids/docker/abc", "mount-tmpfs /tmp"]
         );
-        assert_eq!(steps(&container(&first, Caller::Launcher)), ["mount-tmpfs /tmp"]);
+        assert_eq!(steps(&container(&first, &wanted(Caller::Launcher))), ["mount-tmpfs /tmp"]);
         let again = format!(
             "{pids}3 2 0:2 /docker/abc /sys/fs/cgroup/pids/docker/abc rw - cgroup cgroup rw,pids\n\
              4 0 0:3 / /tmp rw - tmpfs tmpfs rw\n"
         );
         let second = facts(&again, "1:pids:/docker/abc\n").predict_unshare();
         assert_eq!(
-            steps(&container(&second, Caller::Shell)),
+            steps(&container(&second, &wanted(Caller::Shell))),
             ["alias-cgroup /sys/fs/cgroup/pids/docker/abc holds"]
         );
     }
@@ -115,7 +123,7 @@ mod tests {
     #[test]
     fn a_container_without_cgroups_gets_all_of_them() {
         let bare = Facts { mounts: Vec::new(), ..facts("", "2:cpu,cpuacct:/\n1:name=systemd:/\n0::/\n") };
-        let plan = container(&bare, Caller::Launcher);
+        let plan = container(&bare, &wanted(Caller::Launcher));
         assert_eq!(
             steps(&plan),
             [
@@ -139,14 +147,14 @@ mod tests {
         let devices = "2 1 0:2 / /sys/fs/cgroup/devices ro - cgroup cgroup rw,devices\n";
         let container_facts = facts(devices, "1:devices:/docker/abc\n");
         assert!(namespace(&container_facts).is_some());
-        let refused = container(&container_facts, Caller::Launcher);
+        let refused = container(&container_facts, &wanted(Caller::Launcher));
         assert_eq!(refused.result.cgroup_namespace, "host");
         assert_eq!(steps(&refused), ["remount-writable /sys/fs/cgroup/devices", "mount-tmpfs /tmp"]);
         assert!(refused.warnings.is_empty(), "the failed step is the warning");
 
         let machine = Facts { on_the_machine: true, ..container_facts };
         assert!(namespace(&machine).is_none());
-        let codes: Vec<_> = container(&machine, Caller::Launcher).warnings;
+        let codes: Vec<_> = container(&machine, &wanted(Caller::Launcher)).warnings;
         assert_eq!(codes[0].code, "cgroup-namespace-host");
     }
 }

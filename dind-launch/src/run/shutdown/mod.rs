@@ -8,6 +8,7 @@ mod leftovers;
 mod main_stop;
 
 use super::main_process::stop_signals;
+use super::preflight::tool_variables;
 use super::state::RunState;
 use crate::engine::daemon::{DaemonKind, died};
 use crate::process::sibling::{self, documents};
@@ -242,7 +243,7 @@ fn release(
     limit: Duration,
 ) -> Result<(), Fault> {
     state.writer.begin(stage);
-    let tool = sibling::start(node, tool, &["release"], &[])?;
+    let tool = sibling::start(node, tool, &["release"], &tool_variables(&state.user, &state.options))?;
     let limit = Some(limit.max(RELEASE_AT_LEAST));
     let documents = documents(node, [tool], OnStopSignal::RunToEnd, limit);
     let [document] = documents.map_err(StopReason::into_fault)?;

@@ -1,0 +1,71 @@
+//! daemon.json changed while the node runs.
+
+use dind_tests::eventually;
+use dind_tests::outer::{LIMIT, Node, SLEEP, docker};
+use serde_json::{Value, json};
+
+fn write(node: &Node, text: &str) {
+    node.exec(&["sh", "-c", "mkdir -p /etc/docker; echo \"$0\" >/etc/docker/daemon.json", text]).ok();
+}
+
+fn reload(node: &Node) -> (i32, Value) {
+    let done = node.exec(&["dind-launch", "reload"]);
+    let document = serde_json::from_str(&done.stdout).unwrap_or_else(|_| panic!("{done:?}"));
+    (done.status, document)
+}
+
+fn labels(node: &Node) -> String {
+    node.inner(&["info", "--format", "{{.Labels}}"])
+}
+
+#[test]
+fn hup_to_a_node_whose_service_is_the_engine_reloads_its_settings() {
+    let node = Node::start(&[], &[]);
+    node.until_running();
+    write(&node, r#"{"labels": ["met=hup"]}"#);
+    docker(&["kill", "--signal", "HUP", &node.name]).ok();
+    eventually("the engine has the label", LIMIT, || (labels(&node) == "[met=hup]").then_some(()));
+    assert_eq!(node.record()["daemon_json"]["labels"], json!(["met=hup"]));
+    assert_eq!(node.stop().0, 0, "{}", node.log());
+}
+
+#[test]
+fn reload_says_what_has_changed_and_what_needs_a_restart() {
+    let node = Node::start(&["--env", "DIND_ENGINE_RESTART=on-failure:1"], SLEEP);
+    node.until_running();
+    write(&node, r#"{"labels": ["a=b"], "debug": true, "log-driver": "none"}"#);
+    let (status, document) = reload(&node);
+    assert_eq!((status, &document["changed"]), (0, &json!(true)), "{document}");
+    assert_eq!(document["result"], json!({"changed": ["debug", "labels"], "needs_restart": ["log-driver"]}));
+    assert_eq!(labels(&node), "[a=b]");
+    assert_eq!(reload(&node).1["result"]["changed"], json!([]));
+    // What is taken out of the file is taken out of the engine, too.
+    write(&node, "{}");
+    assert_eq!(reload(&node).1["result"], json!({"changed": ["debug", "labels"], "needs_restart": []}));
+    assert_eq!(labels(&node), "[]");
+    assert_eq!(node.inner(&["info", "--format", "{{.Debug}}"]), "false");
+}
+
+#[test]
+fn an_invalid_file_changes_nothing() {
+    let node = Node::start(&[], SLEEP);
+    node.until_running();
+    write(&node, r#"{"labels": ["a=b"]}"#);
+    assert_eq!(reload(&node).0, 0);
+    let merged = || node.exec(&["cat", "/run/dind/daemon.json"]).ok();
+    let before = merged();
+    for (text, code) in [
+        ("{", "daemon-json-invalid"),
+        (r#"{"labels": ["a=c"], "no-such-key": 1}"#, "reload-refused"),
+        (r#"{"labels": ["a=c"], "debug": "perhaps"}"#, "reload-refused"),
+        (r#"{"labels": ["a=c"], "live-restore": true}"#, "daemon-arg-owned"),
+    ] {
+        write(&node, text);
+        let (status, document) = reload(&node);
+        assert_eq!((status, &document["error"]["code"]), (78, &json!(code)), "{text}: {document}");
+        assert_eq!((labels(&node), merged()), ("[a=b]".to_owned(), before.clone()), "{text}");
+    }
+    write(&node, r#"{"labels": ["a=d"]}"#);
+    assert_eq!(reload(&node).0, 0);
+    assert_eq!(labels(&node), "[a=d]");
+}
