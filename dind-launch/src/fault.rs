@@ -34,6 +34,8 @@ pub const ENGINE_UNSUPPORTED: Code = Code::new("engine-unsupported", ExitCode::C
 pub const ENGINE_DIED: Code = Code::new("engine-died", ExitCode::Unavailable);
 /// The engine did not answer in time.
 pub const ENGINE_SLOW: Code = Code::new("engine-slow", ExitCode::Unavailable);
+/// Another node has the data root.
+pub const DATA_ROOT_IN_USE: Code = Code::new("data-root-in-use", ExitCode::InUse);
 /// Another engine or launcher runs in this container.
 pub const ALREADY_RUNNING: Code = Code::new("already-running", ExitCode::InUse);
 /// A sibling tool is missing.
@@ -89,6 +91,7 @@ pub const CODES: &[Code] = &[
     ENGINE_UNSUPPORTED,
     ENGINE_DIED,
     ENGINE_SLOW,
+    DATA_ROOT_IN_USE,
     ALREADY_RUNNING,
     TOOL_MISSING,
     SETTINGS_REFUSED,
@@ -113,6 +116,7 @@ pub const CODES: &[Code] = &[
 pub const WARNINGS: &[&str] = &[
     "cgroup-devices-missing",
     "cgroup-namespace-host",
+    "data-root-not-locked",
     "mesos-agent-renewed",
     "mesos-limit-missing",
     "mesos-work-dir-in-layer",

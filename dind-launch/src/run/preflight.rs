@@ -77,6 +77,7 @@ pub(super) fn preflight(
         user_config,
         writer,
         data_root: PathBuf::new(),
+        data_root_lock: None,
         original_links: Links::read(&Root::default()),
         dockerd_settings: Settings::default(),
         containerd: None,

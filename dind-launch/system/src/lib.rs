@@ -5,6 +5,7 @@ mod dispositions;
 pub mod helper;
 pub mod proc;
 pub mod process;
+pub mod record_lock;
 pub mod root;
 pub mod signal;
 pub mod supervisor;
