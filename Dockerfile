@@ -3,22 +3,51 @@
 ARG BASE_IMAGE=ubuntu:24.04
 FROM ${BASE_IMAGE} AS engine
 
+# A base with a USER of its own keeps neither apt nor the node from being root. The README says how the main process becomes
+# that user again.
+USER root
+
+# A base with a PATH of its own may leave out the directories of the engine, of iptables and of our binaries.
+ENV PATH=${PATH:+${PATH}:}/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+
+# `true` adds xfsprogs, for loop images with DIND_STORAGE_FS=xfs: 70 MB with what it depends on (ICU, Python).
+ARG XFS=false
+
 # docker-cli       a package of its own in newer releases, part of docker.io in older ones
-# iptables         dockerd writes its rules with it
-# e2fsprogs, xfsprogs  make, check and grow the loop image where the data root cannot carry overlay
+# docker-buildx, docker-compose-v2 or docker-compose   plugins of the docker program, where the release has them (in Debian 12,
+#                  docker-compose is version 1, and no plugin)
+# iptables, nftables   dockerd writes its rules with them, and people look at them
+# e2fsprogs        makes, checks and grows the loop image where the data root cannot carry overlay
 # apparmor         on a host that confines programs and has no profile for containers, the engine loads its own with it
 # procps           `docker top` runs the `ps` of the engine's side
 # ca-certificates  pulls from registries
+# git, openssh-client  dockerd runs them for build contexts in git repositories
+# xz-utils, pigz, bzip2, zstd  dockerd unpacks with the first two what is loaded, pulled and ADDed; tar and preloads with all
 # policy-rc.d keeps the packages from starting services during the build.
+# What no node needs stays out: documentation (but for licences) and translations, as in Debian's own slim images; test programs of
+# Docker's network library; the first two generations of containerd's shim, which no engine since 20.10 uses by itself.
 RUN set -eu; \
     export DEBIAN_FRONTEND=noninteractive; \
     policy=/usr/sbin/policy-rc.d; \
     if [ -e "$policy" ]; then policy=; else printf '#!/bin/sh\nexit 101\n' >"$policy"; chmod +x "$policy"; fi; \
+    set --; \
+    for path in '/usr/share/doc/*' '/usr/share/man/*' '/usr/share/locale/*' /usr/bin/dnet /usr/sbin/ovrouter \
+        /usr/bin/containerd-shim /usr/bin/containerd-shim-runc-v1; do \
+        set -- "$@" --option "Dpkg::Options::=--path-exclude=$path"; \
+    done; \
+    set -- "$@" --option 'Dpkg::Options::=--path-include=/usr/share/doc/*/copyright'; \
+    has() { apt-cache show "$1" >/dev/null 2>&1; }; \
     apt-get update; \
-    cli=$(apt-cache show docker-cli >/dev/null 2>&1 && echo docker-cli || true); \
-    apt-get install --yes --no-install-recommends \
-        docker.io $cli iptables apparmor e2fsprogs xfsprogs procps ca-certificates; \
-    rm -rf /var/lib/apt/lists/* $policy
+    packages='docker.io iptables nftables apparmor e2fsprogs procps ca-certificates git openssh-client'; \
+    packages="$packages xz-utils pigz bzip2 zstd"; \
+    for package in docker-cli docker-buildx; do if has $package; then packages="$packages $package"; fi; done; \
+    if has docker-compose-v2; then packages="$packages docker-compose-v2"; \
+    elif apt-cache policy docker-compose | grep -q '^  Candidate: [2-9]'; then packages="$packages docker-compose"; fi; \
+    if [ "$XFS" = true ]; then packages="$packages xfsprogs"; fi; \
+    apt-get "$@" install --yes --no-install-recommends $packages; \
+    apt-get clean; \
+    rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/cache/debconf/*-old /var/log/apt /var/log/dpkg.log \
+        /var/log/alternatives.log $policy
 
 # What is above needs none of the binaries, and xtask builds it while they are compiled.
 FROM engine
@@ -42,3 +71,17 @@ STOPSIGNAL SIGTERM
 
 # With no command, the image's Mesos agent runs if there is one, otherwise the engine itself is the service.
 ENTRYPOINT ["dind-launch", "run", "--"]
+
+# What a base says of itself is not true of this image: empty is better than its address.
+ARG BASE_IMAGE
+ARG VERSION=unknown
+ARG SOURCE=
+LABEL org.opencontainers.image.title="dind" \
+    org.opencontainers.image.description="A container with a Docker Engine of its own: any Debian or Ubuntu image, the distribution's engine, and four static binaries." \
+    org.opencontainers.image.licenses="Apache-2.0" \
+    org.opencontainers.image.version="${VERSION}" \
+    org.opencontainers.image.base.name="${BASE_IMAGE}" \
+    org.opencontainers.image.source="${SOURCE}" \
+    org.opencontainers.image.revision="" \
+    org.opencontainers.image.url="" \
+    org.opencontainers.image.documentation=""

@@ -38,6 +38,8 @@ pub const ENGINE_DIED: Code = Code::new("engine-died", ExitCode::Unavailable);
 pub const ENGINE_SLOW: Code = Code::new("engine-slow", ExitCode::Unavailable);
 /// dockerd did not take over the settings of a reload.
 pub const RELOAD_REFUSED: Code = Code::new("reload-refused", ExitCode::Config);
+/// Another node has the data root.
+pub const DATA_ROOT_IN_USE: Code = Code::new("data-root-in-use", ExitCode::InUse);
 /// Another engine or launcher runs in this container.
 pub const ALREADY_RUNNING: Code = Code::new("already-running", ExitCode::InUse);
 /// A sibling tool is missing.
@@ -97,6 +99,7 @@ pub const CODES: &[Code] = &[
     ENGINE_DIED,
     ENGINE_SLOW,
     RELOAD_REFUSED,
+    DATA_ROOT_IN_USE,
     ALREADY_RUNNING,
     TOOL_MISSING,
     SETTINGS_REFUSED,
@@ -122,6 +125,7 @@ pub const CODES: &[Code] = &[
 pub const WARNINGS: &[&str] = &[
     "cgroup-devices-missing",
     "cgroup-namespace-host",
+    "data-root-not-locked",
     "mesos-agent-renewed",
     "mesos-limit-missing",
     "mesos-work-dir-in-layer",

@@ -20,6 +20,8 @@ pub const PATH_UNSAFE: Code = Code::new("path-unsafe", ExitCode::Config);
 pub const DATA_ROOT_UNSAFE: Code = Code::new("data-root-unsafe", ExitCode::Config);
 /// A mount would hide the files in the data root.
 pub const DATA_ROOT_NOT_EMPTY: Code = Code::new("data-root-not-empty", ExitCode::Config);
+/// Another node or engine has the data root.
+pub const DATA_ROOT_IN_USE: Code = Code::new("data-root-in-use", ExitCode::InUse);
 /// Another image is mounted on the data root.
 pub const DATA_ROOT_MOUNTED: Code = Code::new("data-root-mounted", ExitCode::Config);
 /// The image is mounted, and the options ask for the data root as it is.
@@ -92,6 +94,7 @@ pub const CODES: &[Code] = &[
     PATH_UNSAFE,
     DATA_ROOT_UNSAFE,
     DATA_ROOT_NOT_EMPTY,
+    DATA_ROOT_IN_USE,
     DATA_ROOT_MOUNTED,
     IMAGE_MOUNTED,
     IMAGE_UNSAFE,
@@ -140,6 +143,12 @@ pub const BUFFERED_IO: &str = "buffered-io";
 pub const PROPAGATION_STOPPED: &str = "propagation-stopped";
 /// The data root is a mount that is not ours, and was left alone.
 pub const MOUNT_NOT_OURS: &str = "mount-not-ours";
+/// Options that have no effect here.
+pub const OPTION_IGNORED: &str = "option-ignored";
+/// Less than a tenth of the data root is left.
+pub const SPACE_LOW: &str = "space-low";
+/// The kernel has no quotas for xfs.
+pub const QUOTA_UNAVAILABLE: &str = "quota-unavailable";
 /// The file system has met errors, or is read-only. The error [`FILESYSTEM_ERRORS`] reports the same at a release.
 pub const FILESYSTEM_HAS_ERRORS: &str = FILESYSTEM_ERRORS.name;
 
@@ -157,5 +166,8 @@ pub const WARNINGS: &[&str] = &[
     PROPAGATION_STOPPED,
     MOUNT_NOT_OURS,
     MOUNT_FLAGS,
+    OPTION_IGNORED,
+    SPACE_LOW,
+    QUOTA_UNAVAILABLE,
     FILESYSTEM_HAS_ERRORS,
 ];

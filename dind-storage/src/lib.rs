@@ -2,6 +2,7 @@
 
 pub mod apply;
 pub mod cli;
+pub mod data_root;
 pub mod facts;
 pub mod fault;
 pub mod image;

@@ -25,6 +25,8 @@ pub struct Options {
     pub filesystem: Filesystem,
     /// Whether the space of a new image is not reserved.
     pub sparse: bool,
+    /// Those that were given and concern the image, as `VARIABLE=text`.
+    pub of_image: Vec<String>,
 }
 
 impl Options {
@@ -48,7 +50,22 @@ impl Options {
             backing: backing(given(text.backing.as_ref()))?,
             filesystem,
             sparse: given(text.sparse.as_ref()).map_or(Ok(false), sparse)?,
+            of_image: [
+                ("DIND_STORAGE_IMAGE", &text.image),
+                ("VAR_LIB_DOCKER_SIZE", &text.size),
+                ("DIND_STORAGE_FS", &text.filesystem),
+                ("DIND_STORAGE_SPARSE", &text.sparse),
+            ]
+            .into_iter()
+            .filter_map(|(name, text)| Some(format!("{name}={}", given(text.as_ref())?)))
+            .collect(),
         })
+    }
+
+    /// Whether an option that concerns the image was given, by its variable.
+    #[must_use]
+    pub fn is_given(&self, variable: &str) -> bool {
+        self.of_image.iter().any(|text| text.split('=').next() == Some(variable))
     }
 }
 

@@ -83,6 +83,9 @@ pub struct Storage {
     pub probe: ProbeSource,
     /// The loop image, where the backing is one.
     pub image: Option<Image>,
+    /// The file that whoever runs an engine here holds a lock on (F_SETLK or flock(2)), so that no second node does; nothing where
+    /// the image has its own lock.
+    pub lock: Option<PathBuf>,
     /// What was considered before, in order, and why it was passed over.
     pub passed_over: Vec<PassedOver>,
     /// Space in the file system that holds the data: the data root's own, or until the image is mounted that of its directory.
@@ -142,7 +145,7 @@ pub struct Health {
 }
 
 /// Space in a file system.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Space {
     /// Its size, in bytes.
     pub total_bytes: u64,
@@ -150,6 +153,10 @@ pub struct Space {
     pub used_bytes: u64,
     /// What can still be written, in bytes.
     pub available_bytes: u64,
-    /// What an apply reserves of it, in bytes.
+    /// What an apply reserves of it for a new image, in bytes.
     pub needed_bytes: u64,
+    /// How many files it can have; 0 where it does not count them.
+    pub total_inodes: u64,
+    /// How many more files can be made.
+    pub available_inodes: u64,
 }

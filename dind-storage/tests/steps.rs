@@ -77,6 +77,8 @@ fn steps_come_in_an_order_in_which_they_can_be_made() {
             "attach-image",
             "stop-propagation",
             "mount-image",
+            "adjust-reserve",
+            "name-node",
         ];
         let found: Vec<_> = order.iter().filter_map(|op| position(op)).collect();
         assert!(found.is_sorted(), "{}: {steps:?}", case.display());
@@ -111,7 +113,9 @@ fn apply_steps() -> Vec<plan::step::Step> {
         MakeLoopNode => Some(AttachImage { image: path() }),
         AttachImage { .. } => Some(StopPropagation { point: path() }),
         StopPropagation { .. } => Some(MountImage { target: path(), mounted: false, grows: false }),
-        MountImage { .. } => None,
+        MountImage { .. } => Some(AdjustReserve { data_root: path(), holds: false }),
+        AdjustReserve { .. } => Some(NameNode { data_root: path(), name: String::new(), named: false }),
+        NameNode { .. } => None,
     };
     std::iter::successors(Some(MakeDirectory(path())), next).collect()
 }

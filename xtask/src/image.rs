@@ -1,5 +1,6 @@
 //! `image`, and the hidden `engine`: what they make stays in an engine that outlives the command.
 
+use crate::image_sizes;
 use dind_lab::base::Base;
 use dind_lab::engine::Engine;
 use dind_lab::product::{binaries, image};
@@ -17,6 +18,10 @@ pub(crate) fn build(workspace: &Workspace, base: Base, mesos: bool) -> Result<()
         image::build(workspace, &engine, base)?
     };
     engine.keep()?;
+    progress::heading("sizes in MB");
+    for (bytes, what) in image_sizes::table(workspace, &engine, &image)? {
+        progress::note(&format!("{:7.1} {what}", bytes as f64 / 1e6));
+    }
     if engine.is_private() {
         progress::note(&format!("{image} is in a private engine: DOCKER_HOST={}", engine.host));
         progress::note("`cargo xtask down` stops it");

@@ -1,7 +1,7 @@
 //! Builds the image, runs nodes and suites: `cargo xtask help`.
 //!
 //! * `cli`: the commands and their options
-//! * `image`, `up`, `release`, `dist`: commands that make something
+//! * `image`, `up`, `release`, `dist`: commands that make something; `image_sizes`: how large the image is
 //! * `suite`: the tests; `support_table`: where they have passed
 //! * `lint`: checks that need neither root nor an engine
 #![allow(clippy::print_stdout, clippy::print_stderr)]
@@ -9,6 +9,7 @@
 mod cli;
 mod dist;
 mod image;
+mod image_sizes;
 mod lint;
 mod release;
 mod suite;

@@ -43,6 +43,7 @@ const ENVIRONMENT: &[&str] = &[
     "DOCKER_RAMDISK",
     "DOCKER_TMPDIR",
     "DOCKER_MIN_API_VERSION",
+    "MOBY_DISABLE_PIGZ",
 ];
 
 /// The engine's daemons.

@@ -8,6 +8,7 @@
 //! * The daemons: [`daemon`] (what both share, readiness and death), [`containerd`], [`dockerd`], [`readiness`] (the signs of
 //!   it), [`death`] (why one may have died, with [`writable`]), [`version`] (which engines are supported).
 //! * What an earlier run left: [`stale`] in /run, [`stale_networks`] in the data root, in the format of [`boltdb`].
+//! * Who has the data root: [`data_root_lock`].
 //! * [`preload`]: image archives.
 
 pub mod args;
@@ -15,6 +16,7 @@ pub mod boltdb;
 pub mod config;
 pub mod containerd;
 pub mod daemon;
+pub mod data_root_lock;
 pub mod death;
 pub mod decisions;
 pub mod dockerd;

@@ -9,10 +9,10 @@ use dind_system::Root;
 use dind_system::helper::HELPER_PATH;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// What was done with the archives of a directory.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -53,14 +53,54 @@ fn load(node: &mut Node, archive: &Path) -> Result<bool, StopReason> {
     if has_images(node, &images)? {
         return Ok(false);
     }
-    let mut command = client();
-    command.args(["load", "--quiet", "--input"]).arg(archive);
-    let started = ToolProcess::start(node, command);
-    let (status, _) = finish(node, "docker", started)?;
-    if status != 0 {
-        return Err(failed(archive, &format!("`docker load` exited with status {status}")).into());
+    let unpacker = Unpacker::of(archive);
+    let mut docker = client();
+    docker.args(["load", "--quiet"]);
+    let tools = if let Some(program) = unpacker.as_ref().and_then(Unpacker::needed_by_us) {
+        let mut unpack = Command::new(program);
+        unpack.arg("-dcq").arg(archive);
+        let (reader, writer) = io::pipe().map_err(|error| failed(archive, &error.to_string(), None))?;
+        let unpack = ToolProcess::start_in_pipe(node, unpack, Stdio::null(), writer.into());
+        let docker = ToolProcess::start_in_pipe(node, docker, reader.into(), Stdio::piped());
+        finish(node, vec![("docker", docker), ("zstd", unpack)])?
+    } else {
+        docker.arg("--input").arg(archive);
+        let docker = ToolProcess::start(node, docker);
+        finish(node, vec![("docker", docker)])?
+    };
+    match tools.iter().find(|tool| tool.status(node) != 0) {
+        None => Ok(true),
+        Some(tool) => {
+            let cause = format!("`{}` exited with status {}", tool.name(), tool.status(node));
+            Err(failed(archive, &cause, unpacker.as_ref()).into())
+        }
     }
-    Ok(true)
+}
+
+/// The program that unpacks a compressed archive.
+#[derive(Debug, PartialEq, Eq)]
+struct Unpacker {
+    program: &'static str,
+    package: &'static str,
+}
+
+impl Unpacker {
+    /// By the first bytes of the archive, as dockerd does it (moby, pkg/archive, `DetectCompression`). It unpacks gzip and bzip2
+    /// by itself, and zstd since 23.0.
+    fn of(archive: &Path) -> Option<Self> {
+        let mut magic = [0; 6];
+        File::open(archive).and_then(|mut file| file.read_exact(&mut magic)).ok()?;
+        match magic {
+            [0xFD, b'7', b'z', b'X', b'Z', 0] => Some(Self { program: "xz", package: "xz-utils" }),
+            [0x28, 0xB5, 0x2F, 0xFD, ..] => Some(Self { program: "zstd", package: "zstd" }),
+            _ => None,
+        }
+    }
+
+    /// Where we unpack ourselves: zstd, if that is installed, because 20.10 does not know it.
+    fn needed_by_us(&self) -> Option<PathBuf> {
+        (self.program == "zstd").then(|| which::which(self.program).ok()).flatten()
+    }
 }
 
 /// The Docker client, without the user's own settings for it: those are for another engine. Through a socket of another kind
@@ -109,8 +149,8 @@ fn images(node: &mut Node, archive: &Path) -> Result<Vec<Image>, StopReason> {
     command.args(["--extract", "--to-stdout", "--occurrence=1", "--file"]).arg(archive).arg("manifest.json");
     // An archive that tar cannot read is loaded: `docker load` reports what is wrong with it.
     let started = ToolProcess::start_quiet(node, command);
-    match finish(node, "tar", started) {
-        Ok((0, text)) => Ok(parse_manifest(&text).unwrap_or_default()),
+    match finish(node, vec![("tar", started)]) {
+        Ok(tar) if tar[0].status(node) == 0 => Ok(parse_manifest(&tar[0].output()).unwrap_or_default()),
         Ok(_) | Err(StopReason::Fault(_)) => Ok(Vec::new()),
         Err(StopReason::Signal(number)) => Err(StopReason::Signal(number)),
     }
@@ -130,22 +170,26 @@ fn has_images(node: &mut Node, images: &[Image]) -> Result<bool, StopReason> {
         .args(["image", "inspect", "--format", "{{.Id}}"])
         .args(names_and_ids.iter().map(|(name, _)| name));
     let started = ToolProcess::start_quiet(node, command);
-    let (status, text) = finish(node, "docker", started)?;
-    Ok(status == 0 && text.lines().eq(names_and_ids.iter().map(|(_, id)| *id)))
+    let docker = &finish(node, vec![("docker", started)])?[0];
+    let is_listed = docker.output().lines().eq(names_and_ids.iter().map(|(_, id)| *id));
+    Ok(docker.status(node) == 0 && is_listed)
 }
 
-/// Waits for a program. Returns its exit status, and what it printed.
+/// Waits for programs that run at once.
 fn finish(
     node: &mut Node,
-    program: &str,
-    started: io::Result<ToolProcess>,
-) -> Result<(u8, String), StopReason> {
-    let tool = started.map_err(|error| {
-        fault::PRELOAD_FAILED.cannot("execute", program, error).hint("install the Docker client in the image")
-    })?;
-    let mut tools = [tool];
+    started: Vec<(&str, io::Result<ToolProcess>)>,
+) -> Result<Vec<ToolProcess>, StopReason> {
+    let mut tools = Vec::new();
+    for (program, tool) in started {
+        tools.push(tool.map_err(|error| {
+            fault::PRELOAD_FAILED
+                .cannot("execute", program, error)
+                .hint("install the Docker client in the image")
+        })?);
+    }
     wait_all(node, &mut tools, OnStopSignal::Terminate, None)?;
-    Ok((tools[0].status(node), tools[0].output()))
+    Ok(tools)
 }
 
 /// The archives in a directory, sorted by name: files that end as those of `docker save` and of compressors do.
@@ -164,20 +208,43 @@ pub fn archives(root: &Root, directory: &Path) -> Result<Vec<PathBuf>, Fault> {
         let fault = fault::PRELOAD_INVALID.cannot("read the image archives in", directory.display(), error);
         fault.hint("mount the directory that DIND_PRELOAD names: -v IMAGES:/preload:ro")
     })?;
-    let suffixes = [".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.zst"];
+    let suffixes = [".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".tzst"];
     paths.retain(|path| suffixes.iter().any(|suffix| path.to_string_lossy().ends_with(suffix)));
     paths.sort();
     Ok(paths)
 }
 
-fn failed(archive: &Path, cause: &str) -> Fault {
+fn failed(archive: &Path, cause: &str, unpacker: Option<&Unpacker>) -> Fault {
     let fault = fault::PRELOAD_FAILED.cannot("load", archive.display(), cause);
-    fault.hint("create archives with: docker save IMAGE > IMAGE.tar")
+    match unpacker.filter(|unpacker| which::which(unpacker.program).is_err()) {
+        Some(Unpacker { program, package }) => fault
+            .cause(format!("it has to be unpacked by `{program}`, which is not installed"))
+            .hint(format!(
+                "install it in the image: apt-get install {package}; or compress the archive with gzip"
+            )),
+        None => fault.hint("create archives with: docker save IMAGE > IMAGE.tar"),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn archives_are_known_by_their_first_bytes() {
+        let directory = tempfile::tempdir().unwrap();
+        for (bytes, program) in [
+            (&b"\xFD7zXZ\0\0\x04"[..], Some("xz")),
+            (b"\x28\xB5\x2F\xFD\x04\x00", Some("zstd")),
+            (b"\x1F\x8B\x08\0\0\0\0", None),
+            (b"BZh91AY", None),
+            (b"", None),
+        ] {
+            let archive = directory.path().join("archive");
+            fs::write(&archive, bytes).unwrap();
+            assert_eq!(Unpacker::of(&archive).map(|unpacker| unpacker.program), program, "{bytes:?}");
+        }
+    }
 
     #[test]
     fn manifests_of_old_and_new_engines() {

@@ -53,7 +53,7 @@ pub fn remove(data_root: &Path, links: &Links) -> io::Result<bool> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         opened => opened?,
     };
-    // dockerd holds the same lock while it runs.
+    // dockerd holds the same lock while it reads and writes; no other node runs here, see `data_root_lock`.
     let _lock = Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| errno)?;
     let stale = is_stale_file(&fs::read(&path)?, links);
     if stale {

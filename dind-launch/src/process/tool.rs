@@ -41,10 +41,23 @@ impl ToolProcess {
     ///
     /// # Errors
     /// Those of fork and exec.
-    pub fn start(node: &mut Node, mut command: Command) -> io::Result<Self> {
+    pub fn start(node: &mut Node, command: Command) -> io::Result<Self> {
+        Self::start_in_pipe(node, command, Stdio::null(), Stdio::piped())
+    }
+
+    /// Starts a program that reads what another one writes, or the other way round.
+    ///
+    /// # Errors
+    /// Those of fork and exec.
+    pub fn start_in_pipe(
+        node: &mut Node,
+        mut command: Command,
+        input: Stdio,
+        output: Stdio,
+    ) -> io::Result<Self> {
         let program = Path::new(command.get_program());
         let name = program.file_name().unwrap_or(program.as_os_str()).to_string_lossy().into_owned();
-        command.stdin(Stdio::null()).stdout(Stdio::piped());
+        command.stdin(input).stdout(output);
         let (id, mut child) = node.spawn(&mut command, SpawnMode::Session)?;
         Ok(Self {
             name,

@@ -89,6 +89,7 @@ pub(super) fn preflight(
         user,
         writer,
         data_root: PathBuf::new(),
+        data_root_lock: None,
         original_links: Links::read(&root),
         dockerd_settings: Settings::default(),
         containerd: None,

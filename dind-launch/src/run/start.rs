@@ -6,10 +6,10 @@ use super::state::RunState;
 use crate::TOOL;
 use crate::engine::daemon::{self, DaemonKind, wait_ready};
 use crate::engine::dockerd::{self, Settings};
-use crate::engine::{config, stale, stale_networks, version};
+use crate::engine::{config, data_root_lock, stale, stale_networks, version};
 use crate::paths::{DATA_ROOT, SOCKET};
 use crate::prepare;
-use crate::process::sibling::{self, documents};
+use crate::process::sibling::{self, Document, documents};
 use crate::process::tool::{OnStopSignal, ToolProcess, wait_all};
 use crate::process::{Node, StopReason, init_failed};
 use crate::stage::Stage;
@@ -19,6 +19,7 @@ use dind_contract::{Engine, Failed, Fault};
 use dind_system::Root;
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -106,6 +107,10 @@ fn apply(
     state.writer.begin(Stage::Net);
     let data_root = storage.engine.config.get("data-root").and_then(Value::as_str);
     state.data_root = data_root.unwrap_or(DATA_ROOT).into();
+    if let Err(fault) = lock_data_root(state, &storage) {
+        wait_all(node, &mut [net], OnStopSignal::RunToEnd, Some(GRACE))?;
+        return Err(fault.into());
+    }
     state.start_daemon(node, DaemonKind::Containerd)?;
     // A stale record that stays costs dockerd time, and nothing else.
     let _ = stale_networks::remove(&state.data_root, &state.original_links);
@@ -114,6 +119,18 @@ fn apply(
     state.writer.keep("storage", storage);
     state.writer.keep("net", net);
     Ok(engines)
+}
+
+fn lock_data_root(state: &mut RunState, storage: &Document) -> Result<(), Fault> {
+    let Some(path) = storage.result.get("lock").and_then(Value::as_str) else { return Ok(()) };
+    match data_root_lock::take(Path::new(path))? {
+        Ok(lock) => state.data_root_lock = Some(lock),
+        Err(warning) => {
+            log_warning(TOOL, &warning);
+            state.writer.record.warnings.push(warning);
+        }
+    }
+    Ok(())
 }
 
 /// Starts dockerd with the merged settings, and waits until it answers. containerd may still be starting: dockerd does not need it

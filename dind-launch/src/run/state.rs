@@ -13,6 +13,7 @@ use crate::process::tool::ToolProcess;
 use crate::restart_policy::Attempts;
 use crate::status::record::{NodeState, RecordWriter};
 use dind_contract::{Fault, Warning};
+use std::fs::File;
 use std::path::PathBuf;
 
 /// The state of a run: what it was asked for, what has been done, and what must be undone.
@@ -33,6 +34,8 @@ pub struct RunState {
     pub mesos_facts: Option<mesos::Facts>,
     /// Where the engine's data lies, once storage is ready.
     pub data_root: PathBuf,
+    /// The lock on the data root, where it is used as it is.
+    pub data_root_lock: Option<File>,
     /// The network interfaces before anything was changed.
     pub original_links: Links,
     /// What dockerd is started with, once the network is ready.

@@ -4,9 +4,7 @@ use crate::fault;
 use crate::paths::RUN_DIR;
 use crate::process::hint_of;
 use dind_contract::Fault;
-use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, fcntl};
-use nix::libc;
+use dind_system::record_lock;
 use nix::unistd::Pid;
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, ErrorKind};
@@ -14,10 +12,7 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// The lock; the launcher's end releases it.
-///
-/// It is a record lock (F_SETLK of fcntl(2)) and not one of flock(2), for two reasons: F_GETLK finds its holder without a try to
-/// take it, by which a launcher that starts at the same moment would be refused; and no child can inherit it. The process loses it
-/// with any descriptor of the file that it closes, so nothing else in the launcher may open the file.
+/// Nothing else in the launcher may open the file, see [`record_lock`].
 #[derive(Debug)]
 pub(super) struct Lock {
     _file: File,
@@ -38,10 +33,10 @@ pub(super) fn take() -> Result<Lock, Fault> {
         Ok(file)
     };
     let file = open().map_err(|error| unusable("open", &path, &error))?;
-    match fcntl(&file, FcntlArg::F_SETLK(&whole_file())) {
-        Ok(_) => Ok(Lock { _file: file }),
-        Err(Errno::EACCES | Errno::EAGAIN) => Err(taken(&path, holder()?)),
-        Err(error) => Err(unusable("lock", &path, &error.into())),
+    match record_lock::take(&file) {
+        Ok(true) => Ok(Lock { _file: file }),
+        Ok(false) => Err(taken(&path, holder()?)),
+        Err(error) => Err(unusable("lock", &path, &error)),
     }
 }
 
@@ -56,22 +51,9 @@ pub(super) fn holder() -> Result<Option<Pid>, Fault> {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             opened => opened?,
         };
-        let mut lock = whole_file();
-        fcntl(&file, FcntlArg::F_GETLK(&mut lock))?;
-        let is_free = i32::from(lock.l_type) == libc::F_UNLCK;
-        Ok((!is_free).then(|| Pid::from_raw(lock.l_pid)))
+        record_lock::holder(&file)
     };
     ask().map_err(|error| unreadable(&path, &error))
-}
-
-fn whole_file() -> libc::flock {
-    libc::flock {
-        l_type: libc::F_WRLCK as libc::c_short,
-        l_whence: libc::SEEK_SET as libc::c_short,
-        l_start: 0,
-        l_len: 0,
-        l_pid: 0,
-    }
 }
 
 fn path() -> PathBuf {

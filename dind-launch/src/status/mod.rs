@@ -41,12 +41,14 @@ pub fn finish(args: &Status, common: &Common) -> ExitCode {
 
 fn status(must_be_healthy: bool) -> Outcome<Record> {
     let mut record = observe()?;
+    let mut warnings = Vec::new();
     if must_be_healthy {
         health::check(&record)?;
     } else if let Some(storage) = storage_now(&record) {
+        warnings.clone_from(&storage.warnings);
         record.documents.insert("storage-now".to_owned(), storage);
     }
-    Ok(Draft { result: record, ..Draft::default() })
+    Ok(Draft { result: record, warnings, ..Draft::default() })
 }
 
 /// The record of the launcher that runs, or has ended in order; without one, the engine that somebody else has started.

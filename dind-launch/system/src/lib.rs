@@ -6,6 +6,7 @@ pub mod helper;
 pub mod netlink;
 pub mod proc;
 pub mod process;
+pub mod record_lock;
 pub mod root;
 pub mod signal;
 pub mod supervisor;

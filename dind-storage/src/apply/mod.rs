@@ -1,11 +1,13 @@
-//! Carries a plan out: [`steps`] makes each step of the plan, in order, with what [`context`] holds. A failure takes all of
-//! them back.
+//! Carries a plan out: [`steps`] makes each step of the plan, in order, with what [`context`] holds; `data_root` is about our
+//! files there. A failure takes all of them back.
 
 pub mod context;
+mod data_root;
 pub mod steps;
 
+use crate::facts::directory;
 use crate::options::Options;
-use crate::report::Storage;
+use crate::report::{Backing, Storage};
 use crate::{facts, plan, privileges};
 use context::Context;
 use dind_contract::step::Journal;
@@ -25,11 +27,16 @@ pub fn apply(root: &Root, options: &Options) -> Outcome<Storage> {
     let _ = block.thread_block();
     let facts = facts::observe(root, options)?;
     let plan = plan::decide(&facts, options)?;
+    let is_new_mount = plan.storage.backing == Backing::Loop && facts.mounted.is_none();
+    let carrier = plan::carrier(&facts, plan.storage.backing);
     let mut context = Context::new(root, facts.mounted, plan.storage, plan.warnings);
     let mut journal = Journal::default();
     if let Err(fault) = journal.run(&plan.steps, &mut context) {
         return Err(Failed { fault: Box::new(fault), steps: journal.undo(&mut context) });
     }
-    let Context { storage, warnings, .. } = context;
+    let Context { storage, mut warnings, .. } = context;
+    if let Some(space) = directory::space(root, &facts.data_root.path).filter(|_| is_new_mount) {
+        warnings.extend(plan::space::low(&space, &options.data_root, carrier));
+    }
     Ok(Draft { engine: storage.engine(), steps: journal.keep(), result: storage, warnings })
 }

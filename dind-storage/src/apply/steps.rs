@@ -1,6 +1,8 @@
 //! How each step of a plan is made, and taken back.
 
 use super::context::{Context, OpenImage};
+use super::data_root;
+use crate::data_root::NOT_DATA;
 use crate::image::create::{self, NewImage};
 use crate::image::location::ImageLocation;
 use crate::image::superblock::Filesystem;
@@ -10,6 +12,7 @@ use crate::plan::step::Step;
 use crate::{facts, fault, loopdev, mount, safe_path};
 use dind_contract::step::{Applied, Apply, Undo};
 use dind_contract::{Fault, Warning};
+use nix::errno::Errno;
 use nix::sys::stat::fstat;
 use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
@@ -32,8 +35,17 @@ impl Apply for Step {
             Self::AttachImage { image } => attach_image(context, image),
             Self::StopPropagation { point } => stop_propagation(point),
             Self::MountImage { target, grows, .. } => mount_image(context, target, *grows),
+            Self::AdjustReserve { data_root, .. } => {
+                Ok(kept_if(data_root::adjust_reserve(&context.root, data_root)))
+            }
+            Self::NameNode { data_root, name, .. } => Ok(kept_if(data_root::name_node(data_root, name))),
         }
     }
+}
+
+/// Done and never taken back, or skipped.
+fn kept_if(done: bool) -> Applied<Context> {
+    if done { Applied::Done(Undo::Keep) } else { Applied::Skipped }
 }
 
 /// Another process may have made it meanwhile.
@@ -142,14 +154,29 @@ fn mount_image(context: &mut Context, target: &Path, grows: bool) -> Made {
         return Err(failed("it is not attached"));
     };
     let filesystem = image.info.superblock.filesystem;
-    // The kernel zeroes inode tables in the background by punching holes, into the reservation too. They are zeroes
-    // already, in a file that was new, and ext4 knows which of them it has not used yet.
-    let options = (filesystem == Filesystem::Ext4).then_some("errors=remount-ro,noinit_itable");
+    let options = match filesystem {
+        // The kernel zeroes inode tables in the background by punching holes, into the reservation too. They are zeroes
+        // already, in a file that was new, and ext4 knows which of them it has not used yet.
+        Filesystem::Ext4 => "errors=remount-ro,noinit_itable",
+        // Quotas for single containers. dockerd's overlay2 has them on xfs alone (moby, daemon/graphdriver/overlay2).
+        Filesystem::Xfs => "pquota",
+    };
     let place = safe_path::open_directory(target).map_err(|error| safe_path::unusable(target, error))?;
     check_empty(&place, target)?;
     let point = safe_path::by_descriptor(place.as_fd());
-    mount::device(&attached.node.path, &point, filesystem.name(), options)
-        .map_err(|error| failed(error.desc()))?;
+    let mount = |options| mount::device(&attached.node.path, &point, filesystem.name(), options);
+    match mount(Some(options)) {
+        // A kernel without quotas refuses the option (fs/xfs/xfs_super.c).
+        Err(Errno::EINVAL | Errno::ENOSYS) if filesystem == Filesystem::Xfs => {
+            mount(None).map_err(|error| failed(error.desc()))?;
+            context.warnings.push(Warning::new(
+                fault::QUOTA_UNAVAILABLE,
+                "the kernel has no quotas for xfs: `docker run --storage-opt size=…` is refused",
+                "use a kernel with CONFIG_XFS_QUOTA",
+            ));
+        }
+        mounted => mounted.map_err(|error| failed(error.desc()))?,
+    }
     drop(place);
     let rdev = attached.node.rdev;
     let unmount = |target: &PathBuf| mount::unmount(target).is_ok();
@@ -187,7 +214,7 @@ fn check_empty(place: &OwnedFd, target: &Path) -> Result<(), Fault> {
         .map_err(std::io::Error::from)
         .and_then(|directory| fs::read_dir(safe_path::by_descriptor(directory.as_fd())))
         .map_err(|error| mount::failed("mount on", target, error))?;
-    match names.flatten().find(|entry| entry.file_name() != "lost+found") {
+    match names.flatten().find(|entry| !NOT_DATA.iter().any(|name| entry.file_name() == *name)) {
         None => Ok(()),
         Some(entry) => {
             let cause = format!("it now holds `{}`", entry.file_name().to_string_lossy());

@@ -1,5 +1,6 @@
 //! A directory that may not exist yet: its mount, what is in it, what is missing on the way to it, and the space there.
 
+use crate::data_root::NOT_DATA;
 use crate::report::Space;
 use crate::{fault, loopdev};
 use dind_contract::Fault;
@@ -8,7 +9,8 @@ use dind_system::proc::{Mount, mount_of};
 use nix::sys::statvfs::statvfs;
 use std::path::{Path, PathBuf};
 
-/// What can be written on a captured machine, in bytes: no file of a real machine holds it.
+/// What can be written on a captured machine, and how large its file systems are, in bytes: no file of a real machine holds
+/// it. Without the second number nothing is in use.
 const CAPTURED_SPACE: &str = "/.dind/available-bytes";
 
 /// A directory that may not exist yet.
@@ -18,7 +20,7 @@ pub struct Directory {
     pub path: PathBuf,
     /// The mount that it lies in, or would.
     pub mount: Mount,
-    /// Whether nothing is in it, apart from a fresh file system's `lost+found`.
+    /// Whether nothing is in it, apart from [`NOT_DATA`].
     pub empty: bool,
     /// The directories that are missing down to and including this one, the uppermost first.
     pub missing: Vec<PathBuf>,
@@ -31,6 +33,12 @@ impl Directory {
     #[must_use]
     pub fn is_loop_mount(&self) -> bool {
         self.mount.point == self.path && self.mount.device.0 == loopdev::MAJOR
+    }
+
+    /// Whether it lies in a container's own layer, and is removed with the container.
+    #[must_use]
+    pub fn is_in_layer(&self) -> bool {
+        matches!(self.mount.kind.as_str(), "overlay" | "aufs")
     }
 }
 
@@ -45,7 +53,7 @@ pub fn observe(root: &Root, mounts: &[Mount], path: PathBuf) -> Result<Directory
     })?;
     let inside = root.list(&path).unwrap_or_default();
     Ok(Directory {
-        empty: inside.iter().all(|name| name == "lost+found"),
+        empty: inside.iter().all(|name| NOT_DATA.contains(&name.as_str())),
         space: space(root, &path),
         missing: missing(root, mounts, &path),
         mount,
@@ -78,7 +86,9 @@ fn missing(root: &Root, mounts: &[Mount], path: &Path) -> Vec<PathBuf> {
     missing
 }
 
-fn space(root: &Root, path: &Path) -> Option<Space> {
+/// Space in the file system of a directory, or of what exists of the way to it; nothing where it cannot be asked.
+#[must_use]
+pub fn space(root: &Root, path: &Path) -> Option<Space> {
     if root.is_host() {
         let stat = statvfs(existing(root, path)).ok()?;
         let bytes = |blocks: u64| blocks.saturating_mul(stat.fragment_size());
@@ -87,10 +97,16 @@ fn space(root: &Root, path: &Path) -> Option<Space> {
             used_bytes: bytes(stat.blocks().saturating_sub(stat.blocks_free())),
             available_bytes: bytes(stat.blocks_available()),
             needed_bytes: 0,
+            total_inodes: stat.files(),
+            available_inodes: stat.files_available(),
         });
     }
-    let bytes = root.read(CAPTURED_SPACE).ok()?.trim().parse().ok()?;
-    Some(Space { total_bytes: bytes, used_bytes: 0, available_bytes: bytes, needed_bytes: 0 })
+    let text = root.read(CAPTURED_SPACE).ok()?;
+    let mut numbers = text.split_whitespace().map(str::parse::<u64>);
+    let available_bytes = numbers.next()?.ok()?;
+    let total_bytes = numbers.next().unwrap_or(Ok(available_bytes)).ok()?;
+    let used_bytes = total_bytes.saturating_sub(available_bytes);
+    Some(Space { total_bytes, used_bytes, available_bytes, ..Space::default() })
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! What the machine is like. Everything is read below a root, so that a captured machine can stand in for a real one.
 //!
 //! [`mounts`] finds our image on the data root, [`directory`] describes the data root and the image's directory,
-//! [`existing_image`] looks at the file under the image's name, [`overlay_probe`] tries overlay, [`loop_node`] looks for a
+//! [`existing_image`] looks at the file under the image's name, [`occupant`] finds out whether another node has the data root,
+//! [`overlay_probe`] tries overlay, [`loop_node`] looks for a
 //! device node, and [`health`] reads the state of a mounted file system.
 
 pub mod directory;
@@ -9,8 +10,11 @@ pub mod existing_image;
 pub mod health;
 pub mod loop_node;
 pub mod mounts;
+pub mod occupant;
 pub mod overlay_probe;
 
+use crate::data_root::RESERVE;
+use crate::image::create;
 use crate::image::inspect::ImageInfo;
 use crate::options::Options;
 use crate::report::{Health, ProbeSource};
@@ -19,6 +23,7 @@ use dind_contract::Fault;
 use dind_system::Root;
 use directory::Directory;
 use mounts::MountedImage;
+use occupant::Occupant;
 use overlay_probe::Verdict;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -32,6 +37,10 @@ pub struct Facts {
     pub kernel: BTreeSet<String>,
     /// The data root, with links resolved once.
     pub data_root: Directory,
+    /// Who has the data root, or had it last.
+    pub occupant: Occupant,
+    /// How many files the reserve in the data root has.
+    pub reserve: usize,
     /// Whether overlay works in the data root's file system.
     pub overlay: Verdict,
     /// Where that verdict comes from.
@@ -46,6 +55,8 @@ pub struct Facts {
     pub grows_mounted_ext4: bool,
     /// The file under the image's name; the fault is why it cannot be used.
     pub image: Option<Result<ImageInfo, Fault>>,
+    /// Why no new image can be made: its mkfs is not installed.
+    pub no_mkfs: Option<Fault>,
     /// The directory of the image.
     pub image_directory: Directory,
     /// Whether /dev has no node of the loop device that the kernel would give out now.
@@ -81,10 +92,19 @@ pub fn observe(root: &Root, options: &Options) -> Result<Facts, Fault> {
         mounted,
         grows_mounted_ext4: privileges::can_grow_mounted_ext4(root)?,
         image: existing_image::observe(root, &options.image),
+        occupant: occupant::observe(root, &data_root.path),
+        reserve: count_reserve(root, &data_root.path),
+        no_mkfs: root.is_host().then(|| create::mkfs(options.filesystem).err()).flatten(),
         data_root,
         image_directory,
         loop_node_missing: loop_node::is_missing(root),
     })
+}
+
+/// How many files the reserve in a data root has.
+#[must_use]
+pub fn count_reserve(root: &Root, data_root: &Path) -> usize {
+    root.list(data_root.join(RESERVE)).map_or(0, |names| names.len())
 }
 
 fn parse_filesystems(text: &str) -> BTreeSet<String> {

@@ -93,31 +93,40 @@ fn in_own_namespace(scratch: &Path) -> Verdict {
     if let Err(error) = alone() {
         return Verdict::NotRun(format!("it cannot have a mount namespace of its own: {}", error.desc()));
     }
-    match try_overlay(scratch) {
-        Ok(()) => Verdict::Holds,
-        Err(reason) => Verdict::Fails(reason),
-    }
+    try_overlay(scratch).err().unwrap_or(Verdict::Holds)
 }
 
 /// The thread's working directory is its own, so short relative paths suffice: the options of the mount need no escapes.
-fn try_overlay(scratch: &Path) -> Result<(), String> {
-    let step = |what: &str, done: io::Result<()>| done.map_err(|error| format!("{what} fails: {error}"));
+fn try_overlay(scratch: &Path) -> Result<(), Verdict> {
+    let step = |what: &str, done: io::Result<()>| done.map_err(|error| against(what, &error));
     step("entering the directory", std::env::set_current_dir(scratch))?;
     for name in ["lower", "upper", "work", "merged"] {
         step("making a directory", fs::create_dir(name))?;
     }
     step("writing a file", fs::write("lower/old", "old").and_then(|()| fs::write("lower/gone", "gone")))?;
     if !names_have_types() {
-        return Err("its directories do not hold file types (xfs made with ftype=0)".to_owned());
+        let reason = "its directories do not hold file types (xfs made with ftype=0)";
+        return Err(Verdict::Fails(reason.to_owned()));
     }
     mount_overlay().map_err(|error| match error {
-        Errno::ENODEV => "the kernel has no overlay".to_owned(),
-        error => format!("mounting overlay fails: {}", error.desc()),
+        Errno::ENODEV => Verdict::Fails("the kernel has no overlay".to_owned()),
+        Errno::ENOSPC => against("mounting overlay", &error.into()),
+        error => Verdict::Fails(format!("mounting overlay fails: {}", error.desc())),
     })?;
     let used = use_overlay();
     // The namespace would do it too, but only after the directory has to be empty.
-    let unmounted = umount("merged").map_err(|error| format!("unmounting overlay fails: {}", error.desc()));
+    let unmounted = umount("merged")
+        .map_err(|error| Verdict::Fails(format!("unmounting overlay fails: {}", error.desc())));
     used.and(unmounted)
+}
+
+/// A step that failed speaks against overlay, unless there is no space for it.
+fn against(what: &str, error: &io::Error) -> Verdict {
+    let reason = format!("{what} fails: {error}");
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Verdict::NotRun(reason),
+        _ => Verdict::Fails(reason),
+    }
 }
 
 /// The unmount of an overlay writes out the whole file system below, which takes seconds on a busy disk. A volatile one
@@ -129,9 +138,9 @@ fn mount_overlay() -> nix::Result<()> {
     with(&format!("{LAYERS},volatile")).or_else(|_| with(LAYERS))
 }
 
-fn use_overlay() -> Result<(), String> {
+fn use_overlay() -> Result<(), Verdict> {
     let step = |what: &str, done: io::Result<()>| {
-        done.map_err(|error| format!("overlay mounts, but {what} fails: {error}"))
+        done.map_err(|error| against(&format!("overlay mounts, but {what}"), &error))
     };
     step("writing a new file", fs::write("merged/new", "new"))?;
     step("writing to a file of the lower layer", fs::write("merged/old", "changed"))?;
@@ -139,7 +148,7 @@ fn use_overlay() -> Result<(), String> {
     step("deleting a file of the lower layer", fs::remove_file("merged/gone"))?;
     let seen =
         fs::read("merged/old").is_ok_and(|text| text == b"changed") && !Path::new("merged/gone").exists();
-    if seen { Ok(()) } else { Err("overlay mounts, but forgets what was written".to_owned()) }
+    if seen { Ok(()) } else { Err(Verdict::Fails("overlay mounts, but forgets what was written".to_owned())) }
 }
 
 /// Overlay keeps deletes as special files and finds them by the type in the directory's listing.

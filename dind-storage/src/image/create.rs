@@ -9,6 +9,7 @@ use super::superblock::{Filesystem, LABEL};
 use super::temporary::Temporary;
 use super::{programs, space};
 use dind_contract::Fault;
+use dind_system::Helper;
 use std::fs::File;
 use std::os::fd::AsFd;
 use std::path::Path;
@@ -47,17 +48,28 @@ pub fn create(location: &ImageLocation, new: &NewImage) -> Result<File, Fault> {
     temporary.publish()
 }
 
+/// The program that makes a file system.
+///
+/// # Errors
+/// It is not installed.
+pub fn mkfs(filesystem: Filesystem) -> Result<Helper, Fault> {
+    match filesystem {
+        Filesystem::Ext4 => programs::find("mkfs.ext4", "e2fsprogs"),
+        Filesystem::Xfs => programs::find("mkfs.xfs", programs::XFSPROGS),
+    }
+}
+
 fn format(file: &File, path: &Path, new: &NewImage) -> Result<(), Fault> {
+    let helper = mkfs(new.filesystem)?;
     let helper = match new.filesystem {
         Filesystem::Ext4 => {
             // nodiscard keeps the reservation (else 131,072 blocks become 8,960). In a new file the tables are zeroes
             // already. mkfs takes blocks of 1 KiB below 512 MiB; those of 4 KiB allow direct I/O on any disk.
             let most = new.size.saturating_mul(16).min(new.size.saturating_add(ROOM_TO_GROW)) / 4096;
             let extended = format!("nodiscard,lazy_itable_init=1,lazy_journal_init=1,resize={most}");
-            programs::find("mkfs.ext4", "e2fsprogs")?
-                .args(["-q", "-F", "-b", "4096", "-m", "0", "-L", LABEL, "-E", &extended])
+            helper.args(["-q", "-F", "-b", "4096", "-m", "0", "-L", LABEL, "-E", &extended])
         }
-        Filesystem::Xfs => programs::find("mkfs.xfs", "xfsprogs")?.args(["-q", "-K", "-L", LABEL]),
+        Filesystem::Xfs => helper.args(["-q", "-K", "-L", LABEL]),
     };
     let program = helper.program().display().to_string();
     let done = helper

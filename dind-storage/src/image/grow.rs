@@ -86,7 +86,7 @@ pub fn mounted(
 /// # Errors
 /// `xfs_growfs` fails.
 pub fn mounted_xfs(mounted_on: &Path) -> Result<(), Fault> {
-    let helper = programs::find("xfs_growfs", "xfsprogs")?.arg("-d").arg(mounted_on);
+    let helper = programs::find("xfs_growfs", programs::XFSPROGS)?.arg("-d").arg(mounted_on);
     succeeded(helper.run(LIMIT), mounted_on)
 }
 

@@ -4,6 +4,9 @@ use crate::fault;
 use dind_contract::Fault;
 use dind_system::Helper;
 
+/// The package of xfs, and how an image gets it that is made by our recipe.
+pub const XFSPROGS: &str = "xfsprogs (our Dockerfile does it with --build-arg XFS=true)";
+
 /// A program, by name.
 ///
 /// # Errors

@@ -1,5 +1,6 @@
 //! What has to be done so that a loop image is mounted on the data root.
 
+use super::reserve;
 use super::step::Step;
 use crate::facts::Facts;
 use crate::fault;
@@ -93,7 +94,7 @@ fn steps(facts: &Facts, options: &Options, file: &FilePlan) -> Vec<Step> {
     let grow = file.grow.map(|size| Step::GrowImage { image: image.clone(), size, mounted });
     if mounted {
         let mount = Step::MountImage { target, mounted, grows: false };
-        return grow.into_iter().chain([mount]).collect();
+        return grow.into_iter().chain([mount, reserve::step(facts, true)]).collect();
     }
     let above = &facts.image_directory.missing;
     let mut steps: Vec<_> = above.iter().cloned().map(Step::MakeDirectory).collect();
@@ -107,6 +108,7 @@ fn steps(facts: &Facts, options: &Options, file: &FilePlan) -> Vec<Step> {
     steps.extend(shared_mount(facts).map(|point| Step::StopPropagation { point }));
     let grows = file.grow.is_some() && file.report.filesystem == Filesystem::Xfs.name();
     steps.push(Step::MountImage { target, mounted, grows });
+    steps.push(reserve::step(facts, false));
     steps
 }
 
@@ -127,8 +129,7 @@ fn propagation_stopped(facts: &Facts) -> Option<Warning> {
 }
 
 fn image_on_overlay(facts: &Facts, options: &Options) -> Option<Warning> {
-    let kind = facts.image_directory.mount.kind.as_str();
-    (facts.mounted.is_none() && matches!(kind, "overlay" | "aufs")).then(|| {
+    (facts.mounted.is_none() && facts.image_directory.is_in_layer()).then(|| {
         Warning::new(
             fault::IMAGE_ON_OVERLAY,
             format!(
@@ -159,7 +160,7 @@ fn existing(info: &ImageInfo, facts: &Facts, options: &Options) -> Result<FilePl
     if deferred && larger.is_some() {
         warnings.push(grow_deferred(&options.image));
     }
-    if options.filesystem != filesystem && options.filesystem != Filesystem::Ext4 {
+    if options.filesystem != filesystem && options.is_given("DIND_STORAGE_FS") {
         warnings.push(Warning::new(
             fault::FILESYSTEM_KEPT,
             format!("{} has {} and keeps it", options.image.display(), filesystem.name()),
@@ -194,6 +195,9 @@ fn removed(facts: &Facts, options: &Options) -> FilePlan {
 fn new(facts: &Facts, options: &Options) -> Result<FilePlan, Fault> {
     let size = options.size.unwrap_or(size::DEFAULT);
     let (filesystem, sparse) = (options.filesystem, options.sparse);
+    if let Some(fault) = &facts.no_mkfs {
+        return Err(fault.clone());
+    }
     let available = facts.image_directory.space.map(|space| space.available_bytes);
     if !sparse && available.is_some_and(|available| available < size) {
         return Err(space::short(&options.image, size, available));

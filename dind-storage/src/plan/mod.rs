@@ -1,19 +1,27 @@
 //! The decision: a pure function of facts and options.
 //!
 //! [`driver`] chooses the storage driver and what lies beneath it, [`image`] lists the steps that a loop image takes, each of them a
-//! [`step`].
+//! [`step`]. [`reserve`] is about the space that a full data root can still be started with; [`space`] and [`ignored`] are
+//! warnings.
 
 pub mod driver;
+pub mod ignored;
 pub mod image;
 pub mod mount_flags;
+pub mod reserve;
+pub mod space;
 pub mod step;
 
+use crate::data_root::NAME;
 use crate::facts::Facts;
+use crate::facts::directory::Directory;
+use crate::facts::occupant::Occupant;
 use crate::facts::overlay_probe::Verdict;
 use crate::options::{self, Options};
 use crate::report::{Backing, ProbeSource, Storage};
 use crate::{fault, safe_path};
 use dind_contract::{Fault, Warning};
+use space::Carrier;
 use step::Step;
 
 /// What is to be done.
@@ -43,6 +51,7 @@ pub fn decide(facts: &Facts, options: &Options) -> Result<Plan, Fault> {
         filesystem: facts.data_root.mount.kind.clone(),
         probe: facts.probe,
         image: None,
+        lock: (backing == Backing::Native).then(|| facts.data_root.path.join(NAME)),
         passed_over,
         space: facts.data_root.space,
         health: (backing == Backing::Native || facts.mounted.is_some()).then_some(facts.health),
@@ -58,8 +67,41 @@ pub fn decide(facts: &Facts, options: &Options) -> Result<Plan, Fault> {
         plan.storage.space = image.space;
         plan.steps = image.steps;
         plan.warnings.extend(image.warnings);
+    } else {
+        plan.steps = native(facts)?;
     }
+    // The space in an image that is not mounted is not known yet.
+    if let Some(space) = facts.data_root.space.filter(|_| plan.storage.health.is_some()) {
+        plan.warnings.extend(space::low(&space, &options.data_root, carrier(facts, backing)));
+    }
+    plan.warnings.extend(ignored::warning(facts, options, backing));
     Ok(plan)
+}
+
+/// What has to be done in a data root that is used as it is.
+fn native(facts: &Facts) -> Result<Vec<Step>, Fault> {
+    let Directory { path, missing, .. } = &facts.data_root;
+    let Occupant { name, own_name, other } = &facts.occupant;
+    if let Some(other) = other {
+        let fault = fault::DATA_ROOT_IN_USE.cannot("use", path.display(), format!("{other} has it"));
+        return Err(
+            fault.hint("stop the other one, or give each node a volume or a DIND_DATA_ROOT of its own")
+        );
+    }
+    let mut steps: Vec<_> = missing.iter().cloned().map(Step::MakeDirectory).collect();
+    steps.push(reserve::step(facts, true));
+    let named = own_name.is_none() || name == own_name;
+    steps.push(Step::NameNode { data_root: path.clone(), name: own_name.clone().unwrap_or_default(), named });
+    Ok(steps)
+}
+
+/// What carries the data.
+pub(crate) fn carrier(facts: &Facts, backing: Backing) -> Carrier {
+    match backing {
+        Backing::Native => Carrier::Native,
+        Backing::Loop if facts.image_directory.is_in_layer() => Carrier::ImageInLayer,
+        Backing::Loop => Carrier::Image,
+    }
 }
 
 fn probe_not_run(facts: &Facts) -> Option<Warning> {
@@ -68,7 +110,7 @@ fn probe_not_run(facts: &Facts) -> Option<Warning> {
         Warning::new(
             fault::PROBE_NOT_RUN,
             format!("overlay was not tried, the driver is chosen by the file system's type: {reason}"),
-            "run it as root with CAP_SYS_ADMIN, in the container in question",
+            "run it as root with CAP_SYS_ADMIN, in the container in question, with free space in its data root",
         )
     })
 }

@@ -1,5 +1,6 @@
 //! The steps of an apply, as data. `plan` prints them, [`crate::apply`] makes them.
 
+use crate::data_root::{NAME, RESERVE};
 use crate::image::create::NewImage;
 use dind_contract::step;
 use std::path::PathBuf;
@@ -48,6 +49,22 @@ pub enum Step {
         /// The mount that the data root lies in.
         point: PathBuf,
     },
+    /// `adjust-reserve`: see [`super::reserve`].
+    AdjustReserve {
+        /// The data root, without links.
+        data_root: PathBuf,
+        /// Whether nothing is to be changed.
+        holds: bool,
+    },
+    /// `name-node`: writes our host name into the data root, for the error of whoever wants it, too.
+    NameNode {
+        /// The data root, without links.
+        data_root: PathBuf,
+        /// The host name.
+        name: String,
+        /// Whether it is there already.
+        named: bool,
+    },
     /// `mount-image`. It holds where the image is mounted.
     MountImage {
         /// The data root, without links.
@@ -70,6 +87,8 @@ impl step::Step for Step {
             Self::AttachImage { .. } => "attach-image",
             Self::StopPropagation { .. } => "stop-propagation",
             Self::MountImage { .. } => "mount-image",
+            Self::AdjustReserve { .. } => "adjust-reserve",
+            Self::NameNode { .. } => "name-node",
         }
     }
 
@@ -83,12 +102,20 @@ impl step::Step for Step {
             Self::MakeLoopNode => return "/dev/loop*".to_owned(),
             Self::StopPropagation { point } => point,
             Self::MountImage { target, .. } => target,
+            Self::AdjustReserve { data_root, .. } => return data_root.join(RESERVE).display().to_string(),
+            Self::NameNode { data_root, .. } => return data_root.join(NAME).display().to_string(),
         }
         .display()
         .to_string()
     }
 
     fn holds(&self) -> bool {
-        matches!(self, Self::MakeImage { new: None, .. } | Self::MountImage { mounted: true, .. })
+        matches!(
+            self,
+            Self::MakeImage { new: None, .. }
+                | Self::MountImage { mounted: true, .. }
+                | Self::AdjustReserve { holds: true, .. }
+                | Self::NameNode { named: true, .. }
+        )
     }
 }

@@ -34,6 +34,7 @@ pub fn release(root: &Root, options: &Options) -> Outcome<Storage> {
         filesystem: beneath.unwrap_or_default(),
         probe: ProbeSource::NotNeeded,
         image: None,
+        lock: None,
         passed_over: Vec::new(),
         space: None,
         health: None,

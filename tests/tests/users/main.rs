@@ -2,7 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod disk;
 mod environment;
+mod image_content;
+mod image_recipe;
 mod reload;
 mod settings;
 mod surroundings;
+mod two_nodes;

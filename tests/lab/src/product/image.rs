@@ -27,20 +27,31 @@ pub fn build(workspace: &Workspace, engine: &Engine, wanted: Base) -> Result<Str
 
 /// Builds the node image on a base, under a name.
 pub fn node(workspace: &Workspace, engine: &Engine, wanted: Base, tag: &str) -> Result<()> {
-    let base = format!("BASE_IMAGE={}", base::ensure(workspace, engine, wanted)?);
+    let base = base_of(workspace, engine, wanted)?;
+    let version = concat!("VERSION=", env!("CARGO_PKG_VERSION"));
     progress::step(&format!("build the image {tag}"), || {
-        let build = engine.docker(workspace, &["build", "--build-arg", &base, "--tag", tag, "."]);
+        let args =
+            ["build", "--build-arg", &base, "--build-arg", "XFS", "--build-arg", version, "--tag", tag, "."];
+        let build = engine.docker(workspace, &args);
         progress::logged(workspace, "docker-build", build)
     })
 }
 
 /// Builds the stage of the node image that needs no binaries, while these are still being compiled.
 pub fn ahead(workspace: &Workspace, engine: &Engine, wanted: Base) -> Result<()> {
-    let base = format!("BASE_IMAGE={}", base::ensure(workspace, engine, wanted)?);
+    let base = base_of(workspace, engine, wanted)?;
     progress::step("install the engine into the base image", || {
-        let build = engine.docker(workspace, &["build", "--build-arg", &base, "--target", "engine", "."]);
+        let build = engine.docker(
+            workspace,
+            &["build", "--build-arg", &base, "--build-arg", "XFS", "--target", "engine", "."],
+        );
         progress::logged(workspace, "docker-build-engine", build)
     })
+}
+
+/// The build's argument for the base. That for xfs is passed without a value: docker takes it from our environment.
+fn base_of(workspace: &Workspace, engine: &Engine, wanted: Base) -> Result<String> {
+    Ok(format!("BASE_IMAGE={}", base::ensure(workspace, engine, wanted)?))
 }
 
 /// Makes the inner image where the engine or the preload directory does not have it. The same bytes in both.
