@@ -6,17 +6,17 @@
 //! * Settings: [`args`] (the user's flags), [`config`] (the merged `daemon.json`), [`flags`] (settings written as flags).
 //! * The daemons: [`daemon`] (what both share, readiness and death), [`containerd`], [`dockerd`], [`readiness`] (the signs of
 //!   it), [`death`] (why one may have died), [`version`] (which engines are supported).
-//! * What an earlier run left: [`stale`] in /run, [`stale_networks`] in the data root, in the format of [`boltdb`].
-//! * [`preload`]: image archives.
+//! * What an earlier run left: [`stale`] in /run, [`stale_networks`] in the data root.
+//! * [`preload`]: image archives. [`hairpin`]: a warning of ports that would not answer.
 
 pub mod args;
-pub mod boltdb;
 pub mod config;
 pub mod containerd;
 pub mod daemon;
 pub mod death;
 pub mod dockerd;
 pub mod flags;
+pub mod hairpin;
 pub mod preload;
 pub mod readiness;
 pub mod stale;
