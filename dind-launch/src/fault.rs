@@ -36,6 +36,8 @@ pub const ENGINE_DIED: Code = Code::new("engine-died", ExitCode::Unavailable);
 pub const ENGINE_SLOW: Code = Code::new("engine-slow", ExitCode::Unavailable);
 /// Another engine or launcher runs in this container.
 pub const ALREADY_RUNNING: Code = Code::new("already-running", ExitCode::InUse);
+/// Another node runs in this network namespace.
+pub const NETWORK_IN_USE: Code = Code::new("network-in-use", ExitCode::InUse);
 /// A sibling tool is missing.
 pub const TOOL_MISSING: Code = Code::new("tool-missing", ExitCode::Config);
 /// A sibling tool could not produce a plan; its own code is the first of `causes`.
@@ -90,6 +92,7 @@ pub const CODES: &[Code] = &[
     ENGINE_DIED,
     ENGINE_SLOW,
     ALREADY_RUNNING,
+    NETWORK_IN_USE,
     TOOL_MISSING,
     SETTINGS_REFUSED,
     STAGE_FAILED,

@@ -83,6 +83,8 @@ pub(super) fn preflight(
         dockerd: None,
         restart_attempts: Attempts::default(),
         preload_process: None,
+        range_probe: None,
+        network_lock: None,
         storage_applied: false,
         net_applied: false,
     };
@@ -92,6 +94,12 @@ pub(super) fn preflight(
 /// Whether the user has set a variable; an empty one counts as unset.
 pub(super) fn is_set(variable: &str) -> bool {
     std::env::var_os(variable).is_some_and(|text| !text.is_empty())
+}
+
+/// Whether the node has no bridge, and so may share its network.
+pub(super) fn has_no_bridge(user: &Map<String, Value>) -> bool {
+    std::env::var("DIND_NET_BRIDGE").is_ok_and(|name| name.trim() == "none")
+        || user.get("bridge").is_some_and(|name| name == "none")
 }
 
 /// The variables for dind-net that make it switch forwarding on, where dockerd would. Beside the storage that takes no time;

@@ -43,6 +43,7 @@ impl Tier {
                 "reduced",
                 "faults",
                 "stop",
+                "users",
             ],
             Self::Mesos => &["mesos", "release"],
             Self::Vm => &["vm"],
