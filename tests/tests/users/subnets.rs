@@ -49,13 +49,14 @@ fn a_user_network_that_collides_with_the_outer_network_is_named() {
     assert!(warnings.iter().any(named), "{warnings:?}");
 }
 
-/// coast-guard/coasts#232: the outer engine gives its next subnet to a network that a running node is connected to.
+/// coast-guard/coasts#232: a stock engine, whose default bridge has 172.17.0.0/16, gives this subnet away next.
 #[test]
 fn a_running_node_is_connected_to_one_more_network_of_a_stock_engine() {
     let node = Node::start(&[], SLEEP);
     node.until_running();
     let name = dind_tests::unique("more");
-    docker(&["network", "create", &name]).ok();
+    let bridge = format!("com.docker.network.bridge.name={}", dind_tests::unique_link());
+    docker(&["network", "create", "--subnet", "172.18.0.0/16", "--opt", &bridge, &name]).ok();
     let connected = docker(&["network", "connect", &name, &node.name]);
     let _ = docker(&["network", "disconnect", "--force", &name, &node.name]);
     let _ = docker(&["network", "rm", &name]);
