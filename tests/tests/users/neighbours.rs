@@ -38,7 +38,7 @@ fn nodes_without_a_bridge_live_beside_each_other() {
         let run = ["run", "--rm", "--network", "host", &inner_image(), "echo", "separate"];
         assert_eq!(node.inner(&run), "separate");
     }
-    assert_eq!(nodes[0].stop().0, 143);
+    assert_eq!(nodes[0].stop().0, 143, "{}", nodes[0].log());
     assert_eq!(nodes[1].inner(&["run", "--rm", "--network", "host", &inner_image(), "echo", "left"]), "left");
 }
 
