@@ -42,6 +42,8 @@ pub const RELOAD_REFUSED: Code = Code::new("reload-refused", ExitCode::Config);
 pub const DATA_ROOT_IN_USE: Code = Code::new("data-root-in-use", ExitCode::InUse);
 /// Another engine or launcher runs in this container.
 pub const ALREADY_RUNNING: Code = Code::new("already-running", ExitCode::InUse);
+/// Another node runs in this network namespace.
+pub const NETWORK_IN_USE: Code = Code::new("network-in-use", ExitCode::InUse);
 /// A sibling tool is missing.
 pub const TOOL_MISSING: Code = Code::new("tool-missing", ExitCode::Config);
 /// A sibling tool could not produce a plan; its own code is the first of `causes`.
@@ -101,6 +103,7 @@ pub const CODES: &[Code] = &[
     RELOAD_REFUSED,
     DATA_ROOT_IN_USE,
     ALREADY_RUNNING,
+    NETWORK_IN_USE,
     TOOL_MISSING,
     SETTINGS_REFUSED,
     STAGE_FAILED,

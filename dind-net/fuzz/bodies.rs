@@ -1,7 +1,7 @@
 //! What the fuzz targets do with bytes. `tests/fuzz.rs` does the same with random ones, with any compiler.
 
 use dind_net::cli::Texts;
-use dind_net::facts::embedded_dns::Embedded;
+use dind_net::facts::embedded_dns::{ADDRESS, Embedded};
 use dind_net::facts::resolv_conf::ResolvConf;
 use dind_net::netlink::nftables::answer::{Chain, Rule, Table, collect, generation, verdict};
 use dind_net::netlink::route::parse_routes;
@@ -12,7 +12,7 @@ use dind_net::plan::without_machine::question;
 pub(crate) fn parsers(bytes: &[u8]) {
     let _ = parse_routes(bytes);
     let Ok(text) = std::str::from_utf8(bytes) else { return };
-    let _ = (ResolvConf::parse(text), Embedded::parse(text, text));
+    let _ = (ResolvConf::parse(text), Embedded::parse(ADDRESS, text, text));
     let some = Some(text.to_owned());
     let texts = Texts {
         offset: some.clone(),

@@ -2,6 +2,7 @@
 
 use clap::{Args, Parser, Subcommand};
 use dind_contract::cli::Common;
+use ipnet::Ipv4Net;
 use std::path::PathBuf;
 
 /// Where the journal and the iptables links lie by default.
@@ -40,6 +41,18 @@ pub enum Verb {
         #[command(flatten)]
         texts: Texts,
     },
+    /// Ask by ARP whether the range of bridged mode is in use, before an apply or beside it.
+    Probe {
+        /// The range; with --link, nothing else of the machine is read.
+        #[arg(long, value_name = "NETWORK", requires = "link")]
+        range: Option<Ipv4Net>,
+        /// The link to ask on.
+        #[arg(long, value_name = "NAME", requires = "range")]
+        link: Option<String>,
+        /// What is wanted.
+        #[command(flatten)]
+        texts: Texts,
+    },
     /// Restore the uplink's original configuration.
     Release {
         /// What is wanted.
@@ -55,6 +68,7 @@ impl Verb {
         match self {
             Self::Plan { .. } => "plan",
             Self::Apply { .. } => "apply",
+            Self::Probe { .. } => "probe",
             Self::Release { .. } => "release",
         }
     }
@@ -69,7 +83,7 @@ pub struct Texts {
     /// Bridged mode: prefix length of the inner range [default: 24].
     #[arg(long, value_name = "PREFIX", env = "DOCKER_NETWORK_SIZE", allow_hyphen_values = true)]
     pub size: Option<String>,
-    /// Name of the bridge [default: docker0].
+    /// Name of the bridge, or none for a node without one [default: docker0].
     #[arg(long, value_name = "NAME", env = "DIND_NET_BRIDGE", allow_hyphen_values = true)]
     pub bridge: Option<String>,
     /// The link to the outer network [default: the one with the default route].
@@ -81,7 +95,7 @@ pub struct Texts {
     /// Name servers of inner containers, separated by commas or spaces.
     #[arg(long, value_name = "ADDRESSES", env = "DIND_NET_DNS", allow_hyphen_values = true)]
     pub dns: Option<String>,
-    /// Default mode: the network that bridge and pools are cut from [default: one that is free].
+    /// The network that the default bridge and the pools of user-defined networks are cut from [default: what is free].
     #[arg(long, value_name = "NETWORK", env = "DIND_NET_POOL", allow_hyphen_values = true)]
     pub pool: Option<String>,
     /// Default mode: address of the bridge with its prefix, as the engine's `bip` has it [default: one that is free].
@@ -99,6 +113,9 @@ pub struct Texts {
     /// Version of the inner engine, such as 24.0.7; options that it may not know are left out.
     #[arg(long, value_name = "VERSION", env = "DIND_ENGINE_VERSION", allow_hyphen_values = true)]
     pub engine_version: Option<String>,
+    /// The engine's data root, whose record of networks is read [default: /var/lib/docker].
+    #[arg(long, value_name = "DIR", env = "DIND_DATA_ROOT")]
+    pub data_root: Option<PathBuf>,
     /// Directory of the journal and the iptables links.
     #[arg(long, value_name = "DIR", env = "DIND_NET_STATE", default_value = DEFAULT_STATE)]
     pub state: PathBuf,

@@ -67,6 +67,8 @@ pub const UPLINK_UNUSABLE: Code = Code::new("uplink-unusable", ExitCode::Config)
 pub const UPLINK_ADDRESS_MISSING: Code = Code::new("uplink-address-missing", ExitCode::Config);
 /// The network namespace is the machine's own.
 pub const HOST_NETWORK: Code = Code::new("host-network", ExitCode::Config);
+/// Another engine lives in this network namespace.
+pub const NETWORK_IN_USE: Code = Code::new("network-in-use", ExitCode::InUse);
 /// A link of the bridge's name exists and is not ours.
 pub const BRIDGE_EXISTS: Code = Code::new("bridge-exists", ExitCode::Config);
 /// Bridged already, with another bridge or uplink.
@@ -138,6 +140,7 @@ pub const CODES: &[Code] = &[
     UPLINK_UNUSABLE,
     UPLINK_ADDRESS_MISSING,
     HOST_NETWORK,
+    NETWORK_IN_USE,
     BRIDGE_EXISTS,
     ALREADY_BRIDGED,
     ROUTE_UNSUPPORTED,
@@ -177,6 +180,13 @@ pub const MTU_USER_NETWORKS: &str = "mtu-user-networks";
 /// Bridged mode: containers on user-defined networks reach the node, and nothing beyond it.
 pub const USER_NETWORKS_CUT_OFF: &str = "user-networks-cut-off";
 
+/// A name server of the node that no inner container can use, beside others that they can.
+pub const DNS_UNUSABLE: &str = "dns-unusable";
+/// A network of the engine's record overlaps what the container reaches now.
+pub const NETWORK_COLLIDES: &str = "network-collides";
+/// An option is given that has no effect.
+pub const OPTION_IGNORED: &str = "option-ignored";
+
 /// All warning codes.
 pub const WARNINGS: &[&str] = &[
     DNS_LOOPBACK,
@@ -188,6 +198,9 @@ pub const WARNINGS: &[&str] = &[
     GATEWAY_SILENT,
     MTU_USER_NETWORKS,
     USER_NETWORKS_CUT_OFF,
+    DNS_UNUSABLE,
+    NETWORK_COLLIDES,
+    OPTION_IGNORED,
 ];
 
 /// A file of facts that cannot be read.

@@ -33,7 +33,7 @@ pub fn run(cli: &Cli) -> Outcome<Network> {
             let options = Options::parse(texts)?;
             let plan = match question {
                 Some(question) => plan::compute(&question, &options)?,
-                None => plan::decide(&Facts::observe(&root, &options.state)?, &options)?,
+                None => plan::decide(&Facts::observe(&root, &options)?, &options)?,
             };
             Ok(plan.draft())
         }
@@ -41,6 +41,13 @@ pub fn run(cli: &Cli) -> Outcome<Network> {
             let options = Options::parse(texts)?;
             apply::check_root(&root)?;
             apply::apply(&options)
+        }
+        Verb::Probe { range, link, texts } => {
+            apply::check_root(&root)?;
+            match range.as_ref().zip(link.as_ref()) {
+                Some((range, link)) => apply::probe(*range, link),
+                None => apply::probe_planned(&Options::parse(texts)?),
+            }
         }
         Verb::Release { texts } => {
             // What is to be taken away is in the state directory: a bad option is no reason to keep it.

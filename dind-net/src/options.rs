@@ -10,6 +10,10 @@ use std::path::PathBuf;
 
 /// The bridge that dockerd makes and looks for by default.
 pub const DOCKER_BRIDGE: &str = "docker0";
+/// What dockerd calls a default bridge that does not exist.
+pub const NO_BRIDGE: &str = "none";
+/// Where the engine's data lies by default.
+const DATA_ROOT: &str = "/var/lib/docker";
 /// Prefix length of the inner range by default.
 pub const DEFAULT_SIZE: u8 = 24;
 /// RFC 791: every IPv4 link carries packets of 68 bytes.
@@ -45,6 +49,8 @@ pub struct Options {
     pub size: u8,
     /// Name of the bridge.
     pub bridge: String,
+    /// A node without a bridge: [`NO_BRIDGE`] was given in the place of a name.
+    pub no_bridge: bool,
     /// Name of the uplink.
     pub uplink: Option<String>,
     /// Bytes.
@@ -63,8 +69,12 @@ pub struct Options {
     pub forward: bool,
     /// Major version of the inner engine.
     pub engine: Option<u32>,
+    /// Where the engine's data lies.
+    pub data_root: PathBuf,
     /// Directory of the journal and the iptables links.
     pub state: PathBuf,
+    /// The variables of options that are given and have no effect.
+    pub ignored: Vec<&'static str>,
 }
 
 impl Options {
@@ -83,6 +93,7 @@ impl Options {
             offset: offset.ok().flatten(),
             size: size.unwrap_or(DEFAULT_SIZE),
             bridge: bridge(texts)?,
+            no_bridge: given(texts.bridge.as_ref()) == Some(NO_BRIDGE),
             uplink: given(texts.uplink.as_ref()).map(str::to_owned),
             mtu: parse(texts.mtu.as_ref(), mtu, fault::MTU_INVALID, "DIND_NET_MTU", "bytes, such as 1400")?,
             dns: parse(
@@ -119,7 +130,9 @@ impl Options {
                 "DIND_ENGINE_VERSION",
                 "a version such as 24.0.7",
             )?,
+            data_root: data_root(texts),
             state: texts.state.clone(),
+            ignored: ignored(texts),
         })
     }
 }
@@ -167,6 +180,19 @@ fn parse<T>(
     })
 }
 
+/// Those of bridged mode in another one.
+fn ignored(texts: &Texts) -> Vec<&'static str> {
+    let bridged = [("DOCKER_NETWORK_SIZE", &texts.size), ("DIND_NET_PROBE", &texts.probe)];
+    let without_offset = bridged.into_iter().filter(|_| given(texts.offset.as_ref()).is_none());
+    without_offset.filter(|(_, text)| given(text.as_ref()).is_some()).map(|(name, _)| name).collect()
+}
+
+/// An empty variable counts as unset.
+fn data_root(texts: &Texts) -> PathBuf {
+    let named = texts.data_root.clone().filter(|path| !path.as_os_str().is_empty());
+    named.unwrap_or_else(|| DATA_ROOT.into())
+}
+
 fn switch(text: Option<&String>, code: Code, variable: &str) -> Result<Option<bool>, Fault> {
     parse(text, value::boolean, code, variable, "true or false")
 }
@@ -184,6 +210,14 @@ fn bridge(texts: &Texts) -> Result<String, Fault> {
     let expected = "1 to 15 letters, digits, dashes, underscores or dots";
     let name = parse(texts.bridge.as_ref(), valid, fault::BRIDGE_INVALID, "DIND_NET_BRIDGE", expected)?;
     let name = name.unwrap_or_else(|| DOCKER_BRIDGE.to_owned());
+    if name == NO_BRIDGE {
+        return match given(texts.offset.as_ref()) {
+            None => Ok(name),
+            Some(_) => Err(fault::BRIDGE_INVALID
+                .invalid("DIND_NET_BRIDGE", &name, "bridged mode has a bridge")
+                .hint("leave DIND_NET_BRIDGE or DOCKER_NETWORK_OFFSET unset")),
+        };
+    }
     if name != DOCKER_BRIDGE && given(texts.offset.as_ref()).is_none() {
         return Err(fault::BRIDGE_INVALID
             .invalid(

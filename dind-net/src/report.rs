@@ -15,6 +15,8 @@ pub enum Mode {
     Default,
     /// On the outer network, with addresses of its subnet.
     Bridged,
+    /// On user-defined networks or the node's own: there is no default bridge.
+    None,
     /// Nothing of dind-net is left.
     Released,
 }
@@ -44,7 +46,7 @@ pub struct Network {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub offset: Option<Ipv4Addr>,
-    /// Default mode: where user-defined networks are cut from, in CIDR notation.
+    /// Where user-defined networks are cut from, in CIDR notation.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub pools: Vec<String>,
     /// The name servers of the node.

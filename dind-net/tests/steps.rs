@@ -64,7 +64,7 @@ fn steps_of(case: &Path) -> Option<(Vec<StepReport>, Vec<Step>)> {
     let expected = fs::read_to_string(case.join("expected.json")).unwrap();
     let expected: Value = serde_json::from_str(&expected).unwrap();
     let decided = Options::parse(&texts).and_then(|options| {
-        let facts = Facts::observe(&Root::at(case.join("root")), &options.state)?;
+        let facts = Facts::observe(&Root::at(case.join("root")), &options)?;
         plan::decide(&facts, &options)
     });
     match decided {

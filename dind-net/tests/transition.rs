@@ -13,7 +13,6 @@ use dind_net::plan::transition::{to_bridged, to_original};
 use dind_system::Root;
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
 
 /// What the kernel does for a change, as far as it matters here.
 fn make(net: &mut Net, change: &Change) {
@@ -109,10 +108,11 @@ fn a_run_that_is_cut_off_is_finished_or_undone() {
         let options = Options {
             offset: Some(Offset::By(256)),
             uplink: None,
+            state: "/run/dind".into(),
             ..Options::parse(&dind_net::cli::Texts::default()).unwrap()
         };
         let root = Root::at(case.unwrap().path().join("root"));
-        let Ok(facts) = Facts::observe(&root, Path::new("/run/dind")) else { continue };
+        let Ok(facts) = Facts::observe(&root, &options) else { continue };
         let Some(plan) = plan::decide(&facts, &options).ok().and_then(|plan| plan.bridged) else { continue };
         check(&plan.bridging, &facts.net, &plan.before);
         bridged += 1;

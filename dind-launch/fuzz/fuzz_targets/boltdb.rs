@@ -1,12 +1,12 @@
 //! Whatever bytes dockerd's record of networks holds, the reader does not panic, and returns no more than is there. The same
-//! checks run for a few seconds in the suite `networks`.
+//! checks run for a few seconds in the suite `stale_networks`.
 #![no_main]
 
 // The suite writes files with it; here only their checksums are of use.
 #[allow(dead_code)]
-#[path = "../../tests/networks/boltdb.rs"]
+#[path = "../../tests/stale_networks/boltdb.rs"]
 mod boltdb;
-#[path = "../../tests/networks/reader.rs"]
+#[path = "../../tests/stale_networks/reader.rs"]
 mod reader;
 
 use libfuzzer_sys::fuzz_target;

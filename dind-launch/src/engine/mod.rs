@@ -7,12 +7,11 @@
 //!   (what they decide of storage and network), [`config`] (the merged `daemon.json`), [`flags`] (settings written as flags).
 //! * The daemons: [`daemon`] (what both share, readiness and death), [`containerd`], [`dockerd`], [`readiness`] (the signs of
 //!   it), [`death`] (why one may have died, with [`writable`]), [`version`] (which engines are supported).
-//! * What an earlier run left: [`stale`] in /run, [`stale_networks`] in the data root, in the format of [`boltdb`].
+//! * What an earlier run left: [`stale`] in /run, [`stale_networks`] in the data root.
 //! * Who has the data root: [`data_root_lock`].
-//! * [`preload`]: image archives.
+//! * [`preload`]: image archives. [`hairpin`]: a warning of ports that would not answer.
 
 pub mod args;
-pub mod boltdb;
 pub mod config;
 pub mod containerd;
 pub mod daemon;
@@ -21,6 +20,7 @@ pub mod death;
 pub mod decisions;
 pub mod dockerd;
 pub mod flags;
+pub mod hairpin;
 pub mod preload;
 pub mod readiness;
 pub mod stale;

@@ -9,25 +9,13 @@
 //! dockerd's own database: nothing is written into it, and one that holds a user network, or is not fully understood, is left
 //! to dockerd.
 
-use super::boltdb::{self, Pair};
 use dind_system::Root;
+use dind_system::boltdb::{self, Pair};
+use dind_system::docker_networks::{FILE, INDEX, Network, PREFIX, networks, value, words};
 use nix::fcntl::{Flock, FlockArg};
-use serde_json::Value;
 use std::fs::{self, File};
 use std::io;
 use std::path::Path;
-
-/// Where the record lies below the data root.
-pub const FILE: &str = "network/files/local-kv.db";
-
-/// What all keys of the record begin with (moby, libnetwork/datastore). They end with a slash.
-const PREFIX: &str = "docker/network/v1.0/";
-
-/// The JSON of a value follows the number of its last change.
-const INDEX: usize = 8;
-
-/// The networks that dockerd creates by itself. No user network can have one of these names.
-const OWN: [&str; 3] = ["none", "host", "bridge"];
 
 /// The network interfaces of this network namespace, by name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,26 +65,8 @@ pub fn is_stale(record: &[Pair], links: &Links) -> bool {
     let bridge = default.and_then(|network| bridge(record, network));
     // Every namespace has `lo`: where there are no links, they could not be read.
     let gone = bridge.is_some_and(|bridge| !links.0.is_empty() && !links.0.contains(&bridge));
-    let own = networks.iter().all(|network| OWN.contains(&network.name.as_str()));
+    let own = !networks.iter().any(Network::is_user_defined);
     gone && own && record.iter().all(|pair| is_of(pair, &networks))
-}
-
-/// A network of the record.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Network {
-    id: String,
-    name: String,
-}
-
-/// The networks of the record; nothing where one of them is not understood.
-fn networks(record: &[Pair]) -> Option<Vec<Network>> {
-    let network = |pair: &Pair| {
-        let value = value(pair)?;
-        let text = |key: &str| value[key].as_str().filter(|text| !text.is_empty()).map(str::to_owned);
-        Some(Network { id: text("id")?, name: text("name")? })
-    };
-    let is_network = |pair: &&Pair| matches!(words(pair).as_deref(), Some(["network", _, ..]));
-    record.iter().filter(is_network).map(network).collect()
 }
 
 /// The name of a network's bridge.
@@ -117,13 +87,4 @@ fn is_of(pair: &Pair, networks: &[Network]) -> bool {
         Some([_, id, ..]) => networks.iter().any(|network| network.id == *id),
         None => false,
     }
-}
-
-/// The parts of a key after the prefix.
-fn words((key, _): &Pair) -> Option<Vec<&str>> {
-    Some(str::from_utf8(key).ok()?.strip_prefix(PREFIX)?.split_terminator('/').collect())
-}
-
-fn value((_, value): &Pair) -> Option<Value> {
-    serde_json::from_slice(value.get(INDEX..)?).ok()
 }

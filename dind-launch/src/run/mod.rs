@@ -2,13 +2,15 @@
 //!
 //! In the order of a run:
 //! 1. [`preflight`] finds everything that can be wrong before anything changes, and makes the [`state`] of the run.
-//! 2. [`start`] prepares the container, has the sibling tools set up the data root and the network, starts containerd and
-//!    dockerd, loads image archives, and starts the [`main_process`].
+//! 2. [`start`] takes the [`network_lock`], prepares the container, has the sibling tools set up the data root and the network,
+//!    starts containerd and dockerd, loads image archives, and starts the [`main_process`].
 //! 3. [`supervise`] waits for the end: of the main process, of the engine, or by a signal.
 //! 4. [`shutdown`] stops everything in order.
 
 pub mod main_process;
+pub mod network_lock;
 pub mod preflight;
+mod range_probe;
 mod reload;
 pub mod shutdown;
 pub mod start;

@@ -96,6 +96,8 @@ pub(super) fn preflight(
         dockerd: None,
         restart_attempts: Attempts::default(),
         preload_process: None,
+        range_probe: None,
+        network_lock: None,
         storage_applied: false,
         net_applied: false,
     };

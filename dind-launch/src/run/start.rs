@@ -1,12 +1,12 @@
 //! The start of a node, stage by stage. `plan` prints the same stages, from the same list ([`Stage`]).
 
-use super::main_process;
 use super::preflight::{is_set, tool_variables, wanted};
 use super::state::RunState;
+use super::{main_process, network_lock, range_probe};
 use crate::TOOL;
 use crate::engine::daemon::{self, DaemonKind, wait_ready};
 use crate::engine::dockerd::{self, Settings};
-use crate::engine::{config, data_root_lock, stale, stale_networks, version};
+use crate::engine::{config, data_root_lock, hairpin, stale, stale_networks, version};
 use crate::paths::{DATA_ROOT, SOCKET};
 use crate::prepare;
 use crate::process::sibling::{self, Document, documents};
@@ -38,34 +38,58 @@ const GRACE: Duration = Duration::from_secs(1);
 /// The fault of the stage that failed, or the signal that asks the node to stop. What was started or applied is in `state`, for
 /// [`super::shutdown`].
 pub(super) fn start(node: &mut Node, state: &mut RunState) -> Result<(), StopReason> {
-    let version_query = check(node, state)?;
+    // A node without a bridge may share its network.
+    if state.user.variable("DIND_NET_BRIDGE").is_none_or(|bridge| bridge != "none") {
+        state.network_lock = Some(network_lock::take()?);
+    }
+    let checked = check(node, state)?;
     prepare_container(state)?;
     stale::remove_stale_state(&Root::default())?;
-    let engines = apply(node, state, version_query)?;
+    let engines = apply(node, state, checked)?;
+    range_probe::finish_before_engine(node, state)?;
     start_engine(node, state, &engines)?;
     preload(node, state)?;
+    range_probe::finish(node, state)?;
     start_main(node, state)
 }
 
-/// Runs the plans of both tools, which find wrong settings before anything changes.
+/// What the plans say that the rest of the start depends on.
+struct Checked {
+    /// dockerd is asked for its version.
+    version_query: Option<ToolProcess>,
+    /// The variables for `dind-net apply`.
+    net_variables: Vec<(&'static str, String)>,
+    /// The data root needs no mount: what the network wants to know of it is there already.
+    is_native: bool,
+}
+
+/// Runs the plans of both tools, which find wrong settings before anything changes, and starts the probe of a bridged node.
 ///
 /// Some of the network's settings depend on the engine's version where the MTU is not Ethernet's (dind-net's README, "MTU").
-/// Only then dockerd is asked for it: the answer takes a sixth as long as its whole start. Returns that query, to be waited for
-/// later.
-fn check(node: &mut Node, state: &mut RunState) -> Result<Option<ToolProcess>, StopReason> {
+/// Only then dockerd is asked for it: the answer takes a sixth as long as its whole start, and is waited for later.
+fn check(node: &mut Node, state: &mut RunState) -> Result<Checked, StopReason> {
     state.writer.begin(Stage::Check);
     let variables = tool_variables(&state.user, &state.options);
     let [storage, net] = sibling::plans(node, &state.tools, "/", &variables)?;
     config::merge(&[&storage.engine, &net.engine], &state.user, &state.options.daemon_args)?;
-    if is_set("DIND_ENGINE_VERSION")
-        || net.engine.config.get("mtu").and_then(Value::as_u64).is_none_or(|mtu| mtu == ETHERNET_MTU)
-    {
-        return Ok(None);
+    let mut net_variables: Vec<_> =
+        variables.iter().map(|(name, text)| (*name, (*text).to_owned())).collect();
+    state.range_probe = range_probe::start(node, state, &net)?;
+    if state.range_probe.is_some() {
+        net_variables.push((range_probe::VARIABLE, "false".to_owned()));
     }
-    let mut command = Command::new(&state.programs.dockerd);
-    daemon::with_environment(command.arg("--version"));
-    // A dockerd that cannot be executed fails the stage that starts it.
-    Ok(ToolProcess::start(node, command).ok())
+    let data_root = storage.engine.config.get("data-root").and_then(Value::as_str);
+    net_variables.extend(data_root.map(|path| ("DIND_DATA_ROOT", path.to_owned())));
+    let is_native = storage.result.get("backing").is_none_or(|backing| backing == "native");
+    let mut checked = Checked { version_query: None, net_variables, is_native };
+    let mtu = net.engine.config.get("mtu").and_then(Value::as_u64);
+    if !is_set("DIND_ENGINE_VERSION") && mtu.is_some_and(|mtu| mtu != ETHERNET_MTU) {
+        let mut command = Command::new(&state.programs.dockerd);
+        daemon::with_environment(command.arg("--version"));
+        // A dockerd that cannot be executed fails the stage that starts it.
+        checked.version_query = ToolProcess::start(node, command).ok();
+    }
+    Ok(checked)
 }
 
 fn prepare_container(state: &mut RunState) -> Result<(), Fault> {
@@ -79,28 +103,29 @@ fn prepare_container(state: &mut RunState) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Applies storage and network, both at once, because neither needs the other. containerd needs the data root, and is started as
-/// soon as that is ready. Returns the engine's settings that storage and network have found.
-fn apply(
-    node: &mut Node,
-    state: &mut RunState,
-    version_query: Option<ToolProcess>,
-) -> Result<[Engine; 2], StopReason> {
+/// Applies storage and network, both at once, unless the network has to wait for the data root, whose record of networks it reads.
+/// containerd needs the data root, too, and is started as soon as that is ready. Returns the engine's settings that storage and
+/// network have found.
+fn apply(node: &mut Node, state: &mut RunState, checked: Checked) -> Result<[Engine; 2], StopReason> {
     state.writer.begin(Stage::Storage);
-    let mut version_query = version_query.into_iter().collect::<Vec<_>>();
+    let mut version_query = checked.version_query.into_iter().collect::<Vec<_>>();
     wait_all(node, &mut version_query, OnStopSignal::Terminate, Some(VERSION_LIMIT))?;
     let version = version_query.first().and_then(|tool| version::parse(&tool.output()));
-    let mut variables = tool_variables(&state.user, &state.options);
+    let mut variables: Vec<_> =
+        checked.net_variables.iter().map(|(name, text)| (*name, text.as_str())).collect();
     variables.extend(version.as_ref().map(|version| ("DIND_ENGINE_VERSION", version.as_str())));
     // Before, not after: an interrupted apply has left something to release, too.
     (state.storage_applied, state.net_applied) = (true, true);
-    let storage = sibling::start(node, &state.tools.storage, &["apply"], &variables)?;
-    let net = sibling::start(node, &state.tools.net, &["apply"], &variables)?;
+    let for_storage = tool_variables(&state.user, &state.options);
+    let storage = sibling::start(node, &state.tools.storage, &["apply"], &for_storage)?;
+    let tool = state.tools.net.clone();
+    let start_net = |node: &mut Node| sibling::start(node, &tool, &["apply"], &variables);
+    let mut net = if checked.is_native { Some(start_net(node)?) } else { None };
     let storage = match documents(node, [storage], OnStopSignal::Terminate, None) {
         Ok([document]) => document,
         Err(reason) => {
             // Interrupted, it would leave more to undo; it takes less than half a second.
-            wait_all(node, &mut [net], OnStopSignal::RunToEnd, Some(GRACE))?;
+            wait_all(node, net.as_mut_slice(), OnStopSignal::RunToEnd, Some(GRACE))?;
             return Err(reason);
         }
     };
@@ -108,9 +133,10 @@ fn apply(
     let data_root = storage.engine.config.get("data-root").and_then(Value::as_str);
     state.data_root = data_root.unwrap_or(DATA_ROOT).into();
     if let Err(fault) = lock_data_root(state, &storage) {
-        wait_all(node, &mut [net], OnStopSignal::RunToEnd, Some(GRACE))?;
+        wait_all(node, net.as_mut_slice(), OnStopSignal::RunToEnd, Some(GRACE))?;
         return Err(fault.into());
     }
+    let net = net.map_or_else(|| start_net(node), Ok)?;
     state.start_daemon(node, DaemonKind::Containerd)?;
     // A stale record that stays costs dockerd time, and nothing else.
     let _ = stale_networks::remove(&state.data_root, &state.original_links);
@@ -144,6 +170,7 @@ fn start_engine(
     let fragments = [storage, net];
     let mut merged = config::merge(&fragments, &state.user, &state.options.daemon_args)?;
     dockerd::place_key(&mut merged.config);
+    merged.warnings.extend(hairpin::warning(&Root::default(), &merged.config, &state.options.daemon_args));
     for warning in &merged.warnings {
         log_warning(TOOL, warning);
     }

@@ -1,5 +1,6 @@
 //! The state of a run: what it was asked for, what has been done, and what must be undone.
 
+use super::network_lock::NetworkLock;
 use crate::engine::daemon::{Daemon, DaemonKind, Programs};
 use crate::engine::dockerd::{self, Settings};
 use crate::engine::stale_networks::Links;
@@ -48,6 +49,10 @@ pub struct RunState {
     pub restart_attempts: Attempts,
     /// `dind-launch preload`, while it runs beside the main process.
     pub preload_process: Option<ToolProcess>,
+    /// `dind-net probe`, until its answer is needed.
+    pub range_probe: Option<ToolProcess>,
+    /// Keeps other nodes out of the network namespace.
+    pub network_lock: Option<NetworkLock>,
     /// Whether storage has to be released.
     pub storage_applied: bool,
     /// Whether the network has to be released.

@@ -1,7 +1,9 @@
 #![doc = include_str!("../README.md")]
 
+pub mod boltdb;
 mod child;
 mod dispositions;
+pub mod docker_networks;
 pub mod helper;
 pub mod netlink;
 pub mod proc;

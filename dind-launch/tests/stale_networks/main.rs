@@ -7,9 +7,10 @@ mod random;
 mod reader;
 
 use boltdb::{BRANCH, ELEMENT, HEADER, LEAF, PAGE_SIZE, Pair, SUMMED, write};
-use dind_launch::engine::boltdb::read;
-use dind_launch::engine::stale_networks::{FILE, Links, is_stale, remove};
+use dind_launch::engine::stale_networks::{Links, is_stale, remove};
 use dind_system::Root;
+use dind_system::boltdb::read;
+use dind_system::docker_networks::FILE;
 use nix::fcntl::{Flock, FlockArg};
 use std::fs::{self, File};
 

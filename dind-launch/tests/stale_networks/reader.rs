@@ -1,8 +1,8 @@
 //! What holds for the reader of BoltDB, whatever bytes it reads. The fuzz target (`fuzz/fuzz_targets/boltdb.rs`) runs the same.
 
 use super::boltdb::repair_roots;
-use dind_launch::engine::boltdb::read;
 use dind_launch::engine::stale_networks::{Links, is_stale_file};
+use dind_system::boltdb::read;
 
 /// Reads bytes as they are, and again with intact roots: hardly any random file gets past the check of those.
 ///

@@ -3,7 +3,7 @@
 use crate::apply::context::Context;
 use crate::fault;
 use crate::firewall::content::{ForwardChain, look};
-use crate::firewall::forwarding::{IP_FORWARD, create, remove};
+use crate::firewall::forwarding::{FILE, IP_FORWARD, create, remove};
 use crate::firewall::transaction::change;
 use crate::plan::step::FORWARDING;
 use dind_contract::Fault;
@@ -12,8 +12,10 @@ use std::fs;
 use std::io;
 
 /// Makes the chain, and switches forwarding on. What fails is left to dockerd, which tries it again and reports the cause.
-pub(crate) fn enable() -> Applied<Context> {
-    if !change(create).is_ok_and(|changed| changed.happened()) {
+pub(crate) fn enable(context: &Context) -> Applied<Context> {
+    if context.state.write_json(FILE, &true).is_err()
+        || !change(create).is_ok_and(|changed| changed.happened())
+    {
         return Applied::Skipped;
     }
     match fs::write(IP_FORWARD, "1") {
@@ -42,7 +44,7 @@ pub(crate) fn disable() -> Result<Applied<Context>, Fault> {
 /// Whether it was ours and unused: the rules of an engine are in that chain. Kernels before 5.9 keep no comment on a chain:
 /// there it is not known to be ours, and stays.
 fn switch_off() -> io::Result<bool> {
-    if look().forward != ForwardChain::OursUnused {
+    if look()?.forward != ForwardChain::OursUnused {
         return Ok(false);
     }
     // Before the chain goes: without its policy everything would be forwarded.

@@ -9,6 +9,7 @@ mod forwarding;
 mod iptables_links;
 mod modules;
 mod privileges;
+mod probe;
 mod rules;
 pub mod state_dir;
 mod steps;
@@ -16,9 +17,9 @@ mod uplink;
 
 use crate::facts::{Facts, Leftovers};
 use crate::fault;
-use crate::firewall::state;
+use crate::firewall::{forwarding::FILE as FORWARDING_FILE, state::FILE as RULES_FILE};
 use crate::options::Options;
-use crate::plan::{self, release::changes_network};
+use crate::plan::{self, release::needs_privileges};
 use crate::report::{Mode, Network};
 use context::Context;
 use dind_contract::step::Journal;
@@ -26,6 +27,8 @@ use dind_contract::{Draft, Failed, Fault, Outcome};
 use dind_system::Root;
 use state_dir::StateDir;
 use std::path::Path;
+
+pub use probe::{probe, probe_planned};
 
 /// Refuses to change a captured machine.
 ///
@@ -48,7 +51,7 @@ pub fn apply(options: &Options) -> Outcome<Network> {
     privileges::check(options.offset.is_some() && options.probe)?;
     let state = StateDir::at(&options.state);
     let _lock = state.lock()?;
-    let mut facts = Facts::observe(&Root::default(), &options.state)?;
+    let mut facts = Facts::observe(&Root::default(), options)?;
     let mut plan = plan::decide(&facts, options)?;
     if facts.original.is_none() {
         // One of a former life: this namespace is new.
@@ -86,7 +89,7 @@ pub fn release(state: &Path) -> Outcome<Network> {
         let _lock = directory.lock()?;
         let found = Leftovers::observe(state)?;
         let steps = plan::release::steps(&found, state);
-        if changes_network(&steps) {
+        if needs_privileges(&found, &steps) {
             privileges::check(false)?;
         }
         let mut context = Context::new(directory, true);
@@ -101,10 +104,10 @@ pub fn release(state: &Path) -> Outcome<Network> {
 
 /// Files of a former life: what they describe went with its network namespace.
 fn forget(state: &StateDir) -> Result<(), Fault> {
-    state.remove(state::FILE).map_err(|error| {
-        fault::RULES_FAILED
-            .cannot("remove", state.join(state::FILE).display(), error)
-            .hint("remove it by hand")
-    })?;
+    for file in [RULES_FILE, FORWARDING_FILE] {
+        state.remove(file).map_err(|error| {
+            fault::RULES_FAILED.cannot("remove", state.join(file).display(), error).hint("remove it by hand")
+        })?;
+    }
     state.remove_journal()
 }

@@ -14,16 +14,26 @@ const CAP_NET_RAW: u32 = 13;
 /// # Errors
 /// [`fault::NOT_ROOT`], [`fault::CAP_NET_ADMIN_MISSING`], [`fault::CAP_NET_RAW_MISSING`]; all that are missing in `causes`.
 pub(crate) fn check(raw: bool) -> Result<(), Fault> {
-    let status = proc::status(&Root::default());
-    let status = status.map_err(|error| fault::unreadable("/proc/self/status", error))?;
-    missing(&status, raw).map_or(Ok(()), Err)
+    missing(&status()?, true, raw).map_or(Ok(()), Err)
 }
 
-fn missing(status: &Status, raw: bool) -> Option<Fault> {
+/// Refuses a caller that may not send ARP.
+///
+/// # Errors
+/// [`fault::NOT_ROOT`], [`fault::CAP_NET_RAW_MISSING`].
+pub(crate) fn check_raw() -> Result<(), Fault> {
+    missing(&status()?, false, true).map_or(Ok(()), Err)
+}
+
+fn status() -> Result<Status, Fault> {
+    proc::status(&Root::default()).map_err(|error| fault::unreadable("/proc/self/status", error))
+}
+
+fn missing(status: &Status, admin: bool, raw: bool) -> Option<Fault> {
     let causes = [
         (status.euid != Some(0), fault::NOT_ROOT, "the user is not root", "run it as root"),
         (
-            !status.can(CAP_NET_ADMIN),
+            admin && !status.can(CAP_NET_ADMIN),
             fault::CAP_NET_ADMIN_MISSING,
             "CAP_NET_ADMIN is missing",
             "start the container with --privileged or --cap-add NET_ADMIN",
@@ -37,7 +47,7 @@ fn missing(status: &Status, raw: bool) -> Option<Fault> {
     ];
     let holding = causes.into_iter().filter(|(holds, ..)| *holds);
     let causes: Vec<_> = holding.map(|(_, code, words, hint)| Cause::new(code, words, hint)).collect();
-    fault::of_causes("cannot change the network", &causes)
+    fault::of_causes(if admin { "cannot change the network" } else { "cannot probe the network" }, &causes)
 }
 
 #[cfg(test)]
@@ -50,7 +60,7 @@ mod tests {
         let docker = proc::parse_status("Name:\tx\nUid:\t0\t0\t0\t0\nCapEff:\t00000000a80425fb\n").effective;
         let causes = |root: bool, effective, raw| {
             let status = Status { euid: Some(if root { 0 } else { 1000 }), effective, ..Status::default() };
-            missing(&status, raw).map(|fault| fault.causes.join(" "))
+            missing(&status, true, raw).map(|fault| fault.causes.join(" "))
         };
         assert_eq!(causes(true, docker, true).unwrap(), "cap-net-admin-missing");
         assert_eq!(causes(false, 0, true).unwrap(), "not-root cap-net-admin-missing cap-net-raw-missing");

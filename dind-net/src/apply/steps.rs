@@ -16,7 +16,7 @@ impl Apply for Step {
             Self::UnlinkIptables { directory } => iptables_links::remove(directory),
             Self::MakeRules { rules, found, .. } => rules::make(context, rules, found.as_ref()),
             Self::RemoveRules { found } => rules::remove(context, found),
-            Self::EnableForwarding => Ok(forwarding::enable()),
+            Self::EnableForwarding => Ok(forwarding::enable(context)),
             Self::DisableForwarding => forwarding::disable(),
             Self::WriteJournal { original, .. } => uplink::save(context, original),
             Self::RemoveJournal { .. } => {

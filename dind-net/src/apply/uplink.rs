@@ -5,11 +5,11 @@
 //! After the last change, [`verify`] is the last moment to go back.
 
 use crate::apply::context::Context;
+use crate::apply::probe;
 use crate::facts::original::Original;
 use crate::fault;
-use crate::netlink::arp::{self, Mac};
 use crate::netlink::change::Change;
-use crate::netlink::mac_bytes;
+use crate::netlink::transient;
 use crate::options::Options;
 use crate::plan::Plan;
 use crate::plan::bridged::Bridged;
@@ -50,13 +50,13 @@ pub(crate) fn check(
     let Some(original) = journal else { return Ok((Expected::Changes, Vec::new())) };
     let mut warnings = Vec::new();
     if options.probe {
-        warnings.extend(probe(bridged, original.uplink_index)?);
+        warnings.extend(probe::ask(bridged.range.net, original.uplink_index)?);
     }
     // One that does not answer now is not expected to answer later; a permanent neighbour is never asked.
     if bridged.before.neighbours.iter().any(|entry| entry.address == bridged.gateway) {
         return Ok((Expected::Changes, warnings));
     }
-    if context.netlink()?.answers(original.uplink_index, bridged.gateway).unwrap_or(false) {
+    if answers(context, original.uplink_index, bridged.gateway)? {
         return Ok((Expected::ChangesAndGateway, warnings));
     }
     let gateway = bridged.gateway;
@@ -68,33 +68,15 @@ pub(crate) fn check(
     Ok((Expected::Changes, warnings))
 }
 
-/// Asks by ARP for every address of the range.
-fn probe(bridged: &Bridged, link: u32) -> Result<Option<Warning>, Fault> {
-    let range = bridged.range.net;
-    // All of them: dockerd hands out the range's first and last address too.
-    let all = u32::from(range.network())..=u32::from(range.broadcast());
-    let addresses: Vec<Ipv4Addr> = all.clone().take(arp::PROBED_AT_MOST).map(Ipv4Addr::from).collect();
-    let own = Mac::try_from(mac_bytes(&bridged.bridging.mac).as_slice()).unwrap_or_default();
-    let found = arp::probe(link, own, &addresses).map_err(|error| {
-        fault::ARP_FAILED
-            .cannot("probe", range, error)
-            .hint("set DIND_NET_PROBE=false to leave the range unprobed")
-    })?;
-    if let Some((address, other)) = found {
-        let other = other.map(|byte| format!("{byte:02x}")).join(":");
-        return Err(fault::RANGE_IN_USE
-            .cannot("use", range, format!("{address} is in use by {other}"))
-            .cause(fault::RANGE_IN_USE.name)
-            .hint("choose another DOCKER_NETWORK_OFFSET; keep the outer network out of the range with docker network create --ip-range"));
+/// Whether a neighbour answers ARP. Where the kernel does not take the question, nobody does.
+fn answers(context: &mut Context, link: u32, gateway: Ipv4Addr) -> Result<bool, Fault> {
+    let netlink = context.netlink()?;
+    match transient::retry(|| netlink.answers(link, gateway)) {
+        Err(error) if transient::is_transient(&error) => Err(fault::NETLINK_FAILED
+            .cannot("ask for", gateway, error)
+            .hint("run it again; nothing is left changed")),
+        answer => Ok(answer.unwrap_or(false)),
     }
-    let partial = all.count() > arp::PROBED_AT_MOST;
-    Ok(partial.then(|| {
-        Warning::new(
-            fault::PROBE_PARTIAL,
-            format!("of {range} only the first {} addresses are probed", arp::PROBED_AT_MOST),
-            "choose a longer DOCKER_NETWORK_SIZE",
-        )
-    }))
 }
 
 /// Writes down what the uplink has. To undo it is to restore just that.
@@ -170,8 +152,7 @@ fn verify_bridge(bridged: &Bridged, expected: Expected, context: &mut Context) -
             .hint("stop what else changes the container's network, and run it again"));
     }
     let link = net.link(&bridging.bridge).map_or(0, |link| link.index);
-    let asked = expected == Expected::ChangesAndGateway;
-    if asked && !netlink.answers(link, bridged.gateway).unwrap_or(false) {
+    if expected == Expected::ChangesAndGateway && !answers(context, link, bridged.gateway)? {
         let cause = format!("it answered over {}, but not over {}", bridging.uplink, bridging.bridge);
         return Err(fault::GATEWAY_LOST
             .cannot("reach", bridged.gateway, cause)

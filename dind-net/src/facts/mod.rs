@@ -2,27 +2,32 @@
 //! has `/.dind/net.json` for the former.
 //!
 //! [`Facts`] is what decisions are made of. Its parts are [`original`], what the uplink had before an earlier run changed it,
-//! [`resolv_conf`] and [`embedded_dns`] for name servers, and [`iptables`]. [`Leftovers`] is what a release looks for.
+//! [`resolv_conf`] and [`embedded_dns`] for name servers, [`recorded`] networks of the engine, [`other_engine`] in this network
+//! namespace, and [`iptables`]. [`Leftovers`] is what a release looks for.
 
 pub mod embedded_dns;
 pub mod iptables;
 pub mod original;
+pub mod other_engine;
+pub mod recorded;
 pub mod resolv_conf;
 
 use crate::fault;
-use crate::firewall::content::{self, ForwardChain, Listing};
-use crate::firewall::forwarding::IP_FORWARD;
+use crate::firewall::content::{self, ForwardChain, Listing, Tables};
+use crate::firewall::forwarding::{self, IP_FORWARD};
 use crate::firewall::state::{Record, route_localnet};
 use crate::netlink::net::Net;
 use crate::netlink::route::Netlink;
+use crate::netlink::transient;
+use crate::options::Options;
 use dind_contract::Fault;
 use dind_system::Root;
 use embedded_dns::Embedded;
 use iptables::{Installed, Links};
 use nix::unistd::{AccessFlags, access};
 use original::Original;
+use recorded::Recorded;
 use resolv_conf::ResolvConf;
-use std::net::IpAddr;
 use std::path::Path;
 
 /// The network of a captured machine, as [`Net`].
@@ -49,8 +54,12 @@ pub struct Facts {
     pub forward_chain: ForwardChain,
     /// The name servers and options that dockerd would take.
     pub resolv_conf: ResolvConf,
-    /// Docker's embedded name server, where it is one of them.
+    /// A name server on loopback, where it is one of them and listens.
     pub embedded: Option<Embedded>,
+    /// User-defined networks of the engine's record.
+    pub recorded: Vec<Recorded>,
+    /// The socket of another engine in this network namespace.
+    pub other_engine: Option<String>,
     /// What our own table of firewall rules holds, where it exists.
     pub rules: Option<Record>,
     /// Why the kernel refused our rules, where an apply has tried them.
@@ -66,10 +75,11 @@ impl Facts {
     ///
     /// # Errors
     /// [`fault::NETLINK_FAILED`], [`fault::READ_FAILED`], [`fault::FACTS_INVALID`].
-    pub fn observe(root: &Root, state: &Path) -> Result<Self, Fault> {
+    pub fn observe(root: &Root, options: &Options) -> Result<Self, Fault> {
+        let state = &options.state;
         let record = Record::read(root, state)?;
         let (net, listing) = if root.is_host() {
-            (read_net()?, content::look())
+            (read_net()?, content::look().map_err(fault::unlistable)?)
         } else {
             let tables = captured(root, CAPTURED_NFT)?.unwrap_or_default();
             let listing = Listing { tables, own: record.is_some(), ..Listing::default() };
@@ -77,17 +87,16 @@ impl Facts {
         };
         let unread = |path: &'static str| move |error| fault::unreadable(path, error);
         let resolv_conf = ResolvConf::observe(root)?;
-        let embedded = match resolv_conf.servers.contains(&IpAddr::V4(embedded_dns::ADDRESS)) {
-            true => Embedded::observe(root).map_err(unread("/proc/net/udp"))?,
-            false => None,
-        };
+        let host_network = root.exists(INIT_NET_ONLY);
         Ok(Self {
             original: Original::read(root, state)?.filter(|original| original.is_live(&net)),
-            host_network: root.exists(INIT_NET_ONLY),
+            host_network,
             forward_off: forward_off(root),
             forward_chain: listing.forward,
+            embedded: Embedded::observe(root, &resolv_conf.servers).map_err(unread("/proc/net/udp"))?,
             resolv_conf,
-            embedded,
+            recorded: recorded::observe(root, &options.data_root),
+            other_engine: other_engine::observe(root, host_network).map_err(unread("/proc"))?,
             rules: record.filter(|_| listing.own),
             rules_refused: None,
             route_localnet: route_localnet(root),
@@ -115,8 +124,12 @@ pub struct Leftovers {
     pub rules: Option<Record>,
     /// Whether our own table of firewall rules exists.
     pub own_table: bool,
-    /// Whether forwarding was switched on by us, and nobody uses the chain that came with it.
+    /// Whether an apply has noted that it switches forwarding on. Another node may have made what is there.
+    pub forwarding_noted: bool,
+    /// Whether it is so noted, and nobody uses the chain that came with it.
     pub forwarding: bool,
+    /// Nobody may ask what nf_tables holds without `CAP_NET_ADMIN`.
+    pub unseen: bool,
     /// Directories of links to iptables.
     pub links: Vec<Links>,
 }
@@ -130,20 +143,23 @@ impl Leftovers {
         let root = Root::default();
         let original = Original::read(&root, state)?;
         let net = if original.is_some() { read_net()? } else { Net::default() };
-        let listing = content::look();
+        let listing = content::look().map_err(fault::unlistable)?;
+        let forwarding_noted = root.exists(state.join(forwarding::FILE));
         Ok(Self {
+            forwarding_noted,
+            unseen: listing.tables == Tables::Unknown,
             net,
             original,
             rules: Record::read(&root, state)?,
             own_table: listing.own,
-            forwarding: listing.forward == ForwardChain::OursUnused,
+            forwarding: forwarding_noted && listing.forward == ForwardChain::OursUnused,
             links: iptables::links(&root, state),
         })
     }
 }
 
 fn read_net() -> Result<Net, Fault> {
-    Netlink::open().and_then(|netlink| netlink.read()).map_err(fault::unlistable)
+    transient::retry(|| Netlink::open()?.read()).map_err(fault::unlistable)
 }
 
 fn captured<T: serde::de::DeserializeOwned>(root: &Root, path: &'static str) -> Result<Option<T>, Fault> {

@@ -3,6 +3,7 @@
 use crate::firewall::names::{COMMENT, DOCKER_USER, FILTER, FORWARD_CHAIN, TABLE};
 use crate::netlink::nftables::answer::{Chain, Rule, Table};
 use crate::netlink::nftables::socket::Conversation;
+use crate::netlink::transient;
 use nix::libc::{EPERM, NFPROTO_IPV4, NFPROTO_IPV6};
 use serde::{Deserialize, Serialize};
 use std::io;
@@ -63,12 +64,15 @@ pub struct Content {
 }
 
 /// Asks the kernel what it holds.
-#[must_use]
-pub fn look() -> Listing {
-    match Conversation::open().and_then(|conversation| Content::read(&conversation)) {
-        Ok(content) => content.listing(),
-        Err(error) if error.raw_os_error() == Some(EPERM) => Listing::default(),
-        Err(_) => Listing { tables: Tables::Unavailable, ..Listing::default() },
+///
+/// # Errors
+/// One that says nothing of the kernel, and comes again and again: a decision is not made on it.
+pub fn look() -> io::Result<Listing> {
+    match transient::retry(|| Content::read(&Conversation::open()?)) {
+        Ok(content) => Ok(content.listing()),
+        Err(error) if error.raw_os_error() == Some(EPERM) => Ok(Listing::default()),
+        Err(error) if transient::is_transient(&error) => Err(error),
+        Err(_) => Ok(Listing { tables: Tables::Unavailable, ..Listing::default() }),
     }
 }
 

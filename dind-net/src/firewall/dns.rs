@@ -8,11 +8,13 @@
 //!   chain dns { type nat hook prerouting priority dstnat - 1      # before a published port 53
 //!     iifname != "lo" iifname != UPLINK iifname != BRIDGE ip daddr SERVER udp dport 53 dnat to TARGET:UDP
 //!     iifname BRIDGE ip saddr RANGE ip daddr SERVER udp dport 53 dnat to TARGET:UDP }   # the same for TCP
+//!   chain names { type nat hook output priority dstnat - 1        # inner containers and builds on the node's own network
+//!     ip daddr SERVER udp dport 53 dnat to TARGET:UDP }
 //! }
 //! ```
 
 use crate::firewall::names::TABLE;
-use crate::netlink::nftables::batch::{Batch, Hook, PREROUTING};
+use crate::netlink::nftables::batch::{Batch, Hook, OUTPUT, PREROUTING};
 use crate::netlink::nftables::expr::{
     DESTINATION, NETWORK, SOURCE, TRANSPORT, drop_packet, equal, from, masked, not_from, payload, protocol,
     send_to,
@@ -24,6 +26,7 @@ use std::net::Ipv4Addr;
 
 const GUARD: &str = "guard";
 const CHAIN: &str = "dns";
+const OWN_CHAIN: &str = "names";
 /// The port of name servers.
 const DOMAIN: u16 = 53;
 
@@ -53,13 +56,15 @@ impl Dns {
             batch.rule(TABLE, GUARD, &[not_from("lo"), loopback, drop_packet()].concat());
         }
         batch.chain(TABLE, CHAIN, Hook { kind: "nat", number: PREROUTING, priority: -101 });
-        for asker in self.askers() {
+        batch.chain(TABLE, OWN_CHAIN, Hook { kind: "nat", number: OUTPUT, priority: -101 });
+        let askers = self.askers().into_iter().map(|asker| (CHAIN, asker));
+        for (chain, asker) in askers.chain([(OWN_CHAIN, Vec::new())]) {
             for (ipproto, port) in [(IPPROTO_UDP, Some(self.udp)), (IPPROTO_TCP, self.tcp)] {
                 let Some(port) = port else { continue };
                 let server = [payload(NETWORK, DESTINATION, 4), equal(&self.server.octets())].concat();
                 let asked = [payload(TRANSPORT, 2, 2), equal(&DOMAIN.to_be_bytes())].concat();
                 let sent = send_to(self.target, port);
-                batch.rule(TABLE, CHAIN, &[asker.clone(), server, protocol(ipproto), asked, sent].concat());
+                batch.rule(TABLE, chain, &[asker.clone(), server, protocol(ipproto), asked, sent].concat());
             }
         }
     }

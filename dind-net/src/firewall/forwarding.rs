@@ -15,6 +15,9 @@ use crate::firewall::content::{Content, ForwardChain};
 use crate::firewall::names::{COMMENT, FILTER, FORWARD_CHAIN};
 use crate::netlink::nftables::batch::{Batch, FORWARD, Hook};
 
+/// The file, in the state directory, that notes that an apply switches forwarding on: without `CAP_NET_ADMIN` nobody sees the
+/// chain.
+pub const FILE: &str = "net-forwarding.json";
 /// Whether packets are forwarded at all (kernel, ip-sysctl).
 pub const IP_FORWARD: &str = "/proc/sys/net/ipv4/ip_forward";
 

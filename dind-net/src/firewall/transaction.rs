@@ -3,6 +3,7 @@
 use super::content::Content;
 use crate::netlink::nftables::batch::Batch;
 use crate::netlink::nftables::socket::Conversation;
+use crate::netlink::transient;
 use nix::libc::ERESTART;
 use std::io;
 
@@ -31,8 +32,11 @@ pub fn change(decide: impl Fn(&Content) -> Batch) -> io::Result<Changed> {
     let mut outcome = Err(io::Error::from_raw_os_error(ERESTART));
     for _ in 0..ATTEMPTS {
         // A new socket: answers to the last attempt may still be in the old one.
-        let conversation = Conversation::open()?;
-        let content = Content::read(&conversation)?;
+        let (conversation, content) = transient::retry(|| {
+            let conversation = Conversation::open()?;
+            let content = Content::read(&conversation)?;
+            Ok((conversation, content))
+        })?;
         let batch = decide(&content);
         if batch.is_empty() {
             return Ok(Changed(None));

@@ -31,12 +31,14 @@ const REQUEST: u8 = 1;
 /// A hardware address.
 pub type Mac = [u8; 6];
 
-/// Asks for all `addresses` and gives the first that somebody else answers for, or probes for at the same time.
+/// Asks for all `addresses` and gives the first that somebody else answers for, or probes for at the same time. Whether or not the
+/// link is a port of a bridge, and becomes one meanwhile, makes no difference.
 ///
 /// # Errors
 /// Those of the packet socket.
-pub fn probe(link: u32, mac: Mac, addresses: &[Ipv4Addr]) -> io::Result<Option<(Ipv4Addr, Mac)>> {
+pub fn probe(link: u32, addresses: &[Ipv4Addr]) -> io::Result<Option<(Ipv4Addr, Mac)>> {
     let socket = open(link)?;
+    let mac = own_address(&socket)?;
     // Without a sender's address, so that nobody learns a thing from it.
     let requests: Vec<_> =
         addresses.iter().map(|address| frame(mac, Ipv4Addr::UNSPECIFIED, *address)).collect();
@@ -79,10 +81,12 @@ fn open(link: u32) -> io::Result<OwnedFd> {
     let socket = socket(AddressFamily::Packet, SockType::Raw, SockFlag::SOCK_CLOEXEC, None)?;
     // The answers to a whole range come at once. Without CAP_NET_ADMIN the default has to do.
     let _ = setsockopt(&socket, RcvBufForce, &(4 << 20));
+    filter_arp(&socket)?;
     let index = i32::try_from(link).map_err(io::Error::other)?;
     let address = libc::sockaddr_ll {
         sll_family: libc::AF_PACKET as u16,
-        sll_protocol: (libc::ETH_P_ARP as u16).to_be(),
+        // A bridge takes the frames of its ports before a socket for ARP alone sees them (__netif_receive_skb_core of net/core/dev.c).
+        sll_protocol: (libc::ETH_P_ALL as u16).to_be(),
         sll_ifindex: index,
         sll_hatype: 0,
         sll_pkttype: 0,
@@ -95,6 +99,43 @@ fn open(link: u32) -> io::Result<OwnedFd> {
     let address = unsafe { LinkAddr::from_raw((&raw const address).cast(), Some(length)) };
     bind(socket.as_raw_fd(), &address.ok_or(io::ErrorKind::InvalidInput)?)?;
     Ok(socket)
+}
+
+/// The hardware address of the link that the socket is bound to (packet(7)).
+fn own_address(socket: &OwnedFd) -> io::Result<Mac> {
+    // SAFETY: all of its fields are integers.
+    #[allow(unsafe_code)]
+    let mut address: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
+    let mut length = u32::try_from(size_of_val(&address)).map_err(io::Error::other)?;
+    // SAFETY: the pointers are to a live sockaddr_ll and its length. nix takes addresses of the whole length alone, and the kernel's
+    // ends with the link's.
+    #[allow(unsafe_code)]
+    let answer = unsafe { libc::getsockname(socket.as_raw_fd(), (&raw mut address).cast(), &raw mut length) };
+    nix::errno::Errno::result(answer)?;
+    let bytes =
+        address.sll_addr.get(..usize::from(address.sll_halen)).and_then(|bytes| bytes.try_into().ok());
+    bytes.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the link has no address of Ethernet"))
+}
+
+/// Lets the socket see ARP alone, before it is bound and sees anything.
+fn filter_arp(socket: &OwnedFd) -> io::Result<()> {
+    let instruction = |code: u32, jf, k| libc::sock_filter { code: code as u16, jt: 0, jf, k };
+    let mut program = [
+        // The EtherType, behind both addresses; all of a frame that has ARP's, nothing of others (linux/filter.h).
+        instruction(libc::BPF_LD | libc::BPF_H | libc::BPF_ABS, 0, 12),
+        instruction(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 1, libc::ETH_P_ARP as u32),
+        instruction(libc::BPF_RET | libc::BPF_K, 0, u32::MAX),
+        instruction(libc::BPF_RET | libc::BPF_K, 0, 0),
+    ];
+    let filter = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
+    let length = u32::try_from(size_of_val(&filter)).map_err(io::Error::other)?;
+    // SAFETY: the pointers are to a live sock_fprog of that length and its program, from which the kernel copies. nix has no way in.
+    #[allow(unsafe_code)]
+    let answer = unsafe {
+        let filter = (&raw const filter).cast();
+        libc::setsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, filter, length)
+    };
+    nix::errno::Errno::result(answer).map(drop).map_err(io::Error::from)
 }
 
 /// Sends, waiting for room: a full queue of the device is no error, unless it stays full.

@@ -7,6 +7,7 @@ use crate::netlink::convert::{
 };
 use crate::netlink::net::{Net, Route};
 use crate::netlink::request::{REQUEST_LIMIT, ask};
+use crate::netlink::transient;
 use rtnetlink::packet_core::{
     NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST, NetlinkMessage,
     NetlinkPayload,
@@ -43,9 +44,6 @@ pub struct Netlink {
     handle: Handle,
 }
 
-/// How often a listing is read again that has changed meanwhile, as the kernel says.
-const LISTINGS: usize = 8;
-
 impl Netlink {
     /// Opens the socket.
     ///
@@ -69,14 +67,7 @@ impl Netlink {
     /// # Errors
     /// Those of the kernel.
     pub fn read(&self) -> io::Result<Net> {
-        let mut answer = Err(io::ErrorKind::Interrupted.into());
-        for _ in 0..LISTINGS {
-            answer = self.runtime.block_on(self.read_once());
-            if !matches!(&answer, Err(error) if error.kind() == io::ErrorKind::Interrupted) {
-                break;
-            }
-        }
-        answer
+        transient::retry(|| self.runtime.block_on(self.read_once()))
     }
 
     async fn read_once(&self) -> io::Result<Net> {

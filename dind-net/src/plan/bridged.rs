@@ -8,6 +8,7 @@ use crate::netlink::net::{Address, Link, Net, Route};
 use crate::options::{Offset, Options};
 use crate::plan::connection::Connection;
 use crate::plan::mtu;
+use crate::plan::pool::Pool;
 use crate::plan::range::{self, Question, Range};
 use dind_contract::{Fault, Warning};
 use ipnet::{IpNet, Ipv4Net};
@@ -31,9 +32,10 @@ pub struct Bridged {
 impl Bridged {
     /// How the inner containers are connected.
     #[must_use]
-    pub fn connection(&self) -> Connection {
+    pub fn connection(&self, pools: &[Pool]) -> Connection {
         let Bridging { bridge, uplink, mac, mtu } = &self.bridging;
         let mut connection = Connection::bridged(bridge, self.address, self.gateway, self.range);
+        connection.set_pools(pools);
         connection.set_mtu(*mtu);
         connection.network.uplink = Some(uplink.clone());
         if let Some(bridge) = &mut connection.network.bridge {

@@ -1,6 +1,7 @@
 //! How the inner containers are connected: what both modes decide, each in its way.
 
-use crate::options::DOCKER_BRIDGE;
+use crate::options::{DOCKER_BRIDGE, NO_BRIDGE};
+use crate::plan::pool::Pool;
 use crate::plan::range::Range;
 use crate::report::{Bridge, Mode, Network};
 use dind_contract::Engine;
@@ -14,8 +15,10 @@ pub struct Connection {
     pub network: Network,
     /// `engine` of the document.
     pub engine: Engine,
-    /// The address of the bridge, with the subnet's prefix.
-    pub address: Ipv4Net,
+    /// The address of the bridge, with the subnet's prefix; nothing where there is no bridge.
+    pub address: Option<Ipv4Net>,
+    /// What inner networks carry, in bytes, where it is known.
+    pub mtu: Option<u32>,
     /// Bridged mode: the bridge and the range, for outer containers are on that bridge too.
     pub bridged: Option<(String, Ipv4Net)>,
 }
@@ -42,37 +45,59 @@ impl Connection {
             offset: Some(range.offset.into()),
             ..Network::default()
         };
-        Self { network, engine, address, bridged: Some((bridge.to_owned(), range.net)) }
+        Self {
+            network,
+            engine,
+            address: Some(address),
+            mtu: None,
+            bridged: Some((bridge.to_owned(), range.net)),
+        }
     }
 
-    /// Default mode; `pools` is `default-address-pools` of the engine, and their networks.
+    /// Default mode.
     #[must_use]
-    pub fn default_mode(bridge: &str, address: Ipv4Net, pools: &[(Ipv4Net, u8)]) -> Self {
+    pub fn default_mode(bridge: &str, address: Ipv4Net, pools: &[Pool]) -> Self {
         let mut engine = Engine::default();
         engine.set("bip", address.to_string());
-        let pool = |(base, size): &(Ipv4Net, u8)| serde_json::json!({"base": base.to_string(), "size": size});
-        engine.set("default-address-pools", pools.iter().map(pool).collect::<Vec<_>>());
         let network = Network {
             mode: Mode::Default,
             bridge: Some(described(bridge, address)),
             subnet: Some(address.trunc().to_string()),
-            pools: pools.iter().map(|(base, _)| base.to_string()).collect(),
             ..Network::default()
         };
-        Self { network, engine, address, bridged: None }
+        let mut connection = Self { network, engine, address: Some(address), mtu: None, bridged: None };
+        connection.set_pools(pools);
+        connection
     }
 
-    /// Sets the MTU in the document.
+    /// A node without a bridge. One that shares its network with others is to leave their rules alone, too.
+    #[must_use]
+    pub fn without_bridge(pools: &[Pool], shared: bool) -> Self {
+        let mut engine = Engine::default();
+        engine.set("bridge", NO_BRIDGE);
+        if shared {
+            engine.set("iptables", false);
+            engine.set("ip6tables", false);
+        }
+        let network = Network { mode: Mode::None, ..Network::default() };
+        let mut connection = Self { network, engine, address: None, mtu: None, bridged: None };
+        connection.set_pools(pools);
+        connection
+    }
+
+    /// Sets where user-defined networks are cut from.
+    pub fn set_pools(&mut self, pools: &[Pool]) {
+        let pool = |(base, size): &Pool| serde_json::json!({"base": base.to_string(), "size": size});
+        self.engine.set("default-address-pools", pools.iter().map(pool).collect::<Vec<_>>());
+        self.network.pools = pools.iter().map(|(base, _)| base.to_string()).collect();
+    }
+
+    /// Sets the MTU in bytes.
     pub fn set_mtu(&mut self, mtu: u32) {
+        self.mtu = Some(mtu);
         if let Some(bridge) = &mut self.network.bridge {
             bridge.mtu = Some(mtu);
         }
-    }
-
-    /// The MTU of the bridge in bytes, where it is known.
-    #[must_use]
-    pub fn mtu(&self) -> Option<u32> {
-        self.network.bridge.as_ref().and_then(|bridge| bridge.mtu)
     }
 }
 

@@ -27,6 +27,15 @@ pub fn decide(facts: &Facts, options: &Options, warnings: &mut Vec<Warning>) -> 
     }
     let networks = pool::networks(facts, options)?;
     let mut connection = Connection::default_mode(&options.bridge, networks.bridge, &networks.pools);
+    set_uplink(facts, options, &mut connection)?;
+    Ok(connection)
+}
+
+/// Sets the link to the outer network, and what it carries.
+///
+/// # Errors
+/// [`fault::UPLINK_MISSING`], and those of [`mtu::of_uplink`].
+pub fn set_uplink(facts: &Facts, options: &Options, connection: &mut Connection) -> Result<(), Fault> {
     let mut routes: Vec<_> = facts.net.routes.iter().filter(|route| route.is_default()).collect();
     routes.sort_by_key(|route| route.metric);
     let name = options.uplink.clone().or_else(|| routes.first().map(|route| route.link.clone()));
@@ -42,5 +51,5 @@ pub fn decide(facts: &Facts, options: &Options, warnings: &mut Vec<Warning>) -> 
             (None, None) => {}
         },
     }
-    Ok(connection)
+    Ok(())
 }

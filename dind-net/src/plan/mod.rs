@@ -1,7 +1,8 @@
 //! What is to be done: a pure function of facts and options.
 //!
 //! [`decide`] puts a [`Plan`] together. [`default_mode`] (with [`pool`]) and [`bridged`] (with [`range`]) decide how inner
-//! containers are connected, which is a [`connection`]; [`dns`], [`mtu`], [`iptables`] and [`rules`] decide the rest.
+//! containers are connected, which is a [`connection`], or [`no_bridge`] that they are not; [`dns`], [`mtu`], [`iptables`] and
+//! [`rules`] decide the rest.
 //! [`transition`] finds the changes from one state of the network to another. All of it becomes a list of [`step`]s;
 //! [`release`] makes the list that takes everything away. [`without_machine`] is bridged mode without a machine.
 
@@ -11,6 +12,7 @@ pub mod default_mode;
 pub mod dns;
 pub mod iptables;
 pub mod mtu;
+pub mod no_bridge;
 pub mod pool;
 pub mod range;
 pub mod release;
@@ -21,9 +23,10 @@ pub mod without_machine;
 
 use crate::facts::Facts;
 use crate::facts::original::{self, Original};
+use crate::fault;
 use crate::firewall::content::ForwardChain;
 use crate::firewall::rules::Rules;
-use crate::options::Options;
+use crate::options::{DOCKER_BRIDGE, Options};
 use crate::report::Network;
 use bridged::Bridged;
 use connection::Connection;
@@ -63,15 +66,18 @@ impl Plan {
 /// # Errors
 /// Every refusal of the README's table that is about the configuration.
 pub fn decide(facts: &Facts, options: &Options) -> Result<Plan, Fault> {
-    let mut warnings = Vec::new();
+    check_alone(facts, options)?;
+    let mut warnings: Vec<_> = options.ignored.iter().map(|variable| option_ignored(variable)).collect();
+    warnings.extend(pool::collisions(facts, options));
     let bridged = options.offset.map(|offset| bridged::decide(facts, options, offset, &mut warnings));
     let bridged = bridged.transpose()?;
     let connection = match &bridged {
-        Some(bridged) => bridged.connection(),
+        Some(bridged) => bridged.connection(&pool::pools(facts, options)?),
+        None if options.no_bridge => no_bridge::decide(facts, options)?,
         None => default_mode::decide(facts, options, &mut warnings)?,
     };
     let dns = dns::decide(facts, options, &connection);
-    let (clamp, clamp_warning) = mtu::decide_clamp(facts, options, connection.mtu());
+    let (clamp, clamp_warning) = mtu::decide_clamp(facts, options, connection.mtu);
     let iptables = iptables::decide(facts, options)?;
     let (isolation, isolation_warning) = rules::decide_isolation(facts, &connection, &iptables);
     let steps = [
@@ -81,16 +87,41 @@ pub fn decide(facts: &Facts, options: &Options) -> Result<Plan, Fault> {
         bridged.as_ref().map(|bridged| bridging_steps(facts, options, bridged)).unwrap_or_default(),
     ];
 
-    let Connection { mut network, mut engine, .. } = connection;
+    let Connection { mut network, mut engine, mtu, .. } = connection;
     dns.configure(&mut engine);
-    if let Some(mtu) = network.bridge.as_ref().and_then(|bridge| bridge.mtu) {
+    if let Some(mtu) = mtu {
         mtu::configure(mtu, options, &mut engine);
     }
     engine.path_prepend.extend(iptables.links.map(|links| links.directory));
     network.resolvers.clone_from(&facts.resolv_conf.servers);
     network.iptables = iptables.chosen;
-    warnings.extend([dns.warning, clamp_warning, iptables.warning, isolation_warning].into_iter().flatten());
+    warnings.extend(dns.warnings);
+    warnings.extend([clamp_warning, iptables.warning, isolation_warning].into_iter().flatten());
     Ok(Plan { network, engine, warnings, steps: steps.concat(), bridged })
+}
+
+fn option_ignored(variable: &str) -> Warning {
+    let message = format!("{variable} has no effect without DOCKER_NETWORK_OFFSET");
+    Warning::new(
+        fault::OPTION_IGNORED,
+        message,
+        "set DOCKER_NETWORK_OFFSET for bridged mode, or leave it unset",
+    )
+}
+
+/// Two engines in one network namespace take the same addresses, and each other's rules. One without a bridge does not, but its
+/// dockerd removes the other's `docker0` (moby, `removeDefaultBridgeInterface`).
+fn check_alone(facts: &Facts, options: &Options) -> Result<(), Fault> {
+    let harms = !options.no_bridge || facts.net.link(DOCKER_BRIDGE).is_some();
+    let Some(socket) = facts.other_engine.as_ref().filter(|_| harms) else { return Ok(()) };
+    let which =
+        if options.no_bridge { ", with docker0, which a dockerd without a bridge removes" } else { "" };
+    Err(fault::NETWORK_IN_USE
+        .failed(
+            "cannot set up a network for an engine",
+            format!("another engine, which listens at {socket}, lives in this network namespace{which}"),
+        )
+        .hint("give the container a network of its own"))
 }
 
 /// Decides out of flags alone.
@@ -100,6 +131,9 @@ pub fn decide(facts: &Facts, options: &Options) -> Result<Plan, Fault> {
 pub fn compute(question: &Question, options: &Options) -> Result<Plan, Fault> {
     let range = range::compute(question)?;
     let mut connection = Connection::bridged(&options.bridge, question.address, question.gateway, range);
+    if let Some(pool) = options.pool {
+        connection.set_pools(&[pool::asked_beside(pool, question.address.trunc())?]);
+    }
     dns::chosen(options).configure(&mut connection.engine);
     if let Some(mtu) = options.mtu {
         connection.set_mtu(mtu);
@@ -131,7 +165,7 @@ fn rules_step(facts: &Facts, rules: Rules) -> Option<Step> {
 /// exists, its policy is somebody's will.
 fn forwarding_step(facts: &Facts, options: &Options, iptables: &Iptables) -> Option<Step> {
     let ours = facts.forward_off && facts.forward_chain == ForwardChain::Missing && !facts.host_network;
-    (options.forward && ours && iptables.is_nft()).then_some(Step::EnableForwarding)
+    (options.forward && ours && !options.no_bridge && iptables.is_nft()).then_some(Step::EnableForwarding)
 }
 
 fn bridging_steps(facts: &Facts, options: &Options, bridged: &Bridged) -> Vec<Step> {

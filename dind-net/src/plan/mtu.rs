@@ -42,7 +42,8 @@ pub fn configure(mtu: u32, options: &Options, engine: &mut Engine) {
 /// it. Then TCP is made to use segments that fit: a sender that never hears of the smaller MTU would hang otherwise.
 #[must_use]
 pub fn decide_clamp(facts: &Facts, options: &Options, mtu: Option<u32>) -> (bool, Option<Warning>) {
-    let Some(mtu) = mtu.filter(|mtu| *mtu < ETHERNET_MTU && !facts.host_network) else {
+    let alone = !facts.host_network && facts.other_engine.is_none();
+    let Some(mtu) = mtu.filter(|mtu| *mtu < ETHERNET_MTU && alone) else {
         return (false, None);
     };
     let Some(why) = why_no_rules(facts) else { return (true, None) };

@@ -1,11 +1,15 @@
-//! Default mode: private networks that overlap nothing the container can reach.
+//! Private networks for the default bridge and for user-defined networks, that overlap nothing the container can reach.
 
 use crate::facts::Facts;
+use crate::facts::recorded::Recorded;
 use crate::fault;
 use crate::options::{DOCKER_BRIDGE, Options};
-use dind_contract::Fault;
+use dind_contract::{Fault, Warning};
 use ipnet::{IpNet, Ipv4Net};
 use std::net::{IpAddr, Ipv4Addr};
+
+/// A network, and the prefix length of the networks that are cut from it.
+pub type Pool = (Ipv4Net, u8);
 
 /// The bridge's own network, and those that user-defined networks are cut from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,64 +17,149 @@ pub struct Networks {
     /// Address of the bridge with prefix length.
     pub bridge: Ipv4Net,
     /// Each with the prefix length of the networks cut from it.
-    pub pools: Vec<(Ipv4Net, u8)>,
+    pub pools: Vec<Pool>,
 }
 
 /// How many pools are handed out at most: at 256 networks each there is no need for more.
 const POOLS: usize = 3;
 /// Prefix length of user-defined networks.
 const NETWORK_SIZE: u8 = 24;
+/// The first and last of the networks of 10.0.0.0/8 that are tried.
+const RARE: (u8, u8) = (200, 231);
 
-/// Networks that are free, or cut from the pool that was asked for.
+/// Networks that are free, or cut from the pool that was asked for: its lower half is the bridge's, its upper half is cut up.
+///
+/// The subnets of the engine's own record are kept away from the bridge alone: dockerd cuts no network from a pool where one is.
 ///
 /// # Errors
 /// [`fault::POOL_OVERLAPS`] and [`fault::POOL_EXHAUSTED`].
 pub fn networks(facts: &Facts, options: &Options) -> Result<Networks, Fault> {
-    let mut taken = taken(facts);
+    let mut reached = reached(facts);
     if let Some(bip) = options.bip {
-        if let Some((other, what)) = taken.iter().find(|(other, _)| overlap(&bip, other)) {
+        if let Some((other, what)) = overlapping(bip.trunc(), &reached) {
             return Err(fault::POOL_OVERLAPS
                 .cannot("use", bip, format!("it overlaps {other}, {what}"))
                 .hint("choose another address for the bridge (bip, DIND_NET_BIP), or leave it unset"));
         }
-        taken.push((bip.trunc(), "the subnet of the bridge".to_owned()));
+        reached.push((bip.trunc(), "the subnet of the bridge".to_owned()));
     }
-    let overlapping = |net: &Ipv4Net| taken.iter().find(|(other, _)| overlap(net, other));
+    let recorded = facts.recorded.iter();
+    let recorded: Vec<_> =
+        recorded.map(|it| (it.subnet, format!("the network `{}` of the engine", it.network))).collect();
     if let Some(pool) = options.pool {
-        if let Some((other, what)) = overlapping(&pool) {
-            return Err(fault::POOL_OVERLAPS
-                .cannot("use", pool, format!("it overlaps {other}, {what}"))
-                .hint("choose another DIND_NET_POOL, or leave it unset"));
+        check(pool, pool, &reached)?;
+        let halves = split(pool, pool.prefix_len() + 1)?;
+        if options.bip.is_none() {
+            check(pool, halves[0], &recorded)?;
         }
-        let networks = split(pool)?;
-        return Ok(Networks { bridge: options.bip.unwrap_or(networks.bridge), ..networks });
+        let bridge = options.bip.unwrap_or_else(|| first_host(halves[0]));
+        return Ok(Networks { bridge, pools: vec![asked_pool(halves[1])] });
     }
-    let mut free = candidates().filter(|net| overlapping(net).is_none());
-    let Some(bridge) = free.next() else {
-        return Err(fault::POOL_EXHAUSTED
-            .failed("cannot find a free network", "the container reaches all of 172.17.0.0 to 172.31.255.255, 10.200.0.0 to 10.231.255.255 and 192.168.0.0 to 192.168.255.255")
-            .hint("set DIND_NET_POOL to a network that nobody needs"));
+    let mut free: Vec<_> = candidates(facts).filter(|net| overlapping(*net, &reached).is_none()).collect();
+    let Some(at) = free.iter().position(|net| overlapping(*net, &recorded).is_none()) else {
+        return Err(exhausted());
     };
-    Ok(Networks {
-        bridge: options.bip.unwrap_or_else(|| first_host(bridge)),
-        pools: free.take(POOLS).map(|pool| (pool, NETWORK_SIZE)).collect(),
-    })
+    let bridge = options.bip.unwrap_or_else(|| first_host(free.remove(at)));
+    Ok(Networks { bridge, pools: first_pools(free) })
 }
 
-/// Docker's own private networks, then some of 10.0.0.0/8 that are rarely used.
-fn candidates() -> impl Iterator<Item = Ipv4Net> {
-    let docker = (17..=31).map(|second| (Ipv4Addr::new(172, second, 0, 0), 16));
-    let rare = (200..=231).map(|second| (Ipv4Addr::new(10, second, 0, 0), 16));
+/// Pools alone, where the bridge is on another network or does not exist.
+///
+/// # Errors
+/// [`fault::POOL_OVERLAPS`] and [`fault::POOL_EXHAUSTED`].
+pub fn pools(facts: &Facts, options: &Options) -> Result<Vec<Pool>, Fault> {
+    let reached = reached(facts);
+    if let Some(pool) = options.pool {
+        check(pool, pool, &reached)?;
+        return Ok(vec![asked_pool(pool)]);
+    }
+    let pools = first_pools(candidates(facts).filter(|net| overlapping(*net, &reached).is_none()).collect());
+    if pools.is_empty() { Err(exhausted()) } else { Ok(pools) }
+}
+
+/// The pool that was asked for, on a node of which no more is known than its subnet.
+///
+/// # Errors
+/// [`fault::POOL_OVERLAPS`].
+pub fn asked_beside(pool: Ipv4Net, subnet: Ipv4Net) -> Result<Pool, Fault> {
+    check(pool, pool, &[(subnet, "the subnet of the container".to_owned())])?;
+    Ok(asked_pool(pool))
+}
+
+/// One for each network of the record that the container cannot tell from what it reaches now. In bridged mode that goes for
+/// networks of any driver: dockerd gives none the subnet of its default bridge.
+#[must_use]
+pub fn collisions(facts: &Facts, options: &Options) -> Vec<Warning> {
+    let reached = reached(facts);
+    let collision = |it: &Recorded| {
+        let (other, what) = overlapping(it.subnet, &reached)?;
+        Some(Warning::new(
+            fault::NETWORK_COLLIDES,
+            format!("the network `{}` of the engine, {}, overlaps {other}, {what}", it.network, it.subnet),
+            format!(
+                "what is there cannot be reached: remove the network with `docker network rm {}` and create it again, or \
+                 connect the container to another outer network",
+                it.network
+            ),
+        ))
+    };
+    let recorded = facts.recorded.iter().filter(|it| it.is_bridge || options.offset.is_some());
+    recorded.filter_map(collision).collect()
+}
+
+/// A network, and a word for it.
+type Taken = (Ipv4Net, String);
+
+fn overlapping(net: Ipv4Net, taken: &[Taken]) -> Option<&Taken> {
+    taken.iter().find(|(other, _)| net.contains(other) || other.contains(&net))
+}
+
+fn check(pool: Ipv4Net, part: Ipv4Net, taken: &[Taken]) -> Result<(), Fault> {
+    let Some((other, what)) = overlapping(part, taken) else { return Ok(()) };
+    Err(fault::POOL_OVERLAPS
+        .cannot("use", pool, format!("it overlaps {other}, {what}"))
+        .hint("choose another DIND_NET_POOL, or leave it unset"))
+}
+
+fn exhausted() -> Fault {
+    let cause = "the container reaches all of 10.200.0.0 to 10.231.255.255, 192.168.0.0 to 192.168.255.255 and \
+                 172.17.0.0 to 172.31.255.255";
+    fault::POOL_EXHAUSTED
+        .failed("cannot find a free network", cause)
+        .hint("set DIND_NET_POOL to a network that nobody needs")
+}
+
+/// Some of 10.0.0.0/8 that are rarely used and that no Docker Engine gives away by itself. Then what Docker gives away, the last
+/// of it first (moby, libnetwork/ipamutils): the container may be connected to one more network of its outer engine any time.
+///
+/// An outer engine may have its pools from us. They follow its bridge, so the search begins behind those that may be its own.
+fn candidates(facts: &Facts) -> impl Iterator<Item = Ipv4Net> + use<> {
+    let (first, last) = (usize::from(RARE.0), usize::from(RARE.1));
+    let on_links = subnets(facts).filter_map(|(net, _)| match net.network().octets() {
+        [10, second, ..] if net.prefix_len() >= 16 && (RARE.0..=RARE.1).contains(&second) => Some(second),
+        _ => None,
+    });
+    let begin = on_links.max().map_or(first, |outer| usize::from(outer) + 1 + POOLS);
+    let count = last - first + 1;
+    let rare =
+        (0..count).map(move |n| (Ipv4Addr::new(10, (first + (begin - first + n) % count) as u8, 0, 0), 16));
     let home = (0..=240).step_by(16).map(|third| (Ipv4Addr::new(192, 168, third, 0), 20));
-    docker.chain(rare).chain(home).filter_map(|(address, prefix)| Ipv4Net::new(address, prefix).ok())
+    let docker = (17..=31).map(|second| (Ipv4Addr::new(172, second, 0, 0), 16));
+    rare.chain(home).chain(docker).filter_map(|(address, prefix)| Ipv4Net::new(address, prefix).ok())
 }
 
-/// The lower half is the bridge's, the upper half is cut up.
-fn split(pool: Ipv4Net) -> Result<Networks, Fault> {
-    let half = pool.prefix_len() + 1;
+fn first_pools(free: Vec<Ipv4Net>) -> Vec<Pool> {
+    free.into_iter().take(POOLS).map(|pool| (pool, NETWORK_SIZE)).collect()
+}
+
+/// Eight networks of a small pool at least.
+fn asked_pool(pool: Ipv4Net) -> Pool {
+    (pool, NETWORK_SIZE.max(pool.prefix_len() + 3))
+}
+
+fn split(pool: Ipv4Net, half: u8) -> Result<Vec<Ipv4Net>, Fault> {
     let halves = pool.subnets(half).map_err(|error| fault::POOL_INVALID.cannot("split", pool, error))?;
-    let halves: Vec<_> = halves.collect();
-    Ok(Networks { bridge: first_host(halves[0]), pools: vec![(halves[1], NETWORK_SIZE.max(half + 3))] })
+    Ok(halves.collect())
 }
 
 fn first_host(net: Ipv4Net) -> Ipv4Net {
@@ -78,32 +167,49 @@ fn first_host(net: Ipv4Net) -> Ipv4Net {
     Ipv4Net::new(address, net.prefix_len()).unwrap_or(net)
 }
 
-fn overlap(one: &Ipv4Net, other: &Ipv4Net) -> bool {
-    one.contains(other) || other.contains(one)
+/// Whether a link is nobody's but our engine's. In a network that others share, none is known to be.
+fn is_ours(facts: &Facts, link: &str) -> bool {
+    !facts.host_network && facts.other_engine.is_none() && (is_engines(link) || is_recorded(facts, link))
+}
+
+/// Whether a link is the bridge of a network of the record, whatever its user has called it.
+fn is_recorded(facts: &Facts, link: &str) -> bool {
+    let is_bridge = facts.net.link(link).is_some_and(|link| link.kind.as_deref() == Some("bridge"));
+    let recorded = |subnet: IpNet| facts.recorded.iter().any(|it| it.is_bridge && subnet == it.subnet.into());
+    is_bridge && facts.net.addresses_of(link).any(|address| recorded(address.address.trunc()))
+}
+
+/// The subnets of all links, as they are and as they were before a bridge took the uplink's.
+fn subnets(facts: &Facts) -> impl Iterator<Item = (Ipv4Net, &str)> {
+    let before = facts.original.iter().flat_map(|original| &original.before.addresses);
+    let addresses = facts.net.addresses.iter().chain(before);
+    addresses.filter(|address| !is_ours(facts, &address.link)).filter_map(|address| match address.address {
+        IpNet::V4(net) => Some((net.trunc(), address.link.as_str())),
+        IpNet::V6(_) => None,
+    })
 }
 
 /// What the container reaches, each with a word for it. Default routes reach everything, and do not count; neither
 /// do the halves of 0.0.0.0/0 that VPNs install in their stead.
-fn taken(facts: &Facts) -> Vec<(Ipv4Net, String)> {
-    let ours = |link: &str| !facts.host_network && is_engines(link);
-    let mut taken = Vec::new();
-    for address in facts.net.addresses.iter().filter(|address| !ours(&address.link)) {
-        if let IpNet::V4(net) = address.address {
-            taken.push((net.trunc(), format!("the subnet of {}", address.link)));
-        }
-    }
-    for route in facts.net.routes.iter().filter(|route| !ours(&route.link)) {
+fn reached(facts: &Facts) -> Vec<Taken> {
+    let mut reached: Vec<_> =
+        subnets(facts).map(|(net, link)| (net, format!("the subnet of {link}"))).collect();
+    let before = facts.original.iter().flat_map(|original| &original.before.routes);
+    let routes = facts.net.routes.iter().chain(before);
+    for route in routes.filter(|route| !is_ours(facts, &route.link)) {
         match route.to {
-            IpNet::V4(to) if to.prefix_len() > 1 => taken.push((to, format!("a route over {}", route.link))),
+            IpNet::V4(to) if to.prefix_len() > 1 => {
+                reached.push((to, format!("a route over {}", route.link)));
+            }
             _ => {}
         }
     }
     for resolver in &facts.resolv_conf.servers {
         if let IpAddr::V4(address) = resolver {
-            taken.push(((*address).into(), "a name server".to_owned()));
+            reached.push(((*address).into(), "a name server".to_owned()));
         }
     }
-    taken
+    reached
 }
 
 /// Bridges that an engine made in this very namespace before: docker0, and `br-` with the first digits of a network's id.
@@ -115,129 +221,5 @@ fn is_engines(link: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::cli::Texts;
-    use crate::netlink::net::{Address, Route};
-
-    fn facts(addresses: &[(&str, &str)], routes: &[&str], resolvers: &[&str]) -> Facts {
-        let mut facts = Facts::default();
-        facts.net.addresses = addresses
-            .iter()
-            .map(|(link, address)| Address {
-                link: (*link).to_owned(),
-                address: address.parse().unwrap(),
-                peer: None,
-                broadcast: None,
-                label: None,
-                scope: 0,
-                flags: 0,
-                metric: None,
-            })
-            .collect();
-        facts.net.routes = routes
-            .iter()
-            .map(|to| serde_json::json!({"link": "eth0", "to": to, "table": 254, "protocol": 3, "scope": 0}))
-            .map(|route| serde_json::from_value::<Route>(route).unwrap())
-            .collect();
-        facts.resolv_conf.servers = resolvers.iter().map(|text| text.parse().unwrap()).collect();
-        facts
-    }
-
-    fn found(facts: &Facts, pool: Option<&str>) -> Result<(String, String), Fault> {
-        let texts = Texts { pool: pool.map(str::to_owned), ..Texts::default() };
-        let networks = networks(facts, &Options::parse(&texts).unwrap())?;
-        let pools: Vec<_> = networks.pools.iter().map(|(pool, size)| format!("{pool}-{size}")).collect();
-        Ok((networks.bridge.to_string(), pools.join(" ")))
-    }
-
-    #[test]
-    fn free_networks() {
-        type Case<'a> = (&'a [(&'a str, &'a str)], &'a [&'a str], &'a [&'a str], &'a str, &'a str);
-        let table: [Case<'_>; 6] = [
-            (&[], &["0.0.0.0/0"], &[], "172.17.0.1/16", "172.18.0.0/16-24 172.19.0.0/16-24 172.20.0.0/16-24"),
-            (
-                &[("eth0", "172.17.0.2/16")],
-                &["0.0.0.0/0"],
-                &[],
-                "172.18.0.1/16",
-                "172.19.0.0/16-24 172.20.0.0/16-24 172.21.0.0/16-24",
-            ),
-            (
-                &[("eth0", "10.1.0.2/24")],
-                &["172.18.7.0/24"],
-                &["172.17.9.9"],
-                "172.19.0.1/16",
-                "172.20.0.0/16-24 172.21.0.0/16-24 172.22.0.0/16-24",
-            ),
-            (
-                &[],
-                &["172.16.0.0/12"],
-                &[],
-                "10.200.0.1/16",
-                "10.201.0.0/16-24 10.202.0.0/16-24 10.203.0.0/16-24",
-            ),
-            (
-                &[],
-                &["172.16.0.0/12", "10.0.0.0/8", "192.168.0.0/18"],
-                &[],
-                "192.168.64.1/20",
-                "192.168.80.0/20-24 192.168.96.0/20-24 192.168.112.0/20-24",
-            ),
-            // What a former engine left in this namespace is no reason to move on.
-            (
-                &[("docker0", "172.17.0.1/16"), ("br-0123456789ab", "172.18.0.1/24")],
-                &[],
-                &[],
-                "172.17.0.1/16",
-                "172.18.0.0/16-24 172.19.0.0/16-24 172.20.0.0/16-24",
-            ),
-        ];
-        for (addresses, routes, resolvers, bridge, pools) in table {
-            let (got_bridge, got_pools) = found(&facts(addresses, routes, resolvers), None).unwrap();
-            assert_eq!((got_bridge.as_str(), got_pools.as_str()), (bridge, pools));
-        }
-        let mut shared = facts(&[("docker0", "172.17.0.1/16")], &[], &[]);
-        shared.host_network = true;
-        assert_eq!(found(&shared, None).unwrap().0, "172.18.0.1/16");
-    }
-
-    #[test]
-    fn an_address_of_the_bridge_that_is_asked_for() {
-        let bip = |bip: &str| {
-            let texts = Texts { bip: Some(bip.to_owned()), ..Texts::default() };
-            networks(&facts(&[("eth0", "10.1.0.2/24")], &[], &[]), &Options::parse(&texts)?)
-        };
-        for text in ["10.9.0.1/24", "172.18.0.1/16"] {
-            let found = bip(text).unwrap();
-            let bridge: Ipv4Net = text.parse().unwrap();
-            assert_eq!(found.bridge, bridge);
-            assert!(found.pools.iter().all(|(pool, _)| !overlap(pool, &bridge)), "{found:?}");
-        }
-        assert_eq!(bip("10.1.0.1/16").unwrap_err().code, fault::POOL_OVERLAPS);
-        for text in ["10.9.0.0/24", "10.9.0.255/24", "10.9.0.1", "10.9.0.1/32", "fd00::1/64"] {
-            assert_eq!(bip(text).unwrap_err().code, fault::BIP_INVALID, "{text}");
-        }
-    }
-
-    #[test]
-    fn pools_that_are_asked_for() {
-        let facts = facts(
-            &[("eth0", "10.1.0.2/24")],
-            &["172.16.0.0/12", "10.0.0.0/9", "192.168.0.0/16", "10.128.0.0/9"],
-            &["198.51.100.7"],
-        );
-        assert_eq!(found(&facts, None).unwrap_err().code, fault::POOL_EXHAUSTED);
-        for pool in ["10.1.0.0/24", "10.0.0.0/8", "198.51.100.0/24", "192.168.7.0/24"] {
-            assert_eq!(found(&facts, Some(pool)).unwrap_err().code, fault::POOL_OVERLAPS, "{pool}");
-        }
-        assert_eq!(
-            found(&facts, Some("100.64.0.0/16")).unwrap(),
-            ("100.64.0.1/17".to_owned(), "100.64.128.0/17-24".to_owned())
-        );
-        assert_eq!(
-            found(&facts, Some("100.64.0.0/24")).unwrap(),
-            ("100.64.0.1/25".to_owned(), "100.64.0.128/25-28".to_owned())
-        );
-    }
-}
+#[path = "pool_tests.rs"]
+mod tests;

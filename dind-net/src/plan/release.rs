@@ -25,10 +25,12 @@ pub fn steps(found: &Leftovers, state: &Path) -> Vec<Step> {
     steps
 }
 
-/// Whether steps need privileges in the network namespace.
+/// Whether a release needs privileges in the network namespace: for its steps, or to see whether what an apply has noted is
+/// there.
 #[must_use]
-pub fn changes_network(steps: &[Step]) -> bool {
-    steps.iter().any(|step| matches!(step, Step::RemoveRules { .. } | Step::Change(_)))
+pub fn needs_privileges(found: &Leftovers, steps: &[Step]) -> bool {
+    let changes = |step: &Step| matches!(step, Step::RemoveRules { .. } | Step::Change(_));
+    steps.iter().any(changes) || found.unseen && (found.rules.is_some() || found.forwarding_noted)
 }
 
 fn live(found: &Leftovers) -> Option<&Original> {

@@ -128,6 +128,9 @@ fn answer_as_an_old_engine(mut client: UnixStream) {
 
 fn tool(directory: &Path, name: &str, verb: &str, mode: &str) {
     note(directory, &format!("{name} {verb}"));
+    // A node with another kind of network or storage; what else it does follows.
+    let word = if name == "dind-net" { "bridged" } else { "loop" };
+    let (other, mode) = mode.strip_prefix(word).map_or((false, mode), |rest| (true, rest.trim()));
     let schema = name.replace('-', ".");
     if mode == format!("hang {verb}") {
         std::thread::park();
@@ -142,14 +145,17 @@ fn tool(directory: &Path, name: &str, verb: &str, mode: &str) {
         return;
     }
     let root = directory.display();
-    let (result, config) = match name {
-        "dind-storage" => (
-            format!(r#"{{"data_root":"{root}","backing":"native","driver":"overlay2"}}"#),
-            format!(r#"{{"data-root":"{root}"}}"#),
-        ),
-        _ => ("{}".to_owned(), "{}".to_owned()),
-    };
+    let (mut steps, mut config) = ("[]", "{}".to_owned());
+    let mut result = config.clone();
+    if name == "dind-storage" {
+        let backing = if other { "loop" } else { "native" };
+        result = format!(r#"{{"data_root":"{root}","backing":"{backing}","driver":"overlay2"}}"#);
+        config = format!(r#"{{"data-root":"{root}"}}"#);
+    } else if other {
+        result = r#"{"mode":"bridged","range":"10.77.1.0/24","uplink":"eth0"}"#.to_owned();
+        steps = r#"[{"op":"write-journal","target":"/run/dind/net.json","state":"planned"}]"#;
+    }
     println!(
-        r#"{{"schema":"{schema}/v1","ok":true,"mode":"{verb}","changed":false,"result":{result},"engine":{{"config":{config},"path_prepend":[]}},"steps":[],"warnings":[]}}"#
+        r#"{{"schema":"{schema}/v1","ok":true,"mode":"{verb}","changed":false,"result":{result},"engine":{{"config":{config},"path_prepend":[]}},"steps":{steps},"warnings":[]}}"#
     );
 }

@@ -38,6 +38,47 @@ fn stages_run_in_order_and_are_undone_in_reverse() {
 }
 
 #[test]
+fn the_range_of_a_bridged_node_is_probed_beside_its_start() {
+    let site = Site::new().mode("dind-net", "bridged");
+    let output = site.run(&["true"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let events = site.events();
+    assert_eq!(events.iter().filter(|event| *event == "dind-net probe").count(), 1, "{events:?}");
+    assert_eq!(site.record()["documents"]["probe"]["mode"], "probe");
+    let default = Site::new();
+    default.run(&["true"]);
+    assert!(!default.events().contains(&"dind-net probe".to_owned()));
+}
+
+#[test]
+fn a_range_in_use_is_known_before_the_main_process_and_before_an_engine_that_starts_containers() {
+    for (containers, engine) in [(false, true), (true, false)] {
+        let site = Site::new().mode("dind-net", "bridged fail probe");
+        if containers {
+            let container = site.path().join("containers/0a1b");
+            std::fs::create_dir_all(&container).unwrap();
+            let settings = r#"{"RestartPolicy":{"Name":"always","MaximumRetryCount":0}}"#;
+            std::fs::write(container.join("hostconfig.json"), settings).unwrap();
+        }
+        let output = site.run(&["echo", "the main process runs"]);
+        assert_eq!((output.status.code(), &output.stdout[..]), (Some(125), &b""[..]), "{}", stderr(&output));
+        let events = site.events();
+        let happened = |event: &str| events.iter().any(|seen| seen == event);
+        assert_eq!(happened("dockerd start"), engine, "{events:?}");
+        assert!(happened("dind-net release") && happened("dind-storage release"), "{events:?}");
+    }
+}
+
+#[test]
+fn the_network_waits_for_a_data_root_that_needs_a_mount() {
+    for (mode, beside) in [("loop fail apply", false), ("fail apply", true)] {
+        let site = Site::new().mode("dind-storage", mode);
+        assert_eq!(site.run(&["true"]).status.code(), Some(125));
+        assert_eq!(site.events().contains(&"dind-net apply".to_owned()), beside, "{mode}");
+    }
+}
+
+#[test]
 fn the_exit_status_is_the_main_process_own() {
     let not_executable = "/etc/passwd";
     for (main, status) in [

@@ -60,6 +60,7 @@ impl Site {
         let mut command = Command::new("unshare");
         command.args([
             "--mount",
+            "--net",
             "--pid",
             "--fork",
             "--kill-child",

@@ -25,7 +25,17 @@ fn a_node_is_bridged_and_its_uplink_restored() {
         );
         assert_eq!(
             done["engine"]["config"],
-            json!({"bip": "10.77.0.3/16", "fixed-cidr": "10.77.1.0/24", "default-gateway": "10.77.0.1", "mtu": 1400})
+            json!({
+                "bip": "10.77.0.3/16",
+                "default-address-pools": [
+                    {"base": "10.200.0.0/16", "size": 24},
+                    {"base": "10.201.0.0/16", "size": 24},
+                    {"base": "10.202.0.0/16", "size": 24},
+                ],
+                "default-gateway": "10.77.0.1",
+                "fixed-cidr": "10.77.1.0/24",
+                "mtu": 1400,
+            })
         );
         for address in ["10.77.0.3", "fd77::3"] {
             let neighbour = net.host.ip_json(&format!("neigh show {address}"));
@@ -87,6 +97,49 @@ fn two_nodes_with_automatic_ranges_reach_each_other_s_inner_containers() {
         let two = net.join(&other, "docker0", "10.77.7.2/16", "02:00:00:00:00:02", 1400);
         assert!(one.reaches(&two, "10.77.7.2") && two.reaches(&one, "10.77.3.2"));
         assert!(net.host.reaches(&two, "10.77.7.2"));
+    });
+}
+
+#[test]
+fn a_range_is_probed_beside_an_apply_and_after_it() {
+    isolated(|| {
+        let net = Testbed::new();
+        let words = ["probe", "--range", "10.77.1.0/24", "--link", "eth0"];
+        let free = net.dind_net("probe", BRIDGED).ok();
+        assert_eq!(free["result"]["range"], "10.77.1.0/24", "{free}");
+        assert_eq!(net.dind_net("probe", &[]).ok()["result"]["mode"], "default");
+        net.dind_net("apply", UNPROBED).ok();
+        assert_eq!(net.dind_net_with(&words, &[]).ok()["changed"], false);
+        // The uplink is a port of the bridge by now.
+        let _stranger = net.join(&net.host, "obr", "10.77.1.200/16", "02:00:00:00:00:99", 1400);
+        for refused in [net.dind_net_with(&words, &[]), net.dind_net("probe", BRIDGED)] {
+            let refused = refused.failed(75);
+            assert_code(&refused, "range-in-use");
+            let message = refused["error"]["message"].as_str().unwrap();
+            assert!(message.contains("10.77.1.200") && message.contains("02:00:00:00:00:99"), "{message}");
+        }
+        assert_code(
+            &net.dind_net_with(&["probe", "--range", "10.77.1.0/24", "--link", "eth7"], &[]).failed(78),
+            "uplink-missing",
+        );
+    });
+}
+
+#[test]
+fn pools_of_a_bridged_node_are_its_own_or_those_that_were_asked_for() {
+    isolated(|| {
+        let net = Testbed::new();
+        let bases = |document: &serde_json::Value| document["result"]["pools"].to_string();
+        let first = net.dind_net("apply", UNPROBED).ok();
+        assert_eq!(bases(&first), r#"["10.200.0.0/16","10.201.0.0/16","10.202.0.0/16"]"#);
+        let again = net.dind_net("apply", UNPROBED).ok();
+        assert_eq!((&again["changed"], bases(&again)), (&serde_json::json!(false), bases(&first)));
+        let asked = [UNPROBED[0], UNPROBED[1], ("DIND_NET_POOL", "10.90.0.0/16")];
+        assert_eq!(bases(&net.dind_net("apply", &asked).ok()), r#"["10.90.0.0/16"]"#);
+        // The outer subnet is not to be seen on the uplink any more.
+        let outer = [UNPROBED[0], UNPROBED[1], ("DIND_NET_POOL", "10.77.128.0/17")];
+        assert_code(&net.dind_net("apply", &outer).failed(78), "pool-overlaps");
+        net.dind_net("release", &[]).ok();
     });
 }
 

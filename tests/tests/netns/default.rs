@@ -12,7 +12,7 @@ fn default_mode_avoids_what_is_reachable() {
     isolated(|| {
         let net = Testbed::new();
         net.node.ip("addr add 172.17.0.2/16 dev eth0");
-        net.node.ip("route add 172.18.0.0/15 via 10.77.0.1");
+        net.node.ip("route add 10.200.0.0/15 via 10.77.0.1");
         let before = net.snapshot();
         let engine = [("DIND_ENGINE_VERSION", "24.0.7"), ("DIND_NET_DNS", "10.77.0.1")];
         let done = net.dind_net("apply", &engine).ok();
@@ -24,11 +24,11 @@ fn default_mode_avoids_what_is_reachable() {
         assert_eq!(
             done["engine"]["config"],
             json!({
-                "bip": "172.20.0.1/16",
+                "bip": "10.202.0.1/16",
                 "default-address-pools": [
-                    {"base": "172.21.0.0/16", "size": 24},
-                    {"base": "172.22.0.0/16", "size": 24},
-                    {"base": "172.23.0.0/16", "size": 24},
+                    {"base": "10.203.0.0/16", "size": 24},
+                    {"base": "10.204.0.0/16", "size": 24},
+                    {"base": "10.205.0.0/16", "size": 24},
                 ],
                 "default-network-opts": {"bridge": {"com.docker.network.driver.mtu": "1400"}},
                 "dns": ["10.77.0.1"],

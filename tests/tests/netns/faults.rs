@@ -57,6 +57,25 @@ fn fail_each(net: &Testbed, call: &str, errno: &str, which: impl Iterator<Item =
 }
 
 #[test]
+fn one_transient_error_changes_no_decision() {
+    isolated(|| {
+        let net = Testbed::new();
+        let expected = net.dind_net("plan", FORWARDING).ok();
+        for (call, errors) in [("sendto", &["ENOBUFS"][..]), ("recvfrom", &["EINTR", "ENOBUFS"])] {
+            for nth in 1..=net.count(call, "plan", FORWARDING) {
+                for errno in errors {
+                    let run = net.inject(call, "plan", FORWARDING, &format!("error={errno}:when={nth}"));
+                    match run.status {
+                        0 => assert_eq!(run.ok(), expected, "{errno} of {call} {nth}"),
+                        _ => assert_code(&run.failed(74), "netlink-failed"),
+                    }
+                }
+            }
+        }
+    });
+}
+
+#[test]
 fn a_lost_gateway_undoes_the_apply() {
     isolated(|| {
         let net = Testbed::new();

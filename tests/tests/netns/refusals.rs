@@ -3,6 +3,8 @@
 use crate::BRIDGED;
 use crate::namespace::isolated;
 use crate::testbed::{Testbed, assert_code, assert_same};
+use serde_json::json;
+use std::os::unix::net::UnixListener;
 
 #[test]
 fn refusals_change_nothing() {
@@ -79,5 +81,54 @@ fn a_caller_without_the_privilege_is_refused() {
         }
         net.dind_net_as(&nobody, "plan", BRIDGED).ok();
         assert_same(&net.snapshot(), &before, "in the end");
+    });
+}
+
+#[test]
+fn a_release_without_the_privilege_forgets_nothing() {
+    isolated(|| {
+        let net = Testbed::new();
+        let no_caps = ["setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin"];
+        let forward = [("DIND_NET_FORWARD", "true"), ("DIND_NET_MTU", "1400"), ("DIND_NET_DNS", "10.77.0.1")];
+        for variables in [BRIDGED, &[], &forward[..]] {
+            net.dind_net_as(&no_caps, "release", &[]).ok();
+            net.dind_net("apply", variables).ok();
+            let before = net.snapshot();
+            assert_code(&net.dind_net_as(&no_caps, "release", &[]).failed(77), "cap-net-admin-missing");
+            assert_same(&net.snapshot(), &before, "after a refused release");
+            assert_eq!(net.dind_net("release", &[]).ok()["changed"], true);
+            assert_eq!((net.node.run("nft list tables"), net.node.forwards()), (String::new(), false));
+        }
+    });
+}
+
+#[test]
+fn another_engine_in_the_network_namespace_is_refused_and_our_own_is_not() {
+    isolated(|| {
+        let net = Testbed::new();
+        let directory = net.state.path().join("docker/libnetwork");
+        std::fs::create_dir_all(&directory).unwrap();
+        let socket = directory.join("0a1b2c.sock");
+        let engine = net.node.inside(|| UnixListener::bind(&socket)).unwrap();
+        let before = net.snapshot();
+        // Its process is in the mount namespace of ours, or is not.
+        let apart = ["unshare", "--mount"];
+        net.dind_net("plan", BRIDGED).ok();
+        for variables in [BRIDGED, &[]] {
+            for verb in ["plan", "apply"] {
+                let refused = net.dind_net_as(&apart, verb, variables).failed(75);
+                assert_code(&refused, "network-in-use");
+                let message = refused["error"]["message"].as_str().unwrap();
+                assert!(message.contains(socket.to_str().unwrap()), "{message}");
+            }
+        }
+        let separate = net.dind_net_as(&apart, "apply", &[("DIND_NET_BRIDGE", "none")]).ok();
+        let config = &separate["engine"]["config"];
+        assert_eq!((&config["bridge"], &config["iptables"]), (&json!("none"), &json!(false)), "{separate}");
+        assert_eq!((&separate["result"]["mode"], &separate["changed"]), (&json!("none"), &json!(false)));
+        assert_same(&net.snapshot(), &before, "in the end");
+        // What an engine that was killed has left does not count.
+        drop(engine);
+        net.dind_net_as(&apart, "plan", BRIDGED).ok();
     });
 }

@@ -126,6 +126,13 @@ impl Testbed {
         run(&self.node, self.state.path(), command, variables)
     }
 
+    /// The same of a verb with flags.
+    pub(crate) fn dind_net_with(&self, words: &[&str], variables: &[(&str, &str)]) -> Run {
+        let mut command = Command::new(bin("dind-net"));
+        command.args(words);
+        run(&self.node, self.state.path(), command, variables)
+    }
+
     /// Runs the tool with a fault in the nth sendto(2) or recvfrom(2): netlink and ARP use nothing else.
     pub(crate) fn inject(&self, call: &str, verb: &str, variables: &[(&str, &str)], what: &str) -> Run {
         self.strace(&format!("inject={call}:{what}"), verb, variables)
@@ -165,6 +172,8 @@ pub(crate) fn dind_net(place: &Namespace, state: &Path, verb: &str, variables: &
 
 fn run(place: &Namespace, state: &Path, mut command: Command, variables: &[(&str, &str)]) -> Run {
     command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("DIND_NET_STATE", state);
+    // That of the machine is not ours to read.
+    command.env("DIND_DATA_ROOT", state);
     command.envs(variables.iter().copied());
     let output = place.output(&mut command);
     let stdout = String::from_utf8(output.stdout).unwrap();

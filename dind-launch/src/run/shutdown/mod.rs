@@ -83,6 +83,9 @@ pub fn stop(node: &mut Node, state: &mut RunState, signal: Option<i32>) -> (Opti
         // Safe at any moment: dockerd takes over a layer whole or not at all.
         node.signal(preload.child(), KILL);
     }
+    if let Some(probe) = state.range_probe.take() {
+        node.signal(probe.child(), KILL);
+    }
     let command = &state.writer.record.command;
     let signals = stop_signals(command, state.options.main_stop_signal, for_main(node, signal));
     let stopped = stop_main_and_containers(node, state, budget, signals);

@@ -1,6 +1,8 @@
 //! What the kernel answers about nf_tables, parsed. The bytes are not trusted: whatever they are, nothing panics.
 
 use crate::netlink::nftables::message::{FAMILY, HEADER};
+use nix::libc::EINTR;
+use rtnetlink::packet_core::NLM_F_DUMP_INTR;
 
 /// Types of messages that end an answer (linux/netlink.h).
 const NLMSG_ERROR: u16 = 2;
@@ -96,32 +98,43 @@ fn string(bytes: &[u8]) -> Option<String> {
     bytes.split(|byte| *byte == 0).next().map(|text| String::from_utf8_lossy(text).into_owned())
 }
 
-/// The next message of a datagram: its type, its number and its body.
-fn next<'a>(bytes: &mut &'a [u8]) -> Option<(u16, u32, &'a [u8])> {
+/// A message of a datagram.
+struct Message<'a> {
+    kind: u16,
+    flags: u16,
+    number: u32,
+    body: &'a [u8],
+}
+
+/// The next message of a datagram.
+fn next<'a>(bytes: &mut &'a [u8]) -> Option<Message<'a>> {
     let (header, body) = bytes.split_at_checked(HEADER)?;
     let length = u32::from_ne_bytes(header[..4].try_into().ok()?) as usize;
     let kind = u16::from_ne_bytes(header[4..6].try_into().ok()?);
+    let flags = u16::from_ne_bytes(header[6..8].try_into().ok()?);
     let number = u32::from_ne_bytes(header[8..12].try_into().ok()?);
     *bytes = bytes.get(length.max(HEADER).next_multiple_of(4)..).unwrap_or_default();
-    Some((kind, number, body.get(..length.saturating_sub(HEADER)).unwrap_or(body)))
+    Some(Message { kind, flags, number, body: body.get(..length.saturating_sub(HEADER)).unwrap_or(body) })
 }
 
 /// The next acknowledgement of a datagram: the number of its message, and the error number, 0 for success.
 #[must_use]
 pub fn verdict(bytes: &mut &[u8]) -> Option<(u32, i32)> {
     loop {
-        let (kind, number, body) = next(bytes)?;
+        let Message { kind, number, body, .. } = next(bytes)?;
         if kind == NLMSG_ERROR {
             return Some((number, -i32::from_ne_bytes(body.get(..4)?.try_into().ok()?)));
         }
     }
 }
 
-/// Adds the bodies of a datagram's messages to `bodies`; the error number once the answer has ended, 0 for success.
+/// Adds the bodies of a datagram's messages to `bodies`; the error number once the answer has ended, 0 for success, `EINTR` where
+/// what is listed has changed meanwhile.
 #[must_use]
 pub fn collect(mut bytes: &[u8], bodies: &mut Vec<Vec<u8>>) -> Option<i32> {
-    while let Some((kind, _, body)) = next(&mut bytes) {
+    while let Some(Message { kind, flags, body, .. }) = next(&mut bytes) {
         match kind {
+            _ if flags & NLM_F_DUMP_INTR != 0 => return Some(EINTR),
             NLMSG_DONE => return Some(0),
             NLMSG_ERROR => return Some(-i32::from_ne_bytes(body.get(..4)?.try_into().ok()?)),
             _ => bodies.push(body.to_vec()),
@@ -150,12 +163,15 @@ mod tests {
         let own = message(kind(0), b"\x02\0\0\0\x09\0\x01\0dind\0\0\0\0");
         let bridge = message(kind(0), &[7, 0, 0, 0]);
         let done = message(NLMSG_DONE, &[0; 4]);
+        let mut changed = ipv4.clone();
+        changed[6] = NLM_F_DUMP_INTR as u8;
         let denied = message(NLMSG_ERROR, &(-EPERM).to_ne_bytes());
         for (bytes, verdict, names) in [
             ([bridge.clone(), ipv4.clone()].concat(), None, "nat"),
             ([bridge, own, done.clone()].concat(), Some(0), "dind"),
             ([ipv4.clone(), done].concat(), Some(0), "nat"),
             (denied.clone(), Some(EPERM), ""),
+            (changed, Some(EINTR), ""),
             (ipv4[..10].to_vec(), None, ""),
             (Vec::new(), None, ""),
         ] {

@@ -17,12 +17,14 @@ const DELRULE: u16 = kind(8);
 pub(crate) const PREROUTING: u32 = 0;
 /// `NF_INET_FORWARD`.
 pub(crate) const FORWARD: u32 = 2;
+/// `NF_INET_LOCAL_OUT`.
+pub(crate) const OUTPUT: u32 = 3;
 /// Where a chain is hooked in.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Hook {
     /// `filter` or `nat`.
     pub(crate) kind: &'static str,
-    /// [`PREROUTING`] or [`FORWARD`].
+    /// [`PREROUTING`], [`FORWARD`] or [`OUTPUT`].
     pub(crate) number: u32,
     /// Chains of lower priority come first.
     pub(crate) priority: i32,

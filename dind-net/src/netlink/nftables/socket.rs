@@ -5,6 +5,7 @@
 use crate::netlink::nftables::answer::{self, Chain, Rule, Table};
 use crate::netlink::nftables::batch::Batch;
 use crate::netlink::nftables::message::{encode, kind, text};
+use crate::netlink::transient;
 use nix::libc::{NFPROTO_IPV4, NLM_F_ACK, NLM_F_DUMP};
 use nix::sys::socket::setsockopt;
 use nix::sys::socket::sockopt::ReceiveTimeout;
@@ -90,7 +91,7 @@ impl Conversation {
         let (bytes, last) = batch.bytes(generation);
         self.0.send(&bytes, 0)?;
         loop {
-            let answer = self.receive()?;
+            let answer = transient::retry(|| self.receive())?;
             let mut rest = answer.as_slice();
             while let Some((number, errno)) = answer::verdict(&mut rest) {
                 if errno != 0 {

@@ -1,0 +1,72 @@
+//! Is an address of the range in use? Asked by ARP, before an apply or beside it.
+
+use crate::apply::privileges;
+use crate::facts::Facts;
+use crate::fault;
+use crate::netlink::arp;
+use crate::options::Options;
+use crate::plan;
+use crate::report::{Mode, Network};
+use dind_contract::{Draft, Fault, Outcome, Warning};
+use dind_system::Root;
+use ipnet::Ipv4Net;
+use nix::net::if_::if_nametoindex;
+use std::net::Ipv4Addr;
+
+/// Asks for the range that a plan for this machine has. In default mode there is none.
+///
+/// # Errors
+/// Those of the plan, and of [`probe`].
+pub fn probe_planned(options: &Options) -> Outcome<Network> {
+    let plan = plan::decide(&Facts::observe(&Root::default(), options)?, options)?;
+    match &plan.bridged {
+        Some(bridged) => probe(bridged.range.net, &bridged.bridging.uplink),
+        None => Ok(Draft {
+            result: Network { mode: plan.network.mode, ..Network::default() },
+            ..Draft::default()
+        }),
+    }
+}
+
+/// Asks for a range on a link, and reads nothing else of the machine: what an apply changes meanwhile does not matter.
+///
+/// # Errors
+/// [`fault::RANGE_IN_USE`], [`fault::ARP_FAILED`], [`fault::UPLINK_MISSING`], and those of missing privileges.
+pub fn probe(range: Ipv4Net, link: &str) -> Outcome<Network> {
+    privileges::check_raw()?;
+    let index = if_nametoindex(link).map_err(|_| fault::no_link(link))?;
+    let warnings = ask(range, index)?.into_iter().collect();
+    let (uplink, range) = (Some(link.to_owned()), Some(range.to_string()));
+    let result = Network { mode: Mode::Bridged, uplink, range, ..Network::default() };
+    Ok(Draft { result, warnings, ..Draft::default() })
+}
+
+/// Asks for every address of a range.
+///
+/// # Errors
+/// [`fault::RANGE_IN_USE`], [`fault::ARP_FAILED`].
+pub(crate) fn ask(range: Ipv4Net, link: u32) -> Result<Option<Warning>, Fault> {
+    // All of them: dockerd hands out the range's first and last address too.
+    let all = u32::from(range.network())..=u32::from(range.broadcast());
+    let addresses: Vec<Ipv4Addr> = all.clone().take(arp::PROBED_AT_MOST).map(Ipv4Addr::from).collect();
+    let found = arp::probe(link, &addresses).map_err(|error| {
+        fault::ARP_FAILED
+            .cannot("probe", range, error)
+            .hint("set DIND_NET_PROBE=false to leave the range unprobed")
+    })?;
+    if let Some((address, other)) = found {
+        let other = other.map(|byte| format!("{byte:02x}")).join(":");
+        return Err(fault::RANGE_IN_USE
+            .cannot("use", range, format!("{address} is in use by {other}"))
+            .cause(fault::RANGE_IN_USE.name)
+            .hint("choose another DOCKER_NETWORK_OFFSET; keep the outer network out of the range with docker network create --ip-range"));
+    }
+    let partial = all.count() > arp::PROBED_AT_MOST;
+    Ok(partial.then(|| {
+        Warning::new(
+            fault::PROBE_PARTIAL,
+            format!("of {range} only the first {} addresses are probed", arp::PROBED_AT_MOST),
+            "choose a longer DOCKER_NETWORK_SIZE",
+        )
+    }))
+}

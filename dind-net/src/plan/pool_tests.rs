@@ -1,0 +1,194 @@
+use super::*;
+use crate::cli::Texts;
+use crate::facts::recorded::Recorded;
+use crate::netlink::net::{Address, Route};
+
+fn facts(addresses: &[(&str, &str)], routes: &[&str], resolvers: &[&str]) -> Facts {
+    let mut facts = Facts::default();
+    facts.net.addresses = addresses
+        .iter()
+        .map(|(link, address)| Address {
+            link: (*link).to_owned(),
+            address: address.parse().unwrap(),
+            peer: None,
+            broadcast: None,
+            label: None,
+            scope: 0,
+            flags: 0,
+            metric: None,
+        })
+        .collect();
+    facts.net.routes = routes
+        .iter()
+        .map(|to| serde_json::json!({"link": "eth0", "to": to, "table": 254, "protocol": 3, "scope": 0}))
+        .map(|route| serde_json::from_value::<Route>(route).unwrap())
+        .collect();
+    facts.resolv_conf.servers = resolvers.iter().map(|text| text.parse().unwrap()).collect();
+    facts
+}
+
+fn found(facts: &Facts, pool: Option<&str>) -> Result<(String, String), Fault> {
+    let texts = Texts { pool: pool.map(str::to_owned), ..Texts::default() };
+    let networks = networks(facts, &Options::parse(&texts).unwrap())?;
+    let pools: Vec<_> = networks.pools.iter().map(|(pool, size)| format!("{pool}-{size}")).collect();
+    Ok((networks.bridge.to_string(), pools.join(" ")))
+}
+
+fn recorded(network: &str, subnet: &str) -> Recorded {
+    Recorded { network: network.to_owned(), is_bridge: true, subnet: subnet.parse().unwrap() }
+}
+
+#[test]
+fn free_networks() {
+    type Case<'a> = (&'a [(&'a str, &'a str)], &'a [&'a str], &'a [&'a str], &'a str, &'a str);
+    let table: [Case<'_>; 8] = [
+        (&[], &["0.0.0.0/0"], &[], "10.200.0.1/16", "10.201.0.0/16-24 10.202.0.0/16-24 10.203.0.0/16-24"),
+        // What a stock engine gives away next is never taken.
+        (
+            &[("eth0", "172.17.0.2/16")],
+            &["0.0.0.0/0"],
+            &[],
+            "10.200.0.1/16",
+            "10.201.0.0/16-24 10.202.0.0/16-24 10.203.0.0/16-24",
+        ),
+        (
+            &[("eth0", "10.1.0.2/24")],
+            &["10.201.7.0/24"],
+            &["10.200.9.9"],
+            "10.202.0.1/16",
+            "10.203.0.0/16-24 10.204.0.0/16-24 10.205.0.0/16-24",
+        ),
+        // Nor is what an engine gives away that has its networks from us: on its bridge, and on its last network.
+        (
+            &[("eth0", "10.200.0.2/16")],
+            &["0.0.0.0/0"],
+            &[],
+            "10.204.0.1/16",
+            "10.205.0.0/16-24 10.206.0.0/16-24 10.207.0.0/16-24",
+        ),
+        (
+            &[("eth0", "10.230.7.2/24")],
+            &["0.0.0.0/0"],
+            &[],
+            "10.202.0.1/16",
+            "10.203.0.0/16-24 10.204.0.0/16-24 10.205.0.0/16-24",
+        ),
+        (
+            &[],
+            &["10.0.0.0/8", "192.168.0.0/18"],
+            &[],
+            "192.168.64.1/20",
+            "192.168.80.0/20-24 192.168.96.0/20-24 192.168.112.0/20-24",
+        ),
+        (
+            &[("eth0", "172.18.0.2/16")],
+            &["10.0.0.0/8", "192.168.0.0/16"],
+            &["172.17.9.9"],
+            "172.19.0.1/16",
+            "172.20.0.0/16-24 172.21.0.0/16-24 172.22.0.0/16-24",
+        ),
+        // What a former engine left in this namespace is no reason to move on.
+        (
+            &[("docker0", "10.200.0.1/16"), ("br-0123456789ab", "10.201.0.1/24")],
+            &[],
+            &[],
+            "10.200.0.1/16",
+            "10.201.0.0/16-24 10.202.0.0/16-24 10.203.0.0/16-24",
+        ),
+    ];
+    for (addresses, routes, resolvers, bridge, pools) in table {
+        let (got_bridge, got_pools) = found(&facts(addresses, routes, resolvers), None).unwrap();
+        assert_eq!((got_bridge.as_str(), got_pools.as_str()), (bridge, pools));
+    }
+    let mut shared = facts(&[("docker0", "10.200.0.1/16")], &[], &[]);
+    shared.host_network = true;
+    assert_eq!(found(&shared, None).unwrap().0, "10.204.0.1/16");
+}
+
+#[test]
+fn networks_of_the_record_are_kept_away_from_the_bridge_and_named_where_they_collide() {
+    let mut facts = facts(&[("eth0", "10.77.0.2/16")], &["0.0.0.0/0"], &[]);
+    facts.recorded = vec![recorded("kept", "10.200.0.0/24"), recorded("pooled", "10.201.0.0/24")];
+    let expected =
+        ("10.202.0.1/16".to_owned(), "10.200.0.0/16-24 10.201.0.0/16-24 10.203.0.0/16-24".to_owned());
+    assert_eq!(found(&facts, None).unwrap(), expected);
+    let options = |texts| Options::parse(&texts).unwrap();
+    assert_eq!(collisions(&facts, &options(Texts::default())), []);
+    let fault = found(&facts, Some("10.200.0.0/16")).unwrap_err();
+    assert_eq!(fault.code, fault::POOL_OVERLAPS);
+    assert!(fault.to_string().contains("`kept`"), "{fault}");
+    facts.recorded.push(recorded("lost", "10.77.7.0/24"));
+    let [warning] = &collisions(&facts, &options(Texts::default()))[..] else { panic!() };
+    assert_eq!(warning.code, fault::NETWORK_COLLIDES);
+    assert!(
+        warning.message.contains("`lost` of the engine, 10.77.7.0/24, overlaps 10.77.0.0/16"),
+        "{warning:?}"
+    );
+    // The bridge of a network that its user has given another name.
+    facts.recorded = vec![recorded("named", "10.77.0.0/16")];
+    let link = serde_json::json!({"index": 2, "name": "eth0", "kind": "bridge", "mtu": 1500});
+    facts.net.links = vec![serde_json::from_value(link).unwrap()];
+    assert_eq!(collisions(&facts, &options(Texts::default())), []);
+    // A macvlan network is meant to be there; that of a bridged node's own bridge would be the same.
+    facts.recorded = vec![Recorded { is_bridge: false, ..recorded("outside", "10.77.0.0/16") }];
+    assert_eq!(collisions(&facts, &options(Texts::default())), []);
+    facts.net.links.clear();
+    let bridged = Texts { offset: Some("auto".to_owned()), ..Texts::default() };
+    assert_eq!(collisions(&facts, &options(bridged)).len(), 1);
+}
+
+#[test]
+fn pools_without_a_bridge() {
+    let facts = facts(&[("eth0", "10.200.0.2/16")], &["0.0.0.0/0"], &[]);
+    let asked = |pool: Option<&str>| {
+        let texts = Texts { pool: pool.map(str::to_owned), ..Texts::default() };
+        let found = pools(&facts, &Options::parse(&texts).unwrap())?;
+        Ok::<_, Fault>(
+            found.iter().map(|(pool, size)| format!("{pool}-{size}")).collect::<Vec<_>>().join(" "),
+        )
+    };
+    assert_eq!(asked(None).unwrap(), "10.204.0.0/16-24 10.205.0.0/16-24 10.206.0.0/16-24");
+    assert_eq!(asked(Some("100.64.0.0/16")).unwrap(), "100.64.0.0/16-24");
+    assert_eq!(asked(Some("10.200.7.0/24")).unwrap_err().code, fault::POOL_OVERLAPS);
+}
+
+#[test]
+fn pools_that_are_asked_for() {
+    let facts = facts(
+        &[("eth0", "10.1.0.2/24")],
+        &["172.16.0.0/12", "10.0.0.0/9", "192.168.0.0/16", "10.128.0.0/9"],
+        &["198.51.100.7"],
+    );
+    assert_eq!(found(&facts, None).unwrap_err().code, fault::POOL_EXHAUSTED);
+    for pool in ["10.1.0.0/24", "10.0.0.0/8", "198.51.100.0/24", "192.168.7.0/24"] {
+        assert_eq!(found(&facts, Some(pool)).unwrap_err().code, fault::POOL_OVERLAPS, "{pool}");
+    }
+    assert_eq!(
+        found(&facts, Some("100.64.0.0/16")).unwrap(),
+        ("100.64.0.1/17".to_owned(), "100.64.128.0/17-24".to_owned())
+    );
+    assert_eq!(
+        found(&facts, Some("100.64.0.0/24")).unwrap(),
+        ("100.64.0.1/25".to_owned(), "100.64.0.128/25-28".to_owned())
+    );
+}
+
+#[test]
+fn an_address_of_the_bridge_that_is_asked_for() {
+    let facts = facts(&[("eth0", "10.1.0.2/24")], &[], &[]);
+    let bip = |bip: &str| {
+        let texts = Texts { bip: Some(bip.to_owned()), ..Texts::default() };
+        networks(&facts, &Options::parse(&texts)?)
+    };
+    for text in ["10.9.0.1/24", "10.201.0.1/16"] {
+        let found = bip(text).unwrap();
+        let bridge: Ipv4Net = text.parse().unwrap();
+        assert_eq!(found.bridge, bridge);
+        let pools: Vec<_> = found.pools.iter().map(|(pool, _)| (*pool, String::new())).collect();
+        assert_eq!(overlapping(bridge.trunc(), &pools), None, "{found:?}");
+    }
+    assert_eq!(bip("10.1.0.1/16").unwrap_err().code, fault::POOL_OVERLAPS);
+    for text in ["10.9.0.0/24", "10.9.0.255/24", "10.9.0.1", "10.9.0.1/32", "fd00::1/64"] {
+        assert_eq!(bip(text).unwrap_err().code, fault::BIP_INVALID, "{text}");
+    }
+}
