@@ -14,6 +14,7 @@ pub const KNOWN: &[&str] = &[
     "DIND_NET_DNS",
     "DIND_NET_FORWARD",
     "DIND_NET_IPTABLES",
+    "DIND_NET_IPV6",
     "DIND_NET_MTU",
     "DIND_NET_POOL",
     "DIND_NET_PROBE",
@@ -37,7 +38,9 @@ pub const KNOWN: &[&str] = &[
     "DOCKER_DAEMON_ARGS",
     "DOCKER_HOST",
     "DOCKER_NETWORK_OFFSET",
+    "DOCKER_NETWORK_OFFSET6",
     "DOCKER_NETWORK_SIZE",
+    "DOCKER_NETWORK_SIZE6",
     "LOG",
     "VAR_LIB_DOCKER_SIZE",
 ];

@@ -25,6 +25,9 @@ pub(crate) fn parsers(bytes: &[u8]) {
         probe: some.clone(),
         iptables: some.clone(),
         forward: some.clone(),
+        ipv6: some.clone(),
+        offset6: some.clone(),
+        size6: some.clone(),
         engine_version: some.clone(),
         ..Texts::default()
     };

@@ -2,7 +2,7 @@
 
 use clap::{Args, Parser, Subcommand};
 use dind_contract::cli::Common;
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 use std::path::PathBuf;
 
 /// Where the journal and the iptables links lie by default.
@@ -25,7 +25,7 @@ pub struct Cli {
 pub enum Verb {
     /// Decide, and change nothing; with --address compute only, and read nothing.
     Plan {
-        /// The container's own address with the subnet's prefix, such as 172.17.0.5/16.
+        /// The container's own address with the subnet's prefix, such as 172.17.0.5/16 or fd77::5/64.
         #[arg(long, value_name = "ADDRESS/N", allow_hyphen_values = true)]
         address: Option<String>,
         /// The outer network's gateway, with --address.
@@ -41,11 +41,11 @@ pub enum Verb {
         #[command(flatten)]
         texts: Texts,
     },
-    /// Ask by ARP whether the range of bridged mode is in use, before an apply or beside it.
+    /// Ask whether the ranges of bridged mode are in use, before an apply or beside it.
     Probe {
         /// The range; with --link, nothing else of the machine is read.
         #[arg(long, value_name = "NETWORK", requires = "link")]
-        range: Option<Ipv4Net>,
+        range: Option<IpNet>,
         /// The link to ask on.
         #[arg(long, value_name = "NAME", requires = "range")]
         link: Option<String>,
@@ -110,6 +110,15 @@ pub struct Texts {
     /// Switch forwarding on ahead of dockerd, with the same policy [default: false].
     #[arg(long, value_name = "BOOL", env = "DIND_NET_FORWARD", allow_hyphen_values = true)]
     pub forward: Option<String>,
+    /// IPv6 of inner containers: auto, true or false [default: auto].
+    #[arg(long, value_name = "SWITCH", env = "DIND_NET_IPV6", allow_hyphen_values = true)]
+    pub ipv6: Option<String>,
+    /// Bridged mode: offset of the inner IPv6 range, such as ::100, or auto [default: that of IPv4].
+    #[arg(long, value_name = "OFFSET", env = "DOCKER_NETWORK_OFFSET6", allow_hyphen_values = true)]
+    pub offset6: Option<String>,
+    /// Bridged mode: prefix length of the inner IPv6 range [default: as many addresses as IPv4].
+    #[arg(long, value_name = "PREFIX", env = "DOCKER_NETWORK_SIZE6", allow_hyphen_values = true)]
+    pub size6: Option<String>,
     /// Version of the inner engine, such as 24.0.7; options that it may not know are left out.
     #[arg(long, value_name = "VERSION", env = "DIND_ENGINE_VERSION", allow_hyphen_values = true)]
     pub engine_version: Option<String>,

@@ -52,6 +52,14 @@ pub const FORWARD_INVALID: Code = Code::new("forward-invalid", ExitCode::Config)
 pub const ENGINE_VERSION_INVALID: Code = Code::new("engine-version-invalid", ExitCode::Config);
 /// A backend that is neither auto, nft nor legacy.
 pub const IPTABLES_INVALID: Code = Code::new("iptables-invalid", ExitCode::Config);
+/// A choice of IPv6 that is neither auto, true nor false.
+pub const IPV6_INVALID: Code = Code::new("ipv6-invalid", ExitCode::Config);
+/// IPv6 was asked for, and cannot be.
+pub const IPV6_UNAVAILABLE: Code = Code::new("ipv6-unavailable", ExitCode::Config);
+/// Neighbour solicitations cannot be sent or received.
+pub const NDISC_FAILED: Code = Code::new("ndisc-failed", ExitCode::Io);
+/// The way router advertisements are taken cannot be changed, or not be recorded.
+pub const ACCEPT_RA_FAILED: Code = Code::new("accept-ra-failed", ExitCode::Io);
 /// The backend that was asked for is not installed.
 pub const IPTABLES_MISSING: Code = Code::new("iptables-missing", ExitCode::Config);
 
@@ -134,6 +142,8 @@ pub const CODES: &[Code] = &[
     ENGINE_VERSION_INVALID,
     IPTABLES_INVALID,
     IPTABLES_MISSING,
+    IPV6_INVALID,
+    IPV6_UNAVAILABLE,
     UPLINK_MISSING,
     UPLINK_AMBIGUOUS,
     UPLINK_KIND,
@@ -154,6 +164,8 @@ pub const CODES: &[Code] = &[
     READ_FAILED,
     NETLINK_FAILED,
     ARP_FAILED,
+    NDISC_FAILED,
+    ACCEPT_RA_FAILED,
     GATEWAY_LOST,
     RULES_FAILED,
     JOURNAL_FAILED,

@@ -10,6 +10,7 @@ pub mod netlink;
 pub mod options;
 pub mod plan;
 pub mod report;
+pub mod values;
 
 use cli::{Cli, Verb};
 use dind_contract::{Outcome, Report, Tool};
@@ -29,6 +30,12 @@ pub fn run(cli: &Cli) -> Outcome<Network> {
     let root = Root::at(&cli.common.root);
     match &cli.verb {
         Verb::Plan { address, gateway, texts } => {
+            if plan::without_machine6::is_asked(address.as_ref()) {
+                let options = Options::parse(texts)?;
+                let question =
+                    plan::without_machine6::question(address.as_ref(), gateway.as_ref(), &options)?;
+                return Ok(plan::compute6(&question, &options)?.draft());
+            }
             let question = plan::without_machine::question(address.as_ref(), gateway.as_ref(), texts)?;
             let options = Options::parse(texts)?;
             let plan = match question {

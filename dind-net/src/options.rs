@@ -2,6 +2,7 @@
 
 use crate::cli::Texts;
 use crate::fault::{self, Cause};
+use crate::values::{Offset6, Switch, dns, ipv6, major, mtu, offset6, parse, pool, size6};
 use dind_contract::cli::given;
 use dind_contract::{Code, Fault, value};
 use ipnet::Ipv4Net;
@@ -16,10 +17,6 @@ pub const NO_BRIDGE: &str = "none";
 const DATA_ROOT: &str = "/var/lib/docker";
 /// Prefix length of the inner range by default.
 pub const DEFAULT_SIZE: u8 = 24;
-/// RFC 791: every IPv4 link carries packets of 68 bytes.
-const MTU_LEAST: u32 = 68;
-/// The most that the kernel gives a link.
-const MTU_MOST: u32 = 65_535;
 
 /// Which program writes the engine's firewall rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
@@ -67,6 +64,12 @@ pub struct Options {
     pub iptables: Option<Backend>,
     /// Whether forwarding is switched on ahead of dockerd.
     pub forward: bool,
+    /// Whether inner containers get IPv6.
+    pub ipv6: Switch,
+    /// Bridged mode: where the IPv6 range lies, if not where the IPv4 one does.
+    pub offset6: Option<Offset6>,
+    /// Bridged mode: prefix length of the IPv6 range, if it has not as many addresses as the IPv4 one.
+    pub size6: Option<u8>,
     /// Major version of the inner engine.
     pub engine: Option<u32>,
     /// Where the engine's data lies.
@@ -123,6 +126,28 @@ impl Options {
             .flatten(),
             forward: switch(texts.forward.as_ref(), fault::FORWARD_INVALID, "DIND_NET_FORWARD")?
                 .unwrap_or(false),
+            ipv6: parse(
+                texts.ipv6.as_ref(),
+                ipv6,
+                fault::IPV6_INVALID,
+                "DIND_NET_IPV6",
+                "auto, true or false",
+            )?
+            .unwrap_or(Switch::Auto),
+            offset6: parse(
+                texts.offset6.as_ref(),
+                offset6,
+                fault::OFFSET_INVALID,
+                "DOCKER_NETWORK_OFFSET6",
+                "an offset such as ::100 or 0.0.1.0, or auto",
+            )?,
+            size6: parse(
+                texts.size6.as_ref(),
+                size6,
+                fault::SIZE_INVALID,
+                "DOCKER_NETWORK_SIZE6",
+                "a prefix length such as 120",
+            )?,
             engine: parse(
                 texts.engine_version.as_ref(),
                 major,
@@ -134,6 +159,20 @@ impl Options {
             state: texts.state.clone(),
             ignored: ignored(texts),
         })
+    }
+}
+
+impl Options {
+    /// Offset and prefix length of the IPv6 range. They are those of IPv4 where no others are given: as many addresses, as far
+    /// from the own one.
+    #[must_use]
+    pub fn range6(&self) -> (Offset6, u8) {
+        let same = match self.offset {
+            Some(Offset::By(offset)) => Offset6::By(offset.into()),
+            Some(Offset::Auto) => Offset6::Auto,
+            None => Offset6::By(0),
+        };
+        (self.offset6.unwrap_or(same), self.size6.unwrap_or(96 + self.size))
     }
 }
 
@@ -166,23 +205,14 @@ pub(crate) fn size(texts: &Texts) -> Result<u8, Cause> {
     })
 }
 
-/// A value that some parser accepts, or a fault that says what was expected.
-fn parse<T>(
-    text: Option<&String>,
-    parser: impl Fn(&str) -> Result<T, String>,
-    code: Code,
-    variable: &str,
-    expected: &str,
-) -> Result<Option<T>, Fault> {
-    let Some(text) = given(text) else { return Ok(None) };
-    parser(text).map(Some).map_err(|why| {
-        code.invalid(variable, text, why).hint(format!("set {variable} to {expected}, or leave it unset"))
-    })
-}
-
 /// Those of bridged mode in another one.
 fn ignored(texts: &Texts) -> Vec<&'static str> {
-    let bridged = [("DOCKER_NETWORK_SIZE", &texts.size), ("DIND_NET_PROBE", &texts.probe)];
+    let bridged = [
+        ("DOCKER_NETWORK_SIZE", &texts.size),
+        ("DOCKER_NETWORK_OFFSET6", &texts.offset6),
+        ("DOCKER_NETWORK_SIZE6", &texts.size6),
+        ("DIND_NET_PROBE", &texts.probe),
+    ];
     let without_offset = bridged.into_iter().filter(|_| given(texts.offset.as_ref()).is_none());
     without_offset.filter(|(_, text)| given(text.as_ref()).is_some()).map(|(name, _)| name).collect()
 }
@@ -230,23 +260,6 @@ fn bridge(texts: &Texts) -> Result<String, Fault> {
     Ok(name)
 }
 
-fn mtu(text: &str) -> Result<u32, String> {
-    let mtu = text.parse::<u32>().ok().filter(|mtu| (MTU_LEAST..=MTU_MOST).contains(mtu));
-    mtu.ok_or_else(|| format!("expected a number from {MTU_LEAST} to {MTU_MOST}"))
-}
-
-fn dns(text: &str) -> Result<Vec<IpAddr>, String> {
-    let words = text.split([',', ' ']).filter(|word| !word.is_empty());
-    let server = |word: &str| match word.parse::<IpAddr>() {
-        Ok(address) if address.is_loopback() || address.is_unspecified() => {
-            Err(format!("inner containers cannot reach {address}"))
-        }
-        Ok(address) => Ok(address),
-        Err(_) => Err(format!("`{word}` is not an address")),
-    };
-    words.map(server).collect()
-}
-
 /// A bridged node has its address from the outer network.
 fn bip(texts: &Texts) -> Result<Option<Ipv4Net>, Fault> {
     let host = |text: &str| match text.parse::<Ipv4Net>() {
@@ -266,18 +279,6 @@ fn bip(texts: &Texts) -> Result<Option<Ipv4Net>, Fault> {
     }
 }
 
-fn pool(text: &str) -> Result<Ipv4Net, String> {
-    match text.parse::<Ipv4Net>() {
-        Ok(pool) if pool.addr() != pool.network() => {
-            Err(format!("its host bits are set; the network is {}", pool.trunc()))
-        }
-        Ok(pool) if pool.prefix_len() > 24 => Err("it is smaller than a /24".to_owned()),
-        Ok(pool) if pool.prefix_len() < 8 => Err("it is larger than any private network".to_owned()),
-        Ok(pool) => Ok(pool),
-        Err(_) => Err("expected an IPv4 network".to_owned()),
-    }
-}
-
 fn backend(text: &str) -> Result<Option<Backend>, String> {
     match text {
         "auto" => Ok(None),
@@ -285,11 +286,6 @@ fn backend(text: &str) -> Result<Option<Backend>, String> {
         "legacy" => Ok(Some(Backend::Legacy)),
         _ => Err("expected `auto`, `nft` or `legacy`".to_owned()),
     }
-}
-
-fn major(text: &str) -> Result<u32, String> {
-    let digits = text.split(['.', '-', '+']).next().unwrap_or_default();
-    digits.parse().map_err(|_| "it does not start with a number".to_owned())
 }
 
 #[cfg(test)]

@@ -41,7 +41,15 @@ fn offsets_and_sizes() {
 #[test]
 fn other_values() {
     type Set = fn(&mut Texts) -> &mut Option<String>;
-    let table: [(Set, &str, &[&str], &[&str]); 9] = [
+    let table: [(Set, &str, &[&str], &[&str]); 12] = [
+        (|texts| &mut texts.ipv6, "ipv6-invalid", &["auto", "true", "false", ""], &["maybe", "4"]),
+        (
+            |texts| &mut texts.offset6,
+            "offset-invalid",
+            &["auto", "::100", "0.0.1.0"],
+            &["1::2::3", "-1", "::1/64", "100"],
+        ),
+        (|texts| &mut texts.size6, "size-invalid", &["120", "0", "128"], &["129", "+1", "/64", "x"]),
         (
             |texts| &mut texts.mtu,
             "mtu-invalid",

@@ -3,7 +3,7 @@
 use crate::options::Backend;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 
 /// How the inner containers are connected.
@@ -49,6 +49,9 @@ pub struct Network {
     /// Where user-defined networks are cut from, in CIDR notation.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub pools: Vec<String>,
+    /// IPv6 of inner containers; missing where nobody asked and the outer network has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ipv6: Option<Ipv6>,
     /// The name servers of the node.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     #[schemars(with = "Vec<String>")]
@@ -56,6 +59,61 @@ pub struct Network {
     /// The program that writes firewall rules.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub iptables: Option<Chosen>,
+}
+
+/// IPv6 of inner containers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Ipv6 {
+    /// Whether they get it.
+    pub enabled: bool,
+    /// Why not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<WhyNot>,
+    /// Why not, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    /// Bridged mode: the node's own address, with the subnet's prefix length.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// Bridged mode: the outer network's gateway.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub gateway: Option<Ipv6Addr>,
+    /// The subnet of the bridge, in CIDR notation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subnet: Option<String>,
+    /// Bridged mode: the addresses of inner containers, in CIDR notation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub range: Option<String>,
+    /// Bridged mode: the offset, also where `auto` was asked for; missing where the engine chooses addresses.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub offset: Option<Ipv6Addr>,
+    /// Default mode: where user-defined networks are cut from, in CIDR notation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pool: Option<String>,
+}
+
+/// Why inner containers get no IPv6.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum WhyNot {
+    /// `DIND_NET_IPV6` is false.
+    Disabled,
+    /// The outer network has none.
+    OuterNetwork,
+    /// The kernel has none, or does not let it be switched on.
+    Kernel,
+    /// The node has no bridge.
+    NoBridge,
+    /// The network namespace is the machine's own.
+    HostNetwork,
+    /// The kernel or the programs have no firewall for it.
+    Firewall,
+    /// No range can be computed.
+    Range,
+    /// The engine cannot, or its version is not known.
+    EngineVersion,
 }
 
 /// The bridge that the inner containers join.

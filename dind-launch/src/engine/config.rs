@@ -84,6 +84,15 @@ pub fn forwards(user: &UserSettings, args: &DaemonArgs) -> bool {
     !keys.iter().any(|key| user.config.contains_key(*key) || args.keys.contains(*key))
 }
 
+/// Whether IPv6 is set up by the user, or cannot be by us: before engine 27 there are no rules for it without `experimental`.
+#[must_use]
+pub fn has_ipv6(user: &UserSettings, args: &DaemonArgs) -> bool {
+    let keys = ["bip6", "default-gateway-v6", "fixed-cidr-v6", "ip6tables", "ipv6"];
+    let set = |key: &str| user.config.contains_key(key) || args.keys.contains(key);
+    let off = |key: &str| user.config.get(key) == Some(&Value::Bool(false));
+    keys.into_iter().any(set) || off("experimental") || off("iptables")
+}
+
 /// See docs.docker.com/engine/storage/containerd.
 fn keeps_images_in_containerd(user: &Map<String, Value>) -> bool {
     user.get("features").and_then(|features| features.get("containerd-snapshotter"))
@@ -166,6 +175,22 @@ mod tests {
         ] {
             let args = args::parse(args).unwrap();
             assert_eq!(forwards(&user(file.clone(), &args), &args), ours, "{file} {args:?}");
+        }
+    }
+
+    #[test]
+    fn ipv6_is_left_to_a_user_with_settings_for_it() {
+        for (file, args, theirs) in [
+            (json!({}), "--debug", false),
+            (json!({"experimental": true, "iptables": true}), "", false),
+            (json!({"ipv6": true, "fixed-cidr-v6": "2001:db8::/64"}), "", true),
+            (json!({"ipv6": false}), "", true),
+            (json!({"experimental": false}), "", true),
+            (json!({"iptables": false}), "", true),
+            (json!({}), "--ip6tables", true),
+        ] {
+            let args = args::parse(args).unwrap();
+            assert_eq!(has_ipv6(&user(file.clone(), &args), &args), theirs, "{file} {args:?}");
         }
     }
 }

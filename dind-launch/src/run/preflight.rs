@@ -96,7 +96,7 @@ pub(super) fn preflight(
         dockerd: None,
         restart_attempts: Attempts::default(),
         preload_process: None,
-        range_probe: None,
+        range_probes: Vec::new(),
         network_lock: None,
         storage_applied: false,
         net_applied: false,
@@ -128,10 +128,15 @@ fn open_log(to: LogTo) -> Result<EngineLog, Fault> {
     }
 }
 
-/// The variables that all sibling tools get beside ours: what the user's settings for the engine have decided, and for dind-net
-/// to switch forwarding on, where dockerd would. Beside the storage that takes no time; dockerd would wait for it.
+/// The variables that all sibling tools get beside ours: what the user's settings for the engine have decided. dind-net switches
+/// forwarding on where dockerd would, which takes no time beside the storage, and leaves IPv6 to a user with settings for it.
 pub(crate) fn tool_variables<'a>(user: &'a UserSettings, options: &Options) -> Vec<(&'static str, &'a str)> {
-    let wanted = !is_set("DIND_NET_FORWARD") && config::forwards(user, &options.daemon_args);
+    let args = &options.daemon_args;
+    let ours = [
+        ("DIND_NET_FORWARD", "true", config::forwards(user, args)),
+        ("DIND_NET_IPV6", "false", config::has_ipv6(user, args)),
+    ];
+    let ours = ours.into_iter().filter(|(name, _, wanted)| *wanted && !is_set(name));
     let decided = user.variables.iter().map(|(name, value)| (*name, value.as_str()));
-    decided.chain(wanted.then_some(("DIND_NET_FORWARD", "true"))).collect()
+    decided.chain(ours.map(|(name, value, _)| (name, value))).collect()
 }

@@ -1,5 +1,5 @@
-//! `dind-net probe`, which asks by ARP whether the range of a bridged node is in use. It takes a third of a second, nearly all of it
-//! waiting, so it runs beside the rest of the start. Its answer is waited for before anything of ours can use an address of the range.
+//! `dind-net probe`, which asks whether a range of a bridged node is in use, that of IPv4 by ARP, and that of IPv6, if it has one,
+//! by neighbour solicitations. It takes a third of a second, nearly all of it waiting, so it runs beside the rest of the start. Its answer is waited for before anything of ours can use an address of the range.
 
 use super::state::RunState;
 use crate::process::sibling::{self, Document, documents};
@@ -34,6 +34,21 @@ pub(super) fn start(
     }
 }
 
+/// Starts the probe of the IPv6 range that an apply has decided on: it depends on the engine's version, which the plan does not know.
+///
+/// # Errors
+/// [`crate::fault::TOOL_BROKEN`].
+pub(super) fn start6(
+    node: &mut Node,
+    state: &RunState,
+    applied: &Document,
+) -> Result<Option<ToolProcess>, Fault> {
+    let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
+    let range = text(applied.result.get("ipv6").and_then(|ipv6| ipv6.get("range")));
+    let Some((range, link)) = range.zip(text(applied.result.get("uplink"))) else { return Ok(None) };
+    sibling::start(node, &state.tools.net, &["probe", "--range", &range, "--link", &link], &[]).map(Some)
+}
+
 /// Waits for the answer before dockerd starts, where it may start containers by itself.
 ///
 /// # Errors
@@ -42,14 +57,20 @@ pub(super) fn finish_before_engine(node: &mut Node, state: &mut RunState) -> Res
     if starts_containers(&state.data_root) { finish(node, state) } else { Ok(()) }
 }
 
-/// Waits for the answer, if it is not there yet.
+/// Waits for the answers that are not there yet.
 ///
 /// # Errors
 /// Somebody uses an address of the range; the probe failed; the signal that asks the node to stop.
 pub(super) fn finish(node: &mut Node, state: &mut RunState) -> Result<(), StopReason> {
-    let Some(probe) = state.range_probe.take() else { return Ok(()) };
-    let [document] = documents(node, [probe], OnStopSignal::Terminate, None)?;
-    state.writer.keep("probe", document);
+    for stage in ["probe", "probe6"] {
+        if state.range_probes.is_empty() {
+            break;
+        }
+        // What is left is the shutdown's to end.
+        let probe = state.range_probes.remove(0);
+        let [document] = documents(node, [probe], OnStopSignal::Terminate, None)?;
+        state.writer.keep(stage, document);
+    }
     Ok(())
 }
 

@@ -65,8 +65,9 @@ struct Checked {
 
 /// Runs the plans of both tools, which find wrong settings before anything changes, and starts the probe of a bridged node.
 ///
-/// Some of the network's settings depend on the engine's version where the MTU is not Ethernet's (dind-net's README, "MTU").
-/// Only then dockerd is asked for it: the answer takes a sixth as long as its whole start, and is waited for later.
+/// Some of the network's settings depend on the engine's version where the MTU is not Ethernet's (dind-net's README, "MTU"), or
+/// where the outer network has IPv6. Only then dockerd is asked for it: the answer takes a sixth as long as its whole start, and is
+/// waited for later.
 fn check(node: &mut Node, state: &mut RunState) -> Result<Checked, StopReason> {
     state.writer.begin(Stage::Check);
     let variables = tool_variables(&state.user, &state.options);
@@ -74,8 +75,9 @@ fn check(node: &mut Node, state: &mut RunState) -> Result<Checked, StopReason> {
     config::merge(&[&storage.engine, &net.engine], &state.user, &state.options.daemon_args)?;
     let mut net_variables: Vec<_> =
         variables.iter().map(|(name, text)| (*name, (*text).to_owned())).collect();
-    state.range_probe = range_probe::start(node, state, &net)?;
-    if state.range_probe.is_some() {
+    let probe = range_probe::start(node, state, &net)?;
+    state.range_probes.extend(probe);
+    if !state.range_probes.is_empty() {
         net_variables.push((range_probe::VARIABLE, "false".to_owned()));
     }
     let data_root = storage.engine.config.get("data-root").and_then(Value::as_str);
@@ -83,7 +85,9 @@ fn check(node: &mut Node, state: &mut RunState) -> Result<Checked, StopReason> {
     let is_native = storage.result.get("backing").is_none_or(|backing| backing == "native");
     let mut checked = Checked { version_query: None, net_variables, is_native };
     let mtu = net.engine.config.get("mtu").and_then(Value::as_u64);
-    if !is_set("DIND_ENGINE_VERSION") && mtu.is_some_and(|mtu| mtu != ETHERNET_MTU) {
+    let ipv6 = net.result.get("ipv6");
+    let ipv6 = ipv6.is_some_and(|ipv6| ipv6["enabled"] == true || ipv6["reason"] == "engine-version");
+    if !is_set("DIND_ENGINE_VERSION") && (ipv6 || mtu.is_some_and(|mtu| mtu != ETHERNET_MTU)) {
         let mut command = Command::new(&state.programs.dockerd);
         daemon::with_environment(command.arg("--version"));
         // A dockerd that cannot be executed fails the stage that starts it.
@@ -141,6 +145,10 @@ fn apply(node: &mut Node, state: &mut RunState, checked: Checked) -> Result<[Eng
     // A stale record that stays costs dockerd time, and nothing else.
     let _ = stale_networks::remove(&state.data_root, &state.original_links);
     let [net] = documents(node, [net], OnStopSignal::Terminate, None)?;
+    if !state.range_probes.is_empty() {
+        let probe = range_probe::start6(node, state, &net)?;
+        state.range_probes.extend(probe);
+    }
     let engines = [storage.engine.clone(), net.engine.clone()];
     state.writer.keep("storage", storage);
     state.writer.keep("net", net);

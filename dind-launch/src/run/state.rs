@@ -50,7 +50,7 @@ pub struct RunState {
     /// `dind-launch preload`, while it runs beside the main process.
     pub preload_process: Option<ToolProcess>,
     /// `dind-net probe`, until its answer is needed.
-    pub range_probe: Option<ToolProcess>,
+    pub range_probes: Vec<ToolProcess>,
     /// Keeps other nodes out of the network namespace.
     pub network_lock: Option<NetworkLock>,
     /// Whether storage has to be released.

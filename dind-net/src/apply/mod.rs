@@ -4,12 +4,14 @@
 //! for each kind of step; what steps share is the `context`. Before the first step come `privileges` and the questions of
 //! `uplink`; after the last one, `uplink` verifies that everything is in place.
 
+mod accept_ra;
 pub(crate) mod context;
 mod forwarding;
 mod iptables_links;
 mod modules;
 mod privileges;
 mod probe;
+mod probe6;
 mod rules;
 pub mod state_dir;
 mod steps;

@@ -1,6 +1,7 @@
-//! Is an address of the range in use? Asked by ARP, before an apply or beside it.
+//! Is an address of a range in use? Asked by ARP, or by neighbour solicitations, before an apply or beside it.
 
 use crate::apply::privileges;
+use crate::apply::probe6;
 use crate::facts::Facts;
 use crate::fault;
 use crate::netlink::arp;
@@ -9,9 +10,10 @@ use crate::plan;
 use crate::report::{Mode, Network};
 use dind_contract::{Draft, Fault, Outcome, Warning};
 use dind_system::Root;
-use ipnet::Ipv4Net;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use nix::net::if_::if_nametoindex;
 use std::net::Ipv4Addr;
+use std::thread;
 
 /// Asks for the range that a plan for this machine has. In default mode there is none.
 ///
@@ -20,7 +22,12 @@ use std::net::Ipv4Addr;
 pub fn probe_planned(options: &Options) -> Outcome<Network> {
     let plan = plan::decide(&Facts::observe(&Root::default(), options)?, options)?;
     match &plan.bridged {
-        Some(bridged) => probe(bridged.range.net, &bridged.bridging.uplink),
+        Some(bridged) => {
+            let range6 = plan.place6.map(|place| place.range);
+            of_link(&bridged.bridging.uplink, bridged.range.net.into(), |link| {
+                ask_both(bridged.range.net, range6, link)
+            })
+        }
         None => Ok(Draft {
             result: Network { mode: plan.network.mode, ..Network::default() },
             ..Draft::default()
@@ -31,14 +38,40 @@ pub fn probe_planned(options: &Options) -> Outcome<Network> {
 /// Asks for a range on a link, and reads nothing else of the machine: what an apply changes meanwhile does not matter.
 ///
 /// # Errors
-/// [`fault::RANGE_IN_USE`], [`fault::ARP_FAILED`], [`fault::UPLINK_MISSING`], and those of missing privileges.
-pub fn probe(range: Ipv4Net, link: &str) -> Outcome<Network> {
+/// [`fault::RANGE_IN_USE`], [`fault::ARP_FAILED`], [`fault::NDISC_FAILED`], [`fault::UPLINK_MISSING`], and those of missing
+/// privileges.
+pub fn probe(range: IpNet, link: &str) -> Outcome<Network> {
+    of_link(link, range, |link| match range {
+        IpNet::V4(range) => Ok(ask(range, link)?.into_iter().collect()),
+        IpNet::V6(range) => Ok(probe6::ask(range, link)?.into_iter().collect()),
+    })
+}
+
+fn of_link(
+    link: &str,
+    range: IpNet,
+    ask: impl FnOnce(u32) -> Result<Vec<Warning>, Fault>,
+) -> Outcome<Network> {
     privileges::check_raw()?;
-    let index = if_nametoindex(link).map_err(|_| fault::no_link(link))?;
-    let warnings = ask(range, index)?.into_iter().collect();
+    let warnings = ask(if_nametoindex(link).map_err(|_| fault::no_link(link))?)?;
     let (uplink, range) = (Some(link.to_owned()), Some(range.to_string()));
     let result = Network { mode: Mode::Bridged, uplink, range, ..Network::default() };
     Ok(Draft { result, warnings, ..Draft::default() })
+}
+
+/// Asks for the ranges of IPv4 and IPv6 at the same time.
+///
+/// # Errors
+/// Those of [`ask`] and [`probe6::ask`].
+pub(crate) fn ask_both(range: Ipv4Net, range6: Option<Ipv6Net>, link: u32) -> Result<Vec<Warning>, Fault> {
+    let (first, second) = thread::scope(|scope| {
+        let asking = range6.map(|range| scope.spawn(move || probe6::ask(range, link)));
+        let first = ask(range, link);
+        (first, asking.map(thread::ScopedJoinHandle::join))
+    });
+    let panicked = || fault::NDISC_FAILED.failed("cannot probe the IPv6 range", "its thread has panicked");
+    let second = second.map(|second| second.unwrap_or_else(|_| Err(panicked().hint("run it again"))));
+    Ok([first?, second.transpose()?.flatten()].into_iter().flatten().collect())
 }
 
 /// Asks for every address of a range.

@@ -1,7 +1,7 @@
 //! How each step is made, and how it is undone.
 
 use crate::apply::context::Context;
-use crate::apply::{forwarding, iptables_links, modules, rules, uplink};
+use crate::apply::{accept_ra, forwarding, iptables_links, modules, rules, uplink};
 use crate::plan::step::Step;
 use dind_contract::Fault;
 use dind_contract::step::{Applied, Apply, Undo};
@@ -18,6 +18,8 @@ impl Apply for Step {
             Self::RemoveRules { found } => rules::remove(context, found),
             Self::EnableForwarding => Ok(forwarding::enable(context)),
             Self::DisableForwarding => forwarding::disable(),
+            Self::AcceptRa { record } => accept_ra::set(context, record),
+            Self::RestoreRa { record } => accept_ra::restore(context, record),
             Self::WriteJournal { original, .. } => uplink::save(context, original),
             Self::RemoveJournal { .. } => {
                 context.state.remove_journal()?;

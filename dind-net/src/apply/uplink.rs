@@ -50,7 +50,8 @@ pub(crate) fn check(
     let Some(original) = journal else { return Ok((Expected::Changes, Vec::new())) };
     let mut warnings = Vec::new();
     if options.probe {
-        warnings.extend(probe::ask(bridged.range.net, original.uplink_index)?);
+        let range6 = plan.place6.map(|place| place.range);
+        warnings.extend(probe::ask_both(bridged.range.net, range6, original.uplink_index)?);
     }
     // One that does not answer now is not expected to answer later; a permanent neighbour is never asked.
     if bridged.before.neighbours.iter().any(|entry| entry.address == bridged.gateway) {
@@ -120,6 +121,9 @@ pub(crate) fn make(context: &mut Context, change: &Change) -> Result<Applied<Con
 fn failed(change: &Change, error: std::io::Error) -> Fault {
     let hint = match change {
         Change::CreateBridge { .. } => "load the kernel's bridge module on the machine: modprobe bridge",
+        Change::AddAddress(address) if address.address.addr().is_ipv6() => {
+            "make /proc/sys writable: Docker switches IPv6 off for new links, and it has to be on for the bridge"
+        }
         _ => "run it again; compare `ip -d link`, `ip addr` and `ip route` with the step's target",
     };
     fault::NETLINK_FAILED.cannot(Step::Change(change.clone()).op(), change, error).hint(hint)

@@ -7,6 +7,7 @@
 
 pub mod embedded_dns;
 pub mod iptables;
+pub mod ipv6;
 pub mod original;
 pub mod other_engine;
 pub mod recorded;
@@ -24,6 +25,7 @@ use dind_contract::Fault;
 use dind_system::Root;
 use embedded_dns::Embedded;
 use iptables::{Installed, Links};
+use ipv6::Ipv6;
 use nix::unistd::{AccessFlags, access};
 use original::Original;
 use recorded::Recorded;
@@ -68,6 +70,8 @@ pub struct Facts {
     pub route_localnet: bool,
     /// iptables programs and tables.
     pub iptables: Installed,
+    /// What IPv6 needs.
+    pub ipv6: Ipv6,
 }
 
 impl Facts {
@@ -102,6 +106,7 @@ impl Facts {
             route_localnet: route_localnet(root),
             iptables: Installed::observe(root, state, listing.tables)
                 .map_err(unread("/proc/net/ip_tables_names"))?,
+            ipv6: Ipv6::observe(root, &net, listing.tables, &options.data_root),
             net,
         })
     }
@@ -132,6 +137,8 @@ pub struct Leftovers {
     pub unseen: bool,
     /// Directories of links to iptables.
     pub links: Vec<Links>,
+    /// What router advertisements were set to.
+    pub accept_ra: Option<ipv6::Record>,
 }
 
 impl Leftovers {
@@ -154,6 +161,7 @@ impl Leftovers {
             own_table: listing.own,
             forwarding: forwarding_noted && listing.forward == ForwardChain::OursUnused,
             links: iptables::links(&root, state),
+            accept_ra: ipv6::Record::read(&root, state)?,
         })
     }
 }

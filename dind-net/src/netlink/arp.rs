@@ -37,24 +37,25 @@ pub type Mac = [u8; 6];
 /// # Errors
 /// Those of the packet socket.
 pub fn probe(link: u32, addresses: &[Ipv4Addr]) -> io::Result<Option<(Ipv4Addr, Mac)>> {
-    let socket = open(link)?;
-    let mac = own_address(&socket)?;
+    let (socket, mac) = open(link, libc::ETH_P_ARP)?;
     // Without a sender's address, so that nobody learns a thing from it.
     let requests: Vec<_> =
         addresses.iter().map(|address| frame(mac, Ipv4Addr::UNSPECIFIED, *address)).collect();
-    listen(&socket, &requests, |address, other| other != mac && addresses.contains(&address))
+    let found =
+        |frame: &[u8]| claim(frame).filter(|(address, other)| *other != mac && addresses.contains(address));
+    listen(&socket, &requests, found)
 }
 
 /// Sends all requests in each of the rounds, and gives the first claim that is looked for.
-fn listen(
+pub(super) fn listen<T>(
     socket: &OwnedFd,
-    requests: &[[u8; FRAME]],
-    matches: impl Fn(Ipv4Addr, Mac) -> bool,
-) -> io::Result<Option<(Ipv4Addr, Mac)>> {
+    requests: &[impl AsRef<[u8]>],
+    found: impl Fn(&[u8]) -> Option<T>,
+) -> io::Result<Option<T>> {
     for _ in 0..ROUNDS {
         let end = Instant::now() + ROUND;
         for request in requests {
-            transmit(socket, request)?;
+            transmit(socket, request.as_ref())?;
         }
         while let Some(left) = end.checked_duration_since(Instant::now()) {
             let mut bytes = [0; 128];
@@ -63,10 +64,8 @@ fn listen(
             setsockopt(socket, ReceiveTimeout, &TimeVal::new(0, i64::from(limit.subsec_micros())))?;
             match recv(socket.as_raw_fd(), &mut bytes, MsgFlags::empty()) {
                 Ok(length) => {
-                    if let Some((address, other)) = claim(&bytes[..length])
-                        && matches(address, other)
-                    {
-                        return Ok(Some((address, other)));
+                    if let Some(claim) = found(&bytes[..length]) {
+                        return Ok(Some(claim));
                     }
                 }
                 Err(nix::errno::Errno::EAGAIN | nix::errno::Errno::EINTR) => {}
@@ -77,15 +76,16 @@ fn listen(
     Ok(None)
 }
 
-fn open(link: u32) -> io::Result<OwnedFd> {
+/// A socket that receives one protocol, an `ETH_P_*`, on a link, and the link's own address.
+pub(super) fn open(link: u32, protocol: i32) -> io::Result<(OwnedFd, Mac)> {
     let socket = socket(AddressFamily::Packet, SockType::Raw, SockFlag::SOCK_CLOEXEC, None)?;
     // The answers to a whole range come at once. Without CAP_NET_ADMIN the default has to do.
     let _ = setsockopt(&socket, RcvBufForce, &(4 << 20));
-    filter_arp(&socket)?;
+    filter(&socket, protocol)?;
     let index = i32::try_from(link).map_err(io::Error::other)?;
     let address = libc::sockaddr_ll {
         sll_family: libc::AF_PACKET as u16,
-        // A bridge takes the frames of its ports before a socket for ARP alone sees them (__netif_receive_skb_core of net/core/dev.c).
+        // A bridge takes the frames of its ports before a socket for one protocol sees them (__netif_receive_skb_core of net/core/dev.c).
         sll_protocol: (libc::ETH_P_ALL as u16).to_be(),
         sll_ifindex: index,
         sll_hatype: 0,
@@ -98,7 +98,8 @@ fn open(link: u32) -> io::Result<OwnedFd> {
     #[allow(unsafe_code)]
     let address = unsafe { LinkAddr::from_raw((&raw const address).cast(), Some(length)) };
     bind(socket.as_raw_fd(), &address.ok_or(io::ErrorKind::InvalidInput)?)?;
-    Ok(socket)
+    let own = own_address(&socket)?;
+    Ok((socket, own))
 }
 
 /// The hardware address of the link that the socket is bound to (packet(7)).
@@ -117,13 +118,13 @@ fn own_address(socket: &OwnedFd) -> io::Result<Mac> {
     bytes.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the link has no address of Ethernet"))
 }
 
-/// Lets the socket see ARP alone, before it is bound and sees anything.
-fn filter_arp(socket: &OwnedFd) -> io::Result<()> {
+/// Lets the socket see one protocol alone, before it is bound and sees anything.
+fn filter(socket: &OwnedFd, protocol: i32) -> io::Result<()> {
     let instruction = |code: u32, jf, k| libc::sock_filter { code: code as u16, jt: 0, jf, k };
     let mut program = [
-        // The EtherType, behind both addresses; all of a frame that has ARP's, nothing of others (linux/filter.h).
+        // The EtherType, behind both addresses; all of a frame that has this one, nothing of others (linux/filter.h).
         instruction(libc::BPF_LD | libc::BPF_H | libc::BPF_ABS, 0, 12),
-        instruction(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 1, libc::ETH_P_ARP as u32),
+        instruction(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 1, protocol as u32),
         instruction(libc::BPF_RET | libc::BPF_K, 0, u32::MAX),
         instruction(libc::BPF_RET | libc::BPF_K, 0, 0),
     ];

@@ -155,6 +155,12 @@ impl Net {
         })
     }
 
+    /// The addresses of IPv6 that packets to other networks can come from: global or unique local ones, not those of `lo`.
+    pub fn global6(&self) -> impl Iterator<Item = &Address> {
+        let global = |address: &&Address| address.address.addr().is_ipv6() && address.scope == 0;
+        self.addresses.iter().filter(global).filter(|address| address.link != "lo")
+    }
+
     /// The routes of a link that can move: all that the kernel does not make out of addresses.
     pub fn routes_of<'a>(&'a self, link: &'a str) -> impl Iterator<Item = &'a Route> {
         self.routes.iter().filter(move |route| route.link == link && route.protocol != PROTOCOL_KERNEL)
@@ -173,5 +179,11 @@ impl Route {
     #[must_use]
     pub fn is_default(&self) -> bool {
         matches!(self.to, IpNet::V4(to) if to.prefix_len() == 0) && self.table == 254
+    }
+
+    /// Whether it is a default route of IPv6 in the main table.
+    #[must_use]
+    pub fn is_default6(&self) -> bool {
+        matches!(self.to, IpNet::V6(to) if to.prefix_len() == 0) && self.table == 254
     }
 }

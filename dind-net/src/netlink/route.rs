@@ -138,6 +138,12 @@ impl Netlink {
                     self.ask(Message::DelLink(message), CHANGE).await.map(drop)
                 }
                 Change::AddAddress(address) => {
+                    if address.address.addr().is_ipv6() {
+                        // A new link takes over `default`, and Docker switches IPv6 off there, for all links but those
+                        // that have an address. Where this cannot be written, the next request says so.
+                        let control = format!("/proc/sys/net/ipv6/conf/{}/disable_ipv6", address.link);
+                        let _ = std::fs::write(control, "0");
+                    }
                     let message = write_address(address, self.index(&address.link).await?);
                     self.ask(Message::NewAddress(message), CREATE).await.map(drop)
                 }

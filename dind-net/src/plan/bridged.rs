@@ -80,16 +80,6 @@ pub fn decide(
                 rule.priority
             )));
     }
-    if net.addresses_of(&uplink.name).any(|address| address.address.addr().is_ipv6()) {
-        warnings.push(Warning::new(
-            fault::IPV6_MOVED,
-            format!(
-                "the IPv6 addresses of {} move to {} too; inner containers get none",
-                uplink.name, options.bridge
-            ),
-            "",
-        ));
-    }
     let range = range::compute(&Question { address, gateway, offset, size: options.size })?;
     let mac = uplink.mac.clone().ok_or_else(|| unusable(uplink, "it has no hardware address"))?;
     let bridging = Bridging { bridge: options.bridge.clone(), uplink: uplink.name.clone(), mac, mtu };

@@ -31,13 +31,14 @@ pub fn decide(facts: &Facts, options: &Options, warnings: &mut Vec<Warning>) -> 
     Ok(connection)
 }
 
-/// Sets the link to the outer network, and what it carries.
+/// Sets the link to the outer network, and what it carries. One of IPv6 counts where there is none of IPv4.
 ///
 /// # Errors
 /// [`fault::UPLINK_MISSING`], and those of [`mtu::of_uplink`].
 pub fn set_uplink(facts: &Facts, options: &Options, connection: &mut Connection) -> Result<(), Fault> {
-    let mut routes: Vec<_> = facts.net.routes.iter().filter(|route| route.is_default()).collect();
-    routes.sort_by_key(|route| route.metric);
+    let mut routes: Vec<_> = facts.net.routes.iter().collect();
+    routes.retain(|route| route.is_default() || route.is_default6());
+    routes.sort_by_key(|route| (route.is_default6(), route.metric));
     let name = options.uplink.clone().or_else(|| routes.first().map(|route| route.link.clone()));
     match name.as_ref().and_then(|name| facts.net.link(name)) {
         Some(uplink) => {

@@ -47,11 +47,12 @@ pub fn chosen(options: &Options) -> Dns {
     Dns { servers: options.dns.clone(), ..Dns::default() }
 }
 
-/// Decides.
+/// Decides; `ipv6` is whether inner containers have that.
 #[must_use]
-pub fn decide(facts: &Facts, options: &Options, connection: &Connection) -> Dns {
+pub fn decide(facts: &Facts, options: &Options, connection: &Connection, ipv6: bool) -> Dns {
     if !options.dns.is_empty() {
-        let unusable: Vec<_> = options.dns.iter().filter(|server| !is_reachable(**server)).copied().collect();
+        let unusable: Vec<_> =
+            options.dns.iter().filter(|server| !is_reachable(**server, ipv6)).copied().collect();
         let message = format!("inner containers cannot reach the name server {}", list(&unusable));
         let warning = Warning::new(fault::DNS_UNUSABLE, message, HINT);
         let warnings = Some(warning).filter(|_| !unusable.is_empty()).into_iter().collect();
@@ -61,7 +62,7 @@ pub fn decide(facts: &Facts, options: &Options, connection: &Connection) -> Dns 
     let Some(server) = connection.address.map(|address| address.addr()) else { return Dns::default() };
     let servers = &facts.resolv_conf.servers;
     let (usable, mut unusable): (Vec<IpAddr>, Vec<IpAddr>) =
-        servers.iter().partition(|server| is_reachable(**server));
+        servers.iter().partition(|server| is_reachable(**server, ipv6));
     // A cache beside the node may answer nobody but the node itself. It is asked where there is no other.
     let embedded = facts.embedded.filter(|it| it.address == embedded_dns::ADDRESS || usable.is_empty());
     let (mut dns, mut why) = (Dns::default(), None);
@@ -85,9 +86,9 @@ pub fn decide(facts: &Facts, options: &Options, connection: &Connection) -> Dns 
     dns
 }
 
-/// Whether inner containers, which have IPv4 addresses, reach a name server: dockerd leaves others out of what they get.
-fn is_reachable(server: IpAddr) -> bool {
-    server.is_ipv4() && !server.is_loopback()
+/// Whether inner containers reach a name server: dockerd leaves others out of what they get.
+fn is_reachable(server: IpAddr, ipv6: bool) -> bool {
+    (server.is_ipv4() || ipv6) && !server.is_loopback()
 }
 
 fn redirected(facts: &Facts, connection: &Connection, server: Ipv4Addr, embedded: Embedded) -> Dns {

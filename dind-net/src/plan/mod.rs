@@ -4,22 +4,27 @@
 //! containers are connected, which is a [`connection`], or [`no_bridge`] that they are not; [`dns`], [`mtu`], [`iptables`] and
 //! [`rules`] decide the rest.
 //! [`transition`] finds the changes from one state of the network to another. All of it becomes a list of [`step`]s;
-//! [`release`] makes the list that takes everything away. [`without_machine`] is bridged mode without a machine.
+//! [`release`] makes the list that takes everything away. [`without_machine`] and [`without_machine6`] are bridged mode without a
+//! machine. IPv6 is decided in [`ipv6`], with [`pool6`] and [`range6`].
 
 pub mod bridged;
 pub mod connection;
 pub mod default_mode;
 pub mod dns;
 pub mod iptables;
+pub mod ipv6;
 pub mod mtu;
 pub mod no_bridge;
 pub mod pool;
+pub mod pool6;
 pub mod range;
+pub mod range6;
 pub mod release;
 pub mod rules;
 pub mod step;
 pub mod transition;
 pub mod without_machine;
+pub mod without_machine6;
 
 use crate::facts::Facts;
 use crate::facts::original::{self, Original};
@@ -27,12 +32,13 @@ use crate::fault;
 use crate::firewall::content::ForwardChain;
 use crate::firewall::rules::Rules;
 use crate::options::{DOCKER_BRIDGE, Options};
-use crate::report::Network;
+use crate::report::{Mode, Network};
 use bridged::Bridged;
 use connection::Connection;
 use dind_contract::step::planned;
 use dind_contract::{Draft, Engine, Fault, Warning};
 use iptables::Iptables;
+use ipv6::place::Place;
 use range::Question;
 use step::Step;
 use transition::to_bridged;
@@ -50,6 +56,8 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// Bridged mode.
     pub bridged: Option<Bridged>,
+    /// Bridged mode with IPv6.
+    pub place6: Option<Place>,
 }
 
 impl Plan {
@@ -76,14 +84,16 @@ pub fn decide(facts: &Facts, options: &Options) -> Result<Plan, Fault> {
         None if options.no_bridge => no_bridge::decide(facts, options)?,
         None => default_mode::decide(facts, options, &mut warnings)?,
     };
-    let dns = dns::decide(facts, options, &connection);
     let (clamp, clamp_warning) = mtu::decide_clamp(facts, options, connection.mtu);
     let iptables = iptables::decide(facts, options)?;
+    let ipv6 = ipv6::decide(facts, options, bridged.as_ref(), &iptables)?;
+    let dns = dns::decide(facts, options, &connection, ipv6.is_enabled());
     let (isolation, isolation_warning) = rules::decide_isolation(facts, &connection, &iptables);
     let steps = [
         iptables_steps(facts, &iptables),
         rules_step(facts, Rules { dns: dns.redirect.clone(), clamp, isolation }).into_iter().collect(),
         forwarding_step(facts, options, &iptables).into_iter().collect(),
+        ipv6.step().into_iter().collect(),
         bridged.as_ref().map(|bridged| bridging_steps(facts, options, bridged)).unwrap_or_default(),
     ];
 
@@ -92,12 +102,14 @@ pub fn decide(facts: &Facts, options: &Options) -> Result<Plan, Fault> {
     if let Some(mtu) = mtu {
         mtu::configure(mtu, options, &mut engine);
     }
+    ipv6.configure(options, &mut engine);
     engine.path_prepend.extend(iptables.links.map(|links| links.directory));
     network.resolvers.clone_from(&facts.resolv_conf.servers);
     network.iptables = iptables.chosen;
+    network.ipv6 = ipv6.report;
     warnings.extend(dns.warnings);
-    warnings.extend([clamp_warning, iptables.warning, isolation_warning].into_iter().flatten());
-    Ok(Plan { network, engine, warnings, steps: steps.concat(), bridged })
+    warnings.extend([clamp_warning, iptables.warning, isolation_warning, ipv6.warning].into_iter().flatten());
+    Ok(Plan { network, engine, warnings, steps: steps.concat(), bridged, place6: ipv6.place })
 }
 
 fn option_ignored(variable: &str) -> Warning {
@@ -140,6 +152,16 @@ pub fn compute(question: &Question, options: &Options) -> Result<Plan, Fault> {
         mtu::configure(mtu, options, &mut connection.engine);
     }
     Ok(Plan { network: connection.network, engine: connection.engine, ..Plan::default() })
+}
+
+/// The same for IPv6.
+///
+/// # Errors
+/// Those of [`range6::compute`].
+pub fn compute6(question: &range6::Question, options: &Options) -> Result<Plan, Fault> {
+    let (report, engine) = ipv6::calculate(question, options)?;
+    let network = Network { mode: Mode::Bridged, ipv6: Some(report), ..Network::default() };
+    Ok(Plan { network, engine, ..Plan::default() })
 }
 
 fn iptables_steps(facts: &Facts, iptables: &Iptables) -> Vec<Step> {

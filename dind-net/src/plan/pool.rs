@@ -168,7 +168,7 @@ fn first_host(net: Ipv4Net) -> Ipv4Net {
 }
 
 /// Whether a link is nobody's but our engine's. In a network that others share, none is known to be.
-fn is_ours(facts: &Facts, link: &str) -> bool {
+pub(crate) fn is_ours(facts: &Facts, link: &str) -> bool {
     !facts.host_network && facts.other_engine.is_none() && (is_engines(link) || is_recorded(facts, link))
 }
 

@@ -18,6 +18,7 @@ pub fn steps(found: &Leftovers, state: &Path) -> Vec<Step> {
         steps.push(Step::RemoveJournal { file: state.join(original::FILE) });
     }
     steps.extend(found.links.iter().map(|links| Step::UnlinkIptables { directory: links.directory.clone() }));
+    steps.extend(found.accept_ra.clone().map(|record| Step::RestoreRa { record }));
     if found.forwarding {
         // At last: the way out does not depend on it.
         steps.push(Step::DisableForwarding);

@@ -3,6 +3,7 @@
 //! A plan is a list of these. `plan` prints it; `apply` and `release` go through the same list, see [`crate::apply`].
 
 use crate::facts::iptables::Links;
+use crate::facts::ipv6::{Record as AcceptRa, control};
 use crate::facts::original::Original;
 use crate::firewall::rules::Rules;
 use crate::firewall::state::Record;
@@ -45,6 +46,16 @@ pub enum Step {
     EnableForwarding,
     /// Forwarding is switched off again.
     DisableForwarding,
+    /// Router advertisements are taken although the link will forward.
+    AcceptRa {
+        /// The link, and what it is set to.
+        record: AcceptRa,
+    },
+    /// Router advertisements are taken as before.
+    RestoreRa {
+        /// The link, and what it was set to.
+        record: AcceptRa,
+    },
     /// What the uplink has is saved, before the first change of it.
     WriteJournal {
         /// The file.
@@ -75,6 +86,8 @@ pub const OPS: &[&str] = &[
     "remove-rules",
     "enable-forwarding",
     "disable-forwarding",
+    "accept-ra",
+    "restore-ra",
     "write-journal",
     "remove-journal",
     "bridge-uplink",
@@ -106,6 +119,8 @@ impl dind_contract::step::Step for Step {
             Self::RemoveRules { .. } => "remove-rules",
             Self::EnableForwarding => "enable-forwarding",
             Self::DisableForwarding => "disable-forwarding",
+            Self::AcceptRa { .. } => "accept-ra",
+            Self::RestoreRa { .. } => "restore-ra",
             Self::WriteJournal { .. } => "write-journal",
             Self::RemoveJournal { .. } => "remove-journal",
             Self::BridgeUplink { .. } => "bridge-uplink",
@@ -135,6 +150,10 @@ impl dind_contract::step::Step for Step {
             Self::MakeRules { rules, .. } => rules.to_string(),
             Self::RemoveRules { found } => found.rules.to_string(),
             Self::EnableForwarding | Self::DisableForwarding => FORWARDING.to_owned(),
+            Self::AcceptRa { record } => format!("{} 2", control(&record.link, "accept_ra")),
+            Self::RestoreRa { record } => {
+                format!("{} {}", control(&record.link, "accept_ra"), record.accept_ra)
+            }
             Self::WriteJournal { file, .. } | Self::RemoveJournal { file } => file.display().to_string(),
             Self::Change(change) => change.to_string(),
             Self::BridgeUplink { uplink } => uplink.clone(),

@@ -14,7 +14,8 @@ fn default_mode_avoids_what_is_reachable() {
         net.node.ip("addr add 172.17.0.2/16 dev eth0");
         net.node.ip("route add 10.200.0.0/15 via 10.77.0.1");
         let before = net.snapshot();
-        let engine = [("DIND_ENGINE_VERSION", "24.0.7"), ("DIND_NET_DNS", "10.77.0.1")];
+        let engine =
+            [("DIND_ENGINE_VERSION", "24.0.7"), ("DIND_NET_DNS", "10.77.0.1"), ("DIND_NET_IPV6", "false")];
         let done = net.dind_net("apply", &engine).ok();
         assert_eq!(
             done["steps"],

@@ -8,6 +8,7 @@
 mod bridged;
 mod default;
 mod faults;
+mod ipv6;
 mod namespace;
 mod refusals;
 mod steps;

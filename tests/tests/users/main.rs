@@ -7,6 +7,7 @@ mod disk;
 mod environment;
 mod image_content;
 mod image_recipe;
+mod ipv6;
 mod names;
 mod neighbours;
 mod reload;

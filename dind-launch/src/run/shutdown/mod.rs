@@ -83,7 +83,7 @@ pub fn stop(node: &mut Node, state: &mut RunState, signal: Option<i32>) -> (Opti
         // Safe at any moment: dockerd takes over a layer whole or not at all.
         node.signal(preload.child(), KILL);
     }
-    if let Some(probe) = state.range_probe.take() {
+    for probe in std::mem::take(&mut state.range_probes) {
         node.signal(probe.child(), KILL);
     }
     let command = &state.writer.record.command;

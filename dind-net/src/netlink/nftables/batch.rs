@@ -4,11 +4,11 @@ use crate::netlink::nftables::message::{SUBSYSTEM, attribute, comment, encode, k
 use nix::libc;
 
 /// `NFNL_MSG_BATCH_BEGIN` and `NFNL_MSG_BATCH_END`.
-const BATCH_BEGIN: u16 = 0x10;
+pub(super) const BATCH_BEGIN: u16 = 0x10;
 const BATCH_END: u16 = 0x11;
-const NEWTABLE: u16 = kind(0);
+pub(super) const NEWTABLE: u16 = kind(0);
 const DELTABLE: u16 = kind(2);
-const NEWCHAIN: u16 = kind(3);
+pub(super) const NEWCHAIN: u16 = kind(3);
 const DELCHAIN: u16 = kind(5);
 const NEWRULE: u16 = kind(6);
 const DELRULE: u16 = kind(8);

@@ -5,6 +5,7 @@
 
 pub mod answer;
 pub mod batch;
+pub mod check;
 pub(crate) mod expr;
 pub(crate) mod message;
 pub mod socket;

@@ -89,7 +89,12 @@ impl Conversation {
     /// Those of the kernel; `ERESTART` where the generation is another one.
     pub fn commit(&self, batch: &Batch, generation: u32) -> io::Result<()> {
         let (bytes, last) = batch.bytes(generation);
-        self.0.send(&bytes, 0)?;
+        self.send(&bytes, last)
+    }
+
+    /// Sends a batch, and waits for the answer to the message of that number.
+    pub(super) fn send(&self, bytes: &[u8], last: u32) -> io::Result<()> {
+        self.0.send(bytes, 0)?;
         loop {
             let answer = transient::retry(|| self.receive())?;
             let mut rest = answer.as_slice();

@@ -1,0 +1,103 @@
+//! Values that are typed, one by one. What is wrong with one is said in words that follow its name.
+
+use dind_contract::cli::given;
+use dind_contract::{Code, Fault, value};
+use ipnet::Ipv4Net;
+use std::net::IpAddr;
+
+/// RFC 791: every IPv4 link carries packets of 68 bytes.
+const MTU_LEAST: u32 = 68;
+/// The most that the kernel gives a link.
+const MTU_MOST: u32 = 65_535;
+
+/// Whether something is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Switch {
+    /// Where it can be.
+    Auto,
+    /// Or the run is refused.
+    On,
+    /// Not at all.
+    Off,
+}
+
+/// Where the inner IPv6 range lies, counted from the container's own address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Offset6 {
+    /// So many addresses further.
+    By(u128),
+    /// Wherever the own address leads; see [`crate::plan::range6::automatic`].
+    Auto,
+}
+
+/// A value that some parser accepts, or a fault that says what was expected.
+pub(crate) fn parse<T>(
+    text: Option<&String>,
+    parser: impl Fn(&str) -> Result<T, String>,
+    code: Code,
+    variable: &str,
+    expected: &str,
+) -> Result<Option<T>, Fault> {
+    let Some(text) = given(text) else { return Ok(None) };
+    parser(text).map(Some).map_err(|why| {
+        code.invalid(variable, text, why).hint(format!("set {variable} to {expected}, or leave it unset"))
+    })
+}
+
+pub(crate) fn mtu(text: &str) -> Result<u32, String> {
+    let mtu = text.parse::<u32>().ok().filter(|mtu| (MTU_LEAST..=MTU_MOST).contains(mtu));
+    mtu.ok_or_else(|| format!("expected a number from {MTU_LEAST} to {MTU_MOST}"))
+}
+
+pub(crate) fn dns(text: &str) -> Result<Vec<IpAddr>, String> {
+    let words = text.split([',', ' ']).filter(|word| !word.is_empty());
+    let server = |word: &str| match word.parse::<IpAddr>() {
+        Ok(address) if address.is_loopback() || address.is_unspecified() => {
+            Err(format!("inner containers cannot reach {address}"))
+        }
+        Ok(address) => Ok(address),
+        Err(_) => Err(format!("`{word}` is not an address")),
+    };
+    words.map(server).collect()
+}
+
+pub(crate) fn pool(text: &str) -> Result<Ipv4Net, String> {
+    match text.parse::<Ipv4Net>() {
+        Ok(pool) if pool.addr() != pool.network() => {
+            Err(format!("its host bits are set; the network is {}", pool.trunc()))
+        }
+        Ok(pool) if pool.prefix_len() > 24 => Err("it is smaller than a /24".to_owned()),
+        Ok(pool) if pool.prefix_len() < 8 => Err("it is larger than any private network".to_owned()),
+        Ok(pool) => Ok(pool),
+        Err(_) => Err("expected an IPv4 network".to_owned()),
+    }
+}
+
+pub(crate) fn ipv6(text: &str) -> Result<Switch, String> {
+    match (text, value::boolean(text)) {
+        ("auto", _) => Ok(Switch::Auto),
+        (_, Ok(true)) => Ok(Switch::On),
+        (_, Ok(false)) => Ok(Switch::Off),
+        (_, Err(_)) => Err("expected `auto`, `true` or `false`".to_owned()),
+    }
+}
+
+pub(crate) fn offset6(text: &str) -> Result<Offset6, String> {
+    match (text, text.parse::<IpAddr>()) {
+        ("auto", _) => Ok(Offset6::Auto),
+        (_, Ok(IpAddr::V6(offset))) => Ok(Offset6::By(offset.into())),
+        (_, Ok(IpAddr::V4(offset))) => Ok(Offset6::By(u32::from(offset).into())),
+        (_, Err(_)) => Err("expected an offset such as ::100, or `auto`".to_owned()),
+    }
+}
+
+pub(crate) fn size6(text: &str) -> Result<u8, String> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    let size = text.parse::<u8>().ok().filter(|size| digits && *size <= 128);
+    size.ok_or_else(|| "expected a number from 0 to 128".to_owned())
+}
+
+pub(crate) fn major(text: &str) -> Result<u32, String> {
+    let digits = text.split(['.', '-', '+']).next().unwrap_or_default();
+    digits.parse().map_err(|_| "it does not start with a number".to_owned())
+}
