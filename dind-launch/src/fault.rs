@@ -136,6 +136,7 @@ pub const WARNINGS: &[&str] = &[
     "network-settings-read-only",
     "node-degraded",
     "preload-failed",
+    "published-ports-unanswered",
     "restart-needed",
     "securityfs-missing",
     "setting-ignored",
