@@ -13,10 +13,12 @@ mod report;
 mod step;
 mod threaded;
 mod tmp;
+mod wanted;
 
 pub use facts::Caller;
 pub use report::Prepared;
 pub use tmp::Tmp;
+pub use wanted::Wanted;
 
 use crate::{TOOL, fault};
 use dind_contract::step::{Journal, planned};
@@ -24,20 +26,8 @@ use dind_contract::{Draft, Failed, Fault, Outcome, Report, Warning};
 use dind_system::{Root, proc};
 use facts::Facts;
 use serde_json::Value;
-use std::path::PathBuf;
 use std::slice;
 use step::PrepareStep;
-
-/// What is wanted of the container.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wanted {
-    /// Who starts the engine.
-    pub caller: Caller,
-    /// What lies at /tmp.
-    pub tmp: Tmp,
-    /// Where the engine will keep its data.
-    pub data_root: PathBuf,
-}
 
 /// What `run` would prepare.
 ///

@@ -1,3 +1,5 @@
+//! Tables of networks that are free, and of pools that are asked for.
+
 use super::*;
 use crate::cli::Texts;
 use crate::facts::recorded::Recorded;

@@ -76,7 +76,7 @@ fn alias(facts: &Facts, caller: Caller, hierarchy: &Path, host_path: &str) -> Op
 
 #[cfg(test)]
 mod tests {
-    use super::super::Tmp;
+    use super::super::tmp::Tmp;
     use super::*;
     use dind_contract::step::Step;
     use dind_system::proc::{parse_cgroups, parse_mounts};

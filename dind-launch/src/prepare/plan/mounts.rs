@@ -4,7 +4,8 @@
 use super::super::facts::{Facts, SECURITY};
 use super::super::mount::PLAIN;
 use super::super::step::{Change, Filesystem, PrepareStep};
-use super::super::{Tmp, Wanted};
+use super::super::tmp::Tmp;
+use super::super::wanted::Wanted;
 use dind_contract::Warning;
 use dind_system::proc::{mount_at, mount_of};
 use nix::mount::MsFlags;
