@@ -1,6 +1,7 @@
 //! What the kernel answers about nf_tables, parsed. The bytes are not trusted: whatever they are, nothing panics.
 
 use crate::netlink::nftables::message::{FAMILY, HEADER};
+use dind_system::netlink;
 use nix::libc::EINTR;
 use rtnetlink::packet_core::NLM_F_DUMP_INTR;
 
@@ -82,15 +83,7 @@ fn comment(body: &[u8], kind: u16) -> Option<String> {
 
 /// The value of an attribute of a message that begins with nfgenmsg.
 fn value(body: &[u8], kind: u16) -> Option<&[u8]> {
-    let mut rest = body.get(FAMILY..)?;
-    while let Some((head, _)) = rest.split_at_checked(4) {
-        let length = usize::from(u16::from_ne_bytes([head[0], head[1]])).max(4);
-        if u16::from_ne_bytes([head[2], head[3]]) & 0x3fff == kind {
-            return rest.get(4..length);
-        }
-        rest = rest.get(length.next_multiple_of(4)..)?;
-    }
-    None
+    netlink::value(body.get(FAMILY..)?, kind)
 }
 
 /// Text up to its end mark.

@@ -1,5 +1,6 @@
 //! A message of nf_tables: its frame and its attributes (linux/netlink.h, linux/netfilter/nfnetlink.h).
 
+pub(crate) use dind_system::netlink::attribute;
 use nix::libc;
 
 /// `NFNL_SUBSYS_NFTABLES`.
@@ -31,14 +32,6 @@ pub(crate) fn encode(
     bytes.extend([family, 0]);
     bytes.extend(resource.to_be_bytes());
     bytes.extend(attributes);
-    bytes
-}
-
-pub(crate) fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
-    let mut bytes = ((4 + value.len()) as u16).to_ne_bytes().to_vec();
-    bytes.extend(kind.to_ne_bytes());
-    bytes.extend(value);
-    bytes.resize(bytes.len().next_multiple_of(4), 0);
     bytes
 }
 
