@@ -2,7 +2,6 @@
 
 use super::main_process;
 use super::state::RunState;
-use crate::TOOL;
 use crate::cli::RunOptions;
 use crate::doctor;
 use crate::engine::daemon::Programs;
@@ -14,12 +13,13 @@ use crate::mesos;
 use crate::options::{LogTo, Options};
 use crate::paths::{DATA_ROOT, LOG_FILE};
 use crate::prepare::{Caller, Wanted};
-use crate::process::init_failed;
+use crate::process::hint_of;
 use crate::process::log::EngineLog;
 use crate::process::sibling::Tools;
 use crate::restart_policy::Attempts;
 use crate::status::record::RecordWriter;
 use crate::variables;
+use crate::{TOOL, fault};
 use dind_contract::Fault;
 use dind_contract::finish::{log, log_warning};
 use dind_system::Root;
@@ -124,7 +124,11 @@ fn open_log(to: LogTo) -> Result<EngineLog, Fault> {
             Ok(file)
         }
         (LogTo::FileBesideTerminal, Err(_)) => open_log(LogTo::Stderr),
-        (_, opened) => opened.map_err(|error| init_failed(format_args!("cannot open `{LOG_FILE}`"), &error)),
+        (_, opened) => opened.map_err(|error| {
+            let hint = "LOG=file needs a file there that root can write to; LOG=stdio needs none";
+            let fault = fault::INIT_FAILED.failed(format_args!("cannot open `{LOG_FILE}`"), &error);
+            fault.hint(hint_of(&error).unwrap_or(hint))
+        }),
     }
 }
 

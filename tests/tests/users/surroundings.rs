@@ -125,3 +125,15 @@ fn on_a_terminal_an_error_stands_once() {
     assert_eq!(asked.exit_status(), 69);
     assert!(asked.log().contains("\"schema\""), "{}", asked.log());
 }
+
+#[test]
+fn a_log_file_that_cannot_be_written_to_is_named_with_the_way_out() {
+    // What Docker makes of a missing file on the host.
+    let script = "mkdir /var/log/docker.log && exec dind-launch run";
+    let options = ["--privileged", "--env", "LOG=file", "--entrypoint", "sh"];
+    let node = Node::of_image(&image(), &options, &["-c", script]);
+    assert_eq!(node.exit_status(), 125);
+    let log = node.log();
+    assert!(log.contains("cannot open `/var/log/docker.log`: Is a directory"), "{log}");
+    assert!(log.contains("LOG=stdio needs none"), "{log}");
+}
