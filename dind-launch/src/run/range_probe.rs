@@ -1,5 +1,6 @@
 //! `dind-net probe`, which asks whether a range of a bridged node is in use, that of IPv4 by ARP, and that of IPv6, if it has one,
-//! by neighbour solicitations. It takes a third of a second, nearly all of it waiting, so it runs beside the rest of the start. Its answer is waited for before anything of ours can use an address of the range.
+//! by neighbour solicitations. It takes a third of a second, nearly all of it waiting, so it runs beside the rest of the start. Its
+//! answer is waited for before anything of ours can use an address of the range.
 
 use super::state::RunState;
 use crate::process::sibling::{self, Document, documents};

@@ -11,7 +11,6 @@ mod iptables_links;
 mod modules;
 mod privileges;
 mod probe;
-mod probe6;
 mod rules;
 pub mod state_dir;
 mod steps;

@@ -1,7 +1,9 @@
 //! Two nodes on one data root that is used as it is: a second node never harms the first, and says who that is.
 
-use dind_tests::outer::{Node, SLEEP, ShellImage, Volume, docker, image, inner_image, readme_entrypoint};
-use dind_tests::within;
+use dind_tests::outer::{
+    LIMIT, Node, SLEEP, ShellImage, Volume, docker, image, inner_image, readme_entrypoint,
+};
+use dind_tests::{eventually, within};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -61,14 +63,19 @@ fn a_frozen_node_keeps_its_data_root() {
 fn of_nodes_that_start_on_a_data_root_at_the_same_time_exactly_one_runs() {
     for _ in 0..3 {
         let volume = Volume::new();
-        let start = || Node::start(&["--volume", &on(&volume)], &["sh", "-c", "sleep 5; exit 7"]);
+        let main = ["sh", "-c", "trap 'exit 7' TERM; sleep infinity & wait"];
+        let start = || Node::start(&["--volume", &on(&volume)], &main);
         let nodes: Vec<_> = thread::scope(|scope| {
             let threads: Vec<_> = (0..3).map(|_| scope.spawn(start)).collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).collect()
         });
-        let mut ends: Vec<_> = nodes.iter().map(Node::exit_status).collect();
-        ends.sort_unstable();
-        assert_eq!(ends, [7, 125, 125]);
+        let (ended, running): (Vec<&Node>, Vec<&Node>) = eventually("two of three have ended", LIMIT, || {
+            let has_ended = |node: &&Node| node.process().is_none();
+            let parts = nodes.iter().partition::<Vec<_>, _>(has_ended);
+            (parts.0.len() == 2).then_some(parts)
+        });
+        assert!(ended.iter().all(|node| node.exit_status() == 125));
+        assert_eq!(running[0].until_running().stop().0, 7);
         let refused = nodes.iter().filter(|node| node.log().contains("cannot use `/var/lib/docker`: "));
         assert_eq!(refused.count(), 2);
     }
