@@ -1,10 +1,9 @@
 //! `dind-launch`: parses the command line, calls the verb, prints its document.
 
 use clap::Parser;
-use dind_contract::finish::plain_flags;
 use dind_contract::{Failed, finish};
 use dind_launch::cli::{Cli, Verb};
-use dind_launch::engine::{flags, preload};
+use dind_launch::engine::preload;
 use dind_launch::{TOOL, doctor, entrypoint, fault, plan, reload, run, status};
 use dind_system::Root;
 use std::process::ExitCode;
@@ -21,23 +20,23 @@ fn main() -> ExitCode {
         }),
         Verb::Plan(args) => {
             let outcome = plan::plan(&args.options, &args.command, &cli.common);
-            finish(TOOL, "plan", output, outcome, |report| flags::words(&report.engine))
+            finish(TOOL, "plan", output, outcome)
         }
         Verb::Status(args) => status::finish(args, common),
         Verb::Reload => {
             let outcome =
                 on_this_machine("reload settings").map_err(Failed::from).and_then(|()| reload::ask());
-            finish(TOOL, "reload", output, outcome, |report| plain_flags(&report.engine))
+            finish(TOOL, "reload", output, outcome)
         }
         Verb::Doctor(args) => doctor::finish(args, &cli.common),
         Verb::Preload(args) => {
             let outcome = on_this_machine("load images").map_err(Failed::from);
             let outcome = outcome.and_then(|()| preload::preload(&args.directory));
-            finish(TOOL, "preload", output, outcome, |report| plain_flags(&report.engine))
+            finish(TOOL, "preload", output, outcome)
         }
         Verb::Prepare(args) => {
             let outcome = entrypoint::prepare(&Root::at(&cli.common.root), args);
-            finish(TOOL, "prepare", output, outcome, |report| plain_flags(&report.engine))
+            finish(TOOL, "prepare", output, outcome)
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The paths of a node, and how its own files are written. A leaf, so that every part of the tool may use them.
 
-use dind_system::Root;
 use dind_system::helper::HELPER_PATH;
+use dind_system::{Root, program};
 use std::fs::{OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
@@ -24,7 +24,7 @@ pub const SOCKET: &str = "/var/run/docker.sock";
 pub fn program(root: &Root, name: &str) -> Option<PathBuf> {
     if root.is_host() {
         // A PATH that was made for users has no sbin.
-        return which::which(name).or_else(|_| which::which_in(name, Some(HELPER_PATH), "/")).ok();
+        return program::on_path(name).or_else(|| program::on(HELPER_PATH, name));
     }
     std::env::split_paths(HELPER_PATH).map(|directory| directory.join(name)).find(|path| root.exists(path))
 }

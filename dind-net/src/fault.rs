@@ -243,13 +243,13 @@ pub struct Cause {
     /// What is wrong, in words.
     pub words: String,
     /// What can be done about it.
-    pub hint: &'static str,
+    pub hint: String,
 }
 
 impl Cause {
     /// A cause.
-    pub fn new(code: Code, words: impl Into<String>, hint: &'static str) -> Self {
-        Self { code, words: words.into(), hint }
+    pub fn new(code: Code, words: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { code, words: words.into(), hint: hint.into() }
     }
 }
 
@@ -259,7 +259,7 @@ impl Cause {
 pub fn of_causes(what: &str, causes: &[Cause]) -> Option<Fault> {
     let first = causes.first()?;
     let words: Vec<&str> = causes.iter().map(|cause| cause.words.as_str()).collect();
-    let mut fault = first.code.failed(what, words.join("; ")).hint(first.hint);
+    let mut fault = first.code.failed(what, words.join("; ")).hint(&first.hint);
     fault.causes = causes.iter().map(|cause| cause.code.name.to_owned()).collect();
     Some(fault)
 }

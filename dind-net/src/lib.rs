@@ -5,7 +5,7 @@ pub mod cli;
 pub mod facts;
 pub mod fault;
 pub mod firewall;
-pub mod flags;
+pub mod json_file;
 pub mod netlink;
 pub mod options;
 pub mod plan;

@@ -2,11 +2,10 @@
 
 use clap::Parser;
 use dind_net::cli::Cli;
-use dind_net::flags::flags;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome = dind_net::run(&cli);
-    dind_contract::finish(dind_net::TOOL, cli.verb.name(), cli.common.output, outcome, flags)
+    dind_contract::finish(dind_net::TOOL, cli.verb.name(), cli.common.output, outcome)
 }

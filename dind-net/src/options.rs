@@ -2,11 +2,11 @@
 
 use crate::cli::Texts;
 use crate::fault::{self, Cause};
-use crate::values::{Offset6, Switch, dns, ipv6, major, mtu, offset6, parse, pool, size6};
+use crate::values::{Offset, Switch, dns, ipv6, major, mtu, offset6, parse, pool, size6, widened};
 use dind_contract::cli::given;
 use dind_contract::{Code, Fault, value};
 use ipnet::Ipv4Net;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 
 /// The bridge that dockerd makes and looks for by default.
@@ -28,20 +28,11 @@ pub enum Backend {
     Legacy,
 }
 
-/// Where the inner range lies, counted from the container's own address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Offset {
-    /// So many addresses further.
-    By(u32),
-    /// Wherever the own address leads; see [`crate::plan::range::automatic`].
-    Auto,
-}
-
 /// All options.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     /// Bridged mode, and where its range lies.
-    pub offset: Option<Offset>,
+    pub offset: Option<Offset<Ipv4Addr>>,
     /// Prefix length of the range.
     pub size: u8,
     /// Name of the bridge.
@@ -67,7 +58,7 @@ pub struct Options {
     /// Whether inner containers get IPv6.
     pub ipv6: Switch,
     /// Bridged mode: where the IPv6 range lies, if not where the IPv4 one does.
-    pub offset6: Option<Offset6>,
+    pub offset6: Option<Offset<Ipv6Addr>>,
     /// Bridged mode: prefix length of the IPv6 range, if it has not as many addresses as the IPv4 one.
     pub size6: Option<u8>,
     /// Major version of the inner engine.
@@ -166,23 +157,23 @@ impl Options {
     /// Offset and prefix length of the IPv6 range. They are those of IPv4 where no others are given: as many addresses, as far
     /// from the own one.
     #[must_use]
-    pub fn range6(&self) -> (Offset6, u8) {
+    pub fn range6(&self) -> (Offset<Ipv6Addr>, u8) {
         let same = match self.offset {
-            Some(Offset::By(offset)) => Offset6::By(offset.into()),
-            Some(Offset::Auto) => Offset6::Auto,
-            None => Offset6::By(0),
+            Some(Offset::By(offset)) => Offset::By(widened(offset)),
+            Some(Offset::Auto) => Offset::Auto,
+            None => Offset::By(Ipv6Addr::UNSPECIFIED),
         };
         (self.offset6.unwrap_or(same), self.size6.unwrap_or(96 + self.size))
     }
 }
 
 /// The offset that was typed, if any.
-pub(crate) fn offset(texts: &Texts) -> Result<Option<Offset>, Cause> {
+pub(crate) fn offset(texts: &Texts) -> Result<Option<Offset<Ipv4Addr>>, Cause> {
     match given(texts.offset.as_ref()) {
         None => Ok(None),
         Some("auto") => Ok(Some(Offset::Auto)),
         Some(text) => match text.parse::<Ipv4Addr>() {
-            Ok(offset) => Ok(Some(Offset::By(offset.into()))),
+            Ok(offset) => Ok(Some(Offset::By(offset))),
             Err(_) => Err(offset_invalid(format!("the offset `{text}` is neither like 0.0.1.0 nor auto"))),
         },
     }

@@ -3,7 +3,7 @@
 use dind_contract::cli::given;
 use dind_contract::{Code, Fault, value};
 use ipnet::Ipv4Net;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// RFC 791: every IPv4 link carries packets of 68 bytes.
 const MTU_LEAST: u32 = 68;
@@ -21,12 +21,12 @@ pub enum Switch {
     Off,
 }
 
-/// Where the inner IPv6 range lies, counted from the container's own address.
+/// Where the inner range lies, counted from the container's own address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Offset6 {
-    /// So many addresses further.
-    By(u128),
-    /// Wherever the own address leads; see [`crate::plan::range6::automatic`].
+pub enum Offset<A> {
+    /// So many addresses further, written as an address.
+    By(A),
+    /// Wherever the own address leads; see [`crate::plan::range::automatic`].
     Auto,
 }
 
@@ -82,11 +82,16 @@ pub(crate) fn ipv6(text: &str) -> Result<Switch, String> {
     }
 }
 
-pub(crate) fn offset6(text: &str) -> Result<Offset6, String> {
+/// As many addresses in IPv6.
+pub(crate) fn widened(offset: Ipv4Addr) -> Ipv6Addr {
+    u128::from(u32::from(offset)).into()
+}
+
+pub(crate) fn offset6(text: &str) -> Result<Offset<Ipv6Addr>, String> {
     match (text, text.parse::<IpAddr>()) {
-        ("auto", _) => Ok(Offset6::Auto),
-        (_, Ok(IpAddr::V6(offset))) => Ok(Offset6::By(offset.into())),
-        (_, Ok(IpAddr::V4(offset))) => Ok(Offset6::By(u32::from(offset).into())),
+        ("auto", _) => Ok(Offset::Auto),
+        (_, Ok(IpAddr::V6(offset))) => Ok(Offset::By(offset)),
+        (_, Ok(IpAddr::V4(offset))) => Ok(Offset::By(widened(offset))),
         (_, Err(_)) => Err("expected an offset such as ::100, or `auto`".to_owned()),
     }
 }

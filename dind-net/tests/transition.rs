@@ -7,9 +7,10 @@ use dind_net::facts::Facts;
 use dind_net::facts::original::Bridging;
 use dind_net::netlink::change::Change;
 use dind_net::netlink::net::{Link, Net};
-use dind_net::options::{Offset, Options};
+use dind_net::options::Options;
 use dind_net::plan;
 use dind_net::plan::transition::{to_bridged, to_original};
+use dind_net::values::Offset;
 use dind_system::Root;
 use std::collections::BTreeSet;
 use std::fs;
@@ -106,7 +107,7 @@ fn a_run_that_is_cut_off_is_finished_or_undone() {
     let mut bridged = 0;
     for case in fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cases")).unwrap() {
         let options = Options {
-            offset: Some(Offset::By(256)),
+            offset: Some(Offset::By([0, 0, 1, 0].into())),
             uplink: None,
             state: "/run/dind".into(),
             ..Options::parse(&dind_net::cli::Texts::default()).unwrap()

@@ -1,8 +1,7 @@
 //! `dind-reaper`: reads the command line, runs the verb, prints its document.
 
 use clap::Parser;
-use dind_contract::Outcome;
-use dind_contract::finish::{finish, plain_flags};
+use dind_contract::{Outcome, finish};
 use dind_reaper::cli::{Cli, Verb};
 use dind_reaper::{TOOL, init, plan, stop};
 use serde::Serialize;
@@ -20,5 +19,5 @@ fn main() -> ExitCode {
 }
 
 fn print(cli: &Cli, mode: &str, outcome: Outcome<impl Serialize>) -> ExitCode {
-    finish(TOOL, mode, cli.common.output, outcome, |report| plain_flags(&report.engine))
+    finish(TOOL, mode, cli.common.output, outcome)
 }

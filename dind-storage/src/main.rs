@@ -2,12 +2,11 @@
 
 use clap::Parser;
 use dind_contract::finish;
-use dind_contract::finish::plain_flags;
 use dind_storage::cli::Cli;
 use dind_storage::{TOOL, run};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    finish(TOOL, cli.verb.name(), cli.common.output, run(&cli), |report| plain_flags(&report.engine))
+    finish(TOOL, cli.verb.name(), cli.common.output, run(&cli))
 }

@@ -2,12 +2,11 @@
 //! containers. These write what they see into a directory that they share with the test: where processors are emulated,
 //! each question to an engine costs as much as a dozen files.
 
-use crate::outer::{LIMIT, Network, Node, docker, on_host};
-use crate::{eventually, scratch, seconds, unique};
+use crate::outer::{LIMIT, Network, Node, Share, docker, on_host};
+use crate::{eventually, seconds, unique};
 use dind_system::proc::parse_cgroups;
 use std::fs;
 use std::path::{Path, PathBuf};
-use tempfile::TempDir;
 
 /// The MTU of the outer networks. It is not the usual one, so that a value from elsewhere shows.
 const MTU: &str = "1400";
@@ -63,20 +62,6 @@ pub enum Mode {
     Bridged(&'static str),
 }
 
-/// The directory that a test, its node and both inner containers share.
-struct Share(TempDir);
-
-impl Share {
-    /// The words that an inner container has written, once it has.
-    fn words(&self, file: &str) -> Vec<String> {
-        let path = self.0.path().join(file);
-        let text = eventually(&format!("an inner container writes `{file}`"), LIMIT, || {
-            fs::read_to_string(&path).ok()
-        });
-        text.split_whitespace().map(str::to_owned).collect()
-    }
-}
-
 /// Runs a cell as it is on every host.
 ///
 /// # Panics
@@ -99,18 +84,18 @@ pub fn cell_with(
     let (Mode::Default(prefix) | Mode::Bridged(prefix)) = mode;
     let mtu = format!("com.docker.network.driver.mtu={MTU}");
     let network = Network::new(&format!("{prefix}.0.0/16"), &format!("{prefix}.0.0/24"), &["--opt", &mtu]);
-    let share = Share(scratch());
+    let share = Share::new();
     let node = start(storage, mode, &["--network", &network.name, "--cgroupns", namespace], &share);
     node.until_running();
 
     node.inner(&["network", "create", "own"]);
-    let shared = ["--volume", "/share:/share"];
+    let shared = Share::WITHIN;
     let limited = node.inner_run(&[&LIMITS[..], &shared, &["--network", "own"]].concat(), LIMITED);
     let greedy = node.inner_run(&[&shared, options].concat(), &greedy(&format!("{prefix}.0.1")));
     connected(&share, mode);
     more(&node, &greedy);
     let own = in_the_group_of(&node, &limited);
-    fs::write(share.0.path().join("go"), "").unwrap();
+    fs::write(share.path("go"), "").unwrap();
     assert_eq!(node.inner(&["wait", &greedy]), "137", "the node's limit of memory holds");
     // The node survives what its limits cost an inner container.
     let shown = node.inner(&["inspect", "--format", "{{.Driver}} {{.State.Running}}", &limited]);
@@ -123,14 +108,14 @@ pub fn cell_with(
 
     docker(&["stop", "--time", "60", &node.name]).ok();
     assert_eq!(node.exit_status(), 42, "{}", node.log());
-    assert!(share.0.path().join("stopped").exists(), "the inner container got no TERM: {}", node.log());
+    assert!(share.path("stopped").exists(), "the inner container got no TERM: {}", node.log());
     drop(node);
     eventually("the node's group is gone", LIMIT, || (!own.exists()).then_some(()));
 }
 
 fn start(storage: Storage, mode: Mode, options: &[&str], share: &Share) -> Node {
     let image = format!("DIND_STORAGE_IMAGE=/data/{}", unique("image"));
-    let volume = format!("{}:/share", share.0.path().display());
+    let volume = share.volume();
     // Emulated, a second's work takes ten.
     let slow = ["--env", "DIND_READY_TIMEOUT=3m", "--env", "DIND_STOP_BUDGET=50s"];
     let mut all = [&OWN[..], &slow, options, &["--volume", &volume]].concat();

@@ -3,9 +3,9 @@
 use crate::cli::Output;
 use crate::document::{Engine, Failed, Failure, Outcome, Report, Tool, Warning};
 use crate::fault::{self, Fault};
+use crate::flags;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde::Serialize;
-use serde_json::Value;
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -14,10 +14,14 @@ use std::process::ExitCode;
 /// Prints a verb's outcome and gives the exit status. Without an `output` that was asked for, an error is no document where
 /// stdout is a terminal.
 ///
-/// For [`Output::Flags`], `flags` makes words of the report, each quoted as a shell needs it; [`plain_flags`] is enough
-/// where settings have one value each. A failure prints `--TOOL-failed=CODE`, which `dockerd` refuses by name, so that
+/// A failure prints `--TOOL-failed=CODE` as flags, which `dockerd` refuses by name, so that
 /// `dockerd $(dind-net apply --output flags)` never starts an engine on half of its settings.
-pub fn finish<T: Serialize>(
+pub fn finish<T: Serialize>(tool: Tool, mode: &str, output: Option<Output>, outcome: Outcome<T>) -> ExitCode {
+    finish_with(tool, mode, output, outcome, |report| flags::words(&report.engine))
+}
+
+/// The same with flags of another program: `flags` makes words of the report, each quoted as a shell needs it.
+pub fn finish_with<T: Serialize>(
     tool: Tool,
     mode: &str,
     output: Option<Output>,
@@ -70,30 +74,6 @@ fn print_flags(tool: Tool, engine: &Engine, flags: Result<Vec<String>, String>) 
 
 fn refused(tool: Tool, code: &str) -> String {
     format!("--{}-failed={code}", tool.name)
-}
-
-/// Settings with one value each, as `--KEY=VALUE`. What a list is called as a flag is up to whoever sets one.
-///
-/// # Errors
-/// A value that is none, or that a shell would split or replace.
-pub fn plain_flags(engine: &Engine) -> Result<Vec<String>, String> {
-    let flag = |(key, value): (&String, &Value)| match value {
-        Value::String(text) => unquoted(format!("--{key}={text}")),
-        Value::Bool(_) | Value::Number(_) => unquoted(format!("--{key}={value}")),
-        _ => Err(format!("`{key}` has more than one value")),
-    };
-    engine.config.iter().map(flag).collect()
-}
-
-/// A word that a shell leaves as it is when it is substituted without quotes.
-///
-/// # Errors
-/// Any other word.
-pub fn unquoted(word: String) -> Result<String, String> {
-    match word.chars().all(|c| c.is_ascii_alphanumeric() || "-_=./:,@+%".contains(c)) {
-        true => Ok(word),
-        false => Err(format!("`{word}` cannot be written as one unquoted shell word")),
-    }
 }
 
 fn json(document: &impl Serialize) -> String {

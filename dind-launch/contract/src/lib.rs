@@ -5,6 +5,7 @@ pub mod cli;
 pub mod document;
 pub mod fault;
 pub mod finish;
+pub mod flags;
 pub mod step;
 pub mod value;
 

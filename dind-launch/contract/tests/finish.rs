@@ -1,9 +1,7 @@
-//! Lines for people never block a tool, and flags are words that a shell leaves alone.
+//! Lines for people never block a tool.
 #![allow(clippy::print_stderr)]
 
-use dind_contract::Engine;
-use dind_contract::finish::{plain_flags, print};
-use serde_json::json;
+use dind_contract::finish::print;
 use std::io::Read;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -32,21 +30,4 @@ fn a_reader_that_does_not_read_is_not_waited_for() {
     child.stderr.take().unwrap().read_to_string(&mut text).unwrap();
     let whole = text.lines().filter(|read| *read == line).count();
     assert!((1..LINES).contains(&whole), "{whole} lines");
-}
-
-#[test]
-fn plain_settings_are_flags() {
-    let mut engine = Engine::default();
-    for (key, value) in
-        [("mtu", json!(1400)), ("userland-proxy", json!(false)), ("data-root", json!("/srv/d"))]
-    {
-        engine.set(key, value);
-    }
-    assert_eq!(plain_flags(&engine).unwrap(), ["--data-root=/srv/d", "--mtu=1400", "--userland-proxy=false"]);
-    for value in
-        [json!("/srv/my docker"), json!("$(reboot)"), json!("a;b"), json!("*"), json!(["a"]), json!(null)]
-    {
-        engine.set("data-root", value.clone());
-        assert!(plain_flags(&engine).is_err(), "{value}");
-    }
 }

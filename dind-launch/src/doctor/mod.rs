@@ -15,7 +15,8 @@ pub use report::{Alternative, Check, Examination, Verdict};
 use crate::cli::Doctor;
 use crate::{TOOL, fault};
 use dind_contract::cli::{Common, given};
-use dind_contract::finish::plain_flags;
+use dind_contract::finish::finish_with;
+use dind_contract::flags;
 use dind_contract::{Draft, Fault, Outcome, Warning, value};
 use dind_system::Root;
 use report::Checks;
@@ -25,9 +26,9 @@ use std::process::ExitCode;
 #[must_use]
 pub fn finish(args: &Doctor, common: &Common) -> ExitCode {
     let outcome = evaluate(args, &Root::at(&common.root));
-    dind_contract::finish(TOOL, "doctor", common.output, outcome, |report| match &report.result.run_flags {
+    finish_with(TOOL, "doctor", common.output, outcome, |report| match &report.result.run_flags {
         Some(alternatives) => Ok(run_flags::words(alternatives)),
-        None => plain_flags(&report.engine),
+        None => flags::words(&report.engine),
     })
 }
 

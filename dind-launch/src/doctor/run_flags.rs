@@ -3,7 +3,7 @@
 use super::capabilities::{ADDED, AUDIT_READ, DEFAULT, name};
 use super::facts::{Observed, StorageArgs};
 use super::report::Alternative;
-use dind_contract::finish::unquoted;
+use dind_contract::flags::unquoted;
 use serde_json::Value;
 
 /// The file with the seccomp profile unless `--seccomp` names another one, relative to where `docker run` is called.

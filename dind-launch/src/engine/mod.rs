@@ -4,7 +4,7 @@
 //! a second when it stops, and after a crash takes any process with the number in a stale pid file for it.
 //!
 //! * Settings: [`args`] (the user's flags), [`user_file`] (the user's `daemon.json`), [`user_settings`] (both, checked), [`decisions`]
-//!   (what they decide of storage and network), [`config`] (the merged `daemon.json`), [`flags`] (settings written as flags).
+//!   (what they decide of storage and network), [`config`] (the merged `daemon.json`), [`flags`] (which flag sets what).
 //! * The daemons: [`daemon`] (what both share, readiness and death), [`containerd`], [`dockerd`], [`readiness`] (the signs of
 //!   it), [`death`] (why one may have died, with [`writable`]), [`version`] (which engines are supported).
 //! * What an earlier run left: [`stale`] in /run, [`stale_networks`] in the data root.

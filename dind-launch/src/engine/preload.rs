@@ -5,8 +5,8 @@ use crate::paths::SOCKET;
 use crate::process::tool::{OnStopSignal, ToolProcess, wait_all};
 use crate::process::{Node, StopReason};
 use dind_contract::{Draft, Failed, Fault, Outcome, StepState, Steps};
-use dind_system::Root;
 use dind_system::helper::HELPER_PATH;
+use dind_system::{Root, program};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
@@ -99,7 +99,7 @@ impl Unpacker {
 
     /// Where we unpack ourselves: zstd, if that is installed, because 20.10 does not know it.
     fn needed_by_us(&self) -> Option<PathBuf> {
-        (self.program == "zstd").then(|| which::which(self.program).ok()).flatten()
+        (self.program == "zstd").then(|| program::on_path(self.program)).flatten()
     }
 }
 
@@ -216,7 +216,7 @@ pub fn archives(root: &Root, directory: &Path) -> Result<Vec<PathBuf>, Fault> {
 
 fn failed(archive: &Path, cause: &str, unpacker: Option<&Unpacker>) -> Fault {
     let fault = fault::PRELOAD_FAILED.cannot("load", archive.display(), cause);
-    match unpacker.filter(|unpacker| which::which(unpacker.program).is_err()) {
+    match unpacker.filter(|unpacker| program::on_path(unpacker.program).is_none()) {
         Some(Unpacker { program, package }) => fault
             .cause(format!("it has to be unpacked by `{program}`, which is not installed"))
             .hint(format!(

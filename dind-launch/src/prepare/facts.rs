@@ -45,7 +45,7 @@ pub(super) struct Facts {
     pub has_security: bool,
     /// Whether the image has no /tmp.
     pub tmp_is_missing: bool,
-    /// Whether /tmp is an empty directory.
+    /// Whether /tmp is a directory without files.
     pub tmp_is_empty: bool,
 }
 
@@ -78,7 +78,7 @@ impl Facts {
             unified: is_unified.then(|| Unified::read(root)),
             has_security: root.path(SECURITY).is_dir(),
             tmp_is_missing: fs::symlink_metadata(root.path("/tmp")).is_err(),
-            tmp_is_empty: fs::read_dir(root.path("/tmp")).is_ok_and(|mut entries| entries.next().is_none()),
+            tmp_is_empty: is_without_files(&root.path("/tmp")),
         })
     }
 
@@ -122,6 +122,15 @@ impl Unified {
             && self.processes.is_empty()
             && self.controllers.iter().all(|name| self.delegated.contains(name))
     }
+}
+
+/// Whether there is nothing in a directory but empty directories. systemd's packages make some in /tmp for sockets (tmpfiles.d,
+/// x11.conf), in an image, too.
+fn is_without_files(directory: &Path) -> bool {
+    let is_empty = |path: PathBuf| fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none());
+    let is_empty_directory =
+        |entry: fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir()) && is_empty(entry.path());
+    fs::read_dir(directory).is_ok_and(|mut entries| entries.all(|entry| entry.is_ok_and(is_empty_directory)))
 }
 
 /// Whether a mount is of the hierarchy with these controllers, such as `cpu,cpuacct`; of cgroup v2 where there are none.
@@ -195,5 +204,19 @@ mod tests {
         ] {
             assert!(!other.is_nested(), "{other:?}");
         }
+    }
+
+    #[test]
+    fn empty_directories_are_no_files() {
+        let tmp = tempfile::tempdir().unwrap();
+        assert!(is_without_files(tmp.path()));
+        fs::create_dir(tmp.path().join(".X11-unix")).unwrap();
+        assert!(is_without_files(tmp.path()));
+        fs::write(tmp.path().join(".X11-unix/X0"), "").unwrap();
+        assert!(!is_without_files(tmp.path()));
+        fs::remove_dir_all(tmp.path().join(".X11-unix")).unwrap();
+        std::os::unix::fs::symlink("/", tmp.path().join("link")).unwrap();
+        assert!(!is_without_files(tmp.path()));
+        assert!(!is_without_files(Path::new("/nonexistent")));
     }
 }

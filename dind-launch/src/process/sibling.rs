@@ -5,6 +5,7 @@ use super::tool::{OnStopSignal, ToolProcess, wait_all};
 use super::{Node, StopReason};
 use crate::fault;
 use dind_contract::{Code, ExitCode, Failure, Fault, Report};
+use dind_system::program;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -41,7 +42,7 @@ fn find(name: &str, directory: Option<&Path>) -> Result<PathBuf, Fault> {
     let own = std::env::current_exe().ok();
     let beside = directory.or(own.as_deref().and_then(Path::parent));
     let here = beside.map(|directory| directory.join(name)).filter(|path| path.is_file());
-    let found = if directory.is_some() { here } else { here.or_else(|| which::which(name).ok()) };
+    let found = if directory.is_some() { here } else { here.or_else(|| program::on_path(name)) };
     found.ok_or_else(|| {
         let place = directory.map_or_else(|| "PATH".to_owned(), |directory| directory.display().to_string());
         fault::TOOL_MISSING

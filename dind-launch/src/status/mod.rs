@@ -15,7 +15,7 @@ use crate::cli::Status;
 use crate::process::sibling::Document;
 use crate::{TOOL, fault};
 use dind_contract::cli::Common;
-use dind_contract::finish::{plain_flags, print};
+use dind_contract::finish::print;
 use dind_contract::{Draft, Failed, Fault, Outcome};
 use dind_system::Helper;
 use record::Record;
@@ -36,7 +36,7 @@ pub fn finish(args: &Status, common: &Common) -> ExitCode {
     if let (true, Ok(draft)) = (args.timeline, &outcome) {
         print(&timeline::draw(&draft.result.stages));
     }
-    dind_contract::finish(TOOL, "status", common.output, outcome, |report| plain_flags(&report.engine))
+    dind_contract::finish(TOOL, "status", common.output, outcome)
 }
 
 fn status(must_be_healthy: bool) -> Outcome<Record> {

@@ -1,5 +1,6 @@
 //! Helper programs such as mkfs: absolute path, argument array, clean environment, a time limit, and gone when we are.
 
+use crate::program;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
@@ -41,7 +42,7 @@ impl Helper {
     /// Looks a program up in [`HELPER_PATH`]; nothing where it is not installed.
     #[must_use]
     pub fn find(name: &str) -> Option<Self> {
-        let program = which::which_in(name, Some(HELPER_PATH), "/").ok()?;
+        let program = program::on(HELPER_PATH, name)?;
         Some(Self { program, args: Vec::new(), inherited: Vec::new() })
     }
 

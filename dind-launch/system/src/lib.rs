@@ -8,6 +8,7 @@ pub mod helper;
 pub mod netlink;
 pub mod proc;
 pub mod process;
+pub mod program;
 pub mod record_lock;
 pub mod root;
 pub mod signal;

@@ -1,8 +1,8 @@
 //! What IPv6 needs: the kernel's controls of each link, a firewall for it, and what identifies this container.
 
 use crate::facts::recorded;
-use crate::fault;
 use crate::firewall::content::Tables;
+use crate::json_file;
 use crate::netlink::net::Net;
 use crate::netlink::nftables::check::ipv6_nat;
 use dind_contract::Fault;
@@ -100,11 +100,9 @@ impl Record {
     /// Reads the file below `root`; nothing where there is none.
     ///
     /// # Errors
-    /// [`fault::READ_FAILED`] when it cannot be read. One that cannot be understood counts as none.
+    /// [`crate::fault::READ_FAILED`] when it cannot be read. One that cannot be understood counts as none.
     pub fn read(root: &Root, state: &Path) -> Result<Option<Self>, Fault> {
-        let path = state.join(FILE);
-        let text = root.read_opt(&path).map_err(|error| fault::unreadable(path.display(), error))?;
-        Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
+        Ok(json_file::read(root, state.join(FILE))?.and_then(Result::ok))
     }
 }
 

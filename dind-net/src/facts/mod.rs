@@ -17,6 +17,7 @@ use crate::fault;
 use crate::firewall::content::{self, ForwardChain, Listing, Tables};
 use crate::firewall::forwarding::{self, IP_FORWARD};
 use crate::firewall::state::{Record, route_localnet};
+use crate::json_file;
 use crate::netlink::net::Net;
 use crate::netlink::route::Netlink;
 use crate::netlink::transient;
@@ -171,8 +172,7 @@ fn read_net() -> Result<Net, Fault> {
 }
 
 fn captured<T: serde::de::DeserializeOwned>(root: &Root, path: &'static str) -> Result<Option<T>, Fault> {
-    let text = root.read_opt(path).map_err(|error| fault::unreadable(path, error))?;
-    text.map(|text| serde_json::from_str(&text)).transpose().map_err(|error| {
+    json_file::read(root, path)?.transpose().map_err(|error| {
         fault::FACTS_INVALID.cannot("read", path, error).hint("see the captured machines in tests/cases")
     })
 }

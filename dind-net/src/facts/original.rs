@@ -1,6 +1,7 @@
 //! What the uplink had before the first change: the file that a later run finishes, or restores from.
 
 use crate::fault;
+use crate::json_file;
 use crate::netlink::net::Net;
 use dind_contract::Fault;
 use dind_system::Root;
@@ -41,8 +42,7 @@ impl Original {
     /// [`fault::READ_FAILED`], also for one that cannot be understood: it may hold the only copy of the routes.
     pub fn read(root: &Root, state: &Path) -> Result<Option<Self>, Fault> {
         let path = state.join(FILE);
-        let text = root.read_opt(&path).map_err(|error| fault::unreadable(path.display(), error))?;
-        text.map(|text| serde_json::from_str(&text)).transpose().map_err(|error| {
+        json_file::read(root, &path)?.transpose().map_err(|error| {
             fault::READ_FAILED
                 .cannot("read", path.display(), error)
                 .hint("remove the file if this container was started anew; its network is as Docker made it")

@@ -1,7 +1,7 @@
 //! The file that remembers which rules we made: what a later run compares with, and takes away.
 
-use crate::fault;
 use crate::firewall::rules::Rules;
+use crate::json_file;
 use dind_contract::Fault;
 use dind_system::Root;
 use serde::{Deserialize, Serialize};
@@ -25,11 +25,9 @@ impl Record {
     /// Reads the file below `root`; nothing where there is none.
     ///
     /// # Errors
-    /// [`fault::READ_FAILED`] when it cannot be read. One that cannot be understood counts as none: the rules are made anew.
+    /// [`crate::fault::READ_FAILED`] when it cannot be read. One that cannot be understood counts as none: the rules are made anew.
     pub fn read(root: &Root, state: &Path) -> Result<Option<Self>, Fault> {
-        let path = state.join(FILE);
-        let text = root.read_opt(&path).map_err(|error| fault::unreadable(path.display(), error))?;
-        Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
+        Ok(json_file::read(root, state.join(FILE))?.and_then(Result::ok))
     }
 }
 

@@ -5,11 +5,12 @@ use crate::facts::Facts;
 use crate::facts::original::Bridging;
 use crate::fault;
 use crate::netlink::net::{Address, Link, Net, Route};
-use crate::options::{Offset, Options};
+use crate::options::Options;
 use crate::plan::connection::Connection;
 use crate::plan::mtu;
 use crate::plan::pool::Pool;
 use crate::plan::range::{self, Question, Range};
+use crate::values::Offset;
 use dind_contract::{Fault, Warning};
 use ipnet::{IpNet, Ipv4Net};
 use std::net::{IpAddr, Ipv4Addr};
@@ -26,7 +27,7 @@ pub struct Bridged {
     /// The outer network's gateway.
     pub gateway: Ipv4Addr,
     /// The addresses of inner containers.
-    pub range: Range,
+    pub range: Range<Ipv4Net>,
 }
 
 impl Bridged {
@@ -52,7 +53,7 @@ impl Bridged {
 pub fn decide(
     facts: &Facts,
     options: &Options,
-    offset: Offset,
+    offset: Offset<Ipv4Addr>,
     warnings: &mut Vec<Warning>,
 ) -> Result<Bridged, Fault> {
     match &facts.original {

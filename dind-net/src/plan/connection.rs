@@ -26,7 +26,7 @@ pub struct Connection {
 impl Connection {
     /// Bridged mode.
     #[must_use]
-    pub fn bridged(bridge: &str, address: Ipv4Net, gateway: Ipv4Addr, range: Range) -> Self {
+    pub fn bridged(bridge: &str, address: Ipv4Net, gateway: Ipv4Addr, range: Range<Ipv4Net>) -> Self {
         let mut engine = Engine::default();
         if bridge == DOCKER_BRIDGE {
             engine.set("bip", address.to_string());
@@ -42,7 +42,7 @@ impl Connection {
             gateway: Some(gateway),
             subnet: Some(address.trunc().to_string()),
             range: Some(range.net.to_string()),
-            offset: Some(range.offset.into()),
+            offset: Some(range.offset),
             ..Network::default()
         };
         Self {

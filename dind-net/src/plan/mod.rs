@@ -5,12 +5,13 @@
 //! [`rules`] decide the rest.
 //! [`transition`] finds the changes from one state of the network to another. All of it becomes a list of [`step`]s;
 //! [`release`] makes the list that takes everything away. [`without_machine`] and [`without_machine6`] are bridged mode without a
-//! machine. IPv6 is decided in [`ipv6`], with [`pool6`] and [`range6`].
+//! machine. IPv6 is decided in [`ipv6`], with [`pool6`] and again [`range`], which knows what differs from [`family`].
 
 pub mod bridged;
 pub mod connection;
 pub mod default_mode;
 pub mod dns;
+pub mod family;
 pub mod iptables;
 pub mod ipv6;
 pub mod mtu;
@@ -18,7 +19,6 @@ pub mod no_bridge;
 pub mod pool;
 pub mod pool6;
 pub mod range;
-pub mod range6;
 pub mod release;
 pub mod rules;
 pub mod step;
@@ -37,6 +37,7 @@ use bridged::Bridged;
 use connection::Connection;
 use dind_contract::step::planned;
 use dind_contract::{Draft, Engine, Fault, Warning};
+use ipnet::{Ipv4Net, Ipv6Net};
 use iptables::Iptables;
 use ipv6::place::Place;
 use range::Question;
@@ -140,7 +141,7 @@ fn check_alone(facts: &Facts, options: &Options) -> Result<(), Fault> {
 ///
 /// # Errors
 /// Those of [`range::compute`].
-pub fn compute(question: &Question, options: &Options) -> Result<Plan, Fault> {
+pub fn compute(question: &Question<Ipv4Net>, options: &Options) -> Result<Plan, Fault> {
     let range = range::compute(question)?;
     let mut connection = Connection::bridged(&options.bridge, question.address, question.gateway, range);
     if let Some(pool) = options.pool {
@@ -157,8 +158,8 @@ pub fn compute(question: &Question, options: &Options) -> Result<Plan, Fault> {
 /// The same for IPv6.
 ///
 /// # Errors
-/// Those of [`range6::compute`].
-pub fn compute6(question: &range6::Question, options: &Options) -> Result<Plan, Fault> {
+/// Those of [`range::compute`].
+pub fn compute6(question: &Question<Ipv6Net>, options: &Options) -> Result<Plan, Fault> {
     let (report, engine) = ipv6::calculate(question, options)?;
     let network = Network { mode: Mode::Bridged, ipv6: Some(report), ..Network::default() };
     Ok(Plan { network, engine, ..Plan::default() })

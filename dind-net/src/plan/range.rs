@@ -1,38 +1,38 @@
-//! The calculator of bridged mode: which addresses of the outer subnet the inner containers get. Integers only.
+//! The calculator of bridged mode: which addresses of the outer subnet the inner containers get. Integers only, of 128 bits for
+//! both families; what differs between these is in [`crate::plan::family`].
 
 use crate::fault::{self, Cause};
-use crate::options::Offset;
+use crate::plan::family::Family;
+use crate::values::Offset;
 use dind_contract::Fault;
-use ipnet::Ipv4Net;
-use std::net::Ipv4Addr;
 
 /// What the calculation starts from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Question {
+pub struct Question<N: Family> {
     /// The container's own address, with the subnet's prefix.
-    pub address: Ipv4Net,
+    pub address: N,
     /// The outer network's gateway.
-    pub gateway: Ipv4Addr,
+    pub gateway: N::Address,
     /// How far from the own address the range lies.
-    pub offset: Offset,
-    /// The range's prefix length, 0 to 32.
+    pub offset: Offset<N::Address>,
+    /// The range's prefix length: 0 to 32, or to 128 in IPv6.
     pub size: u8,
 }
 
 /// A range that passed all checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Range {
+pub struct Range<N: Family> {
     /// The addresses of inner containers.
-    pub net: Ipv4Net,
+    pub net: N,
     /// The offset that led there, also where `auto` was asked for.
-    pub offset: u32,
+    pub offset: N::Address,
 }
 
 /// The range: the `size` network around host part + offset, inside the subnet.
 ///
 /// # Errors
 /// The first cause that holds is the code; all that hold are in `causes`, by code, and in the message, in words.
-pub fn compute(question: &Question) -> Result<Range, Fault> {
+pub fn compute<N: Family>(question: &Question<N>) -> Result<Range<N>, Fault> {
     let offset = match question.offset {
         Offset::By(offset) => offset,
         Offset::Auto => automatic(question)?,
@@ -40,9 +40,9 @@ pub fn compute(question: &Question) -> Result<Range, Fault> {
     let net = place(question.address, offset, question.size);
     let mut causes = Vec::new();
     if net.is_none() {
-        let (address, subnet) = (question.address.addr(), question.address.trunc());
-        let words = format!("{address} + {} is past the end of {subnet}", Ipv4Addr::from(offset));
-        causes.push(Cause::new(fault::RANGE_WRAPS, words, "choose a smaller DOCKER_NETWORK_OFFSET"));
+        let (address, subnet) = (question.address.own(), question.address.subnet());
+        let words = format!("{address} + {offset} is past the end of {subnet}");
+        causes.push(Cause::new(fault::RANGE_WRAPS, words, format!("choose a smaller {}", N::OFFSET)));
     }
     causes.extend(check_size(question));
     causes.extend(net.iter().flat_map(|net| check_addresses(question, *net)));
@@ -56,61 +56,56 @@ pub fn compute(question: &Question) -> Result<Range, Fault> {
 }
 
 /// Host part + offset, cut to `size`; nothing when the sum is past the subnet's end.
-fn place(address: Ipv4Net, offset: u32, size: u8) -> Option<Ipv4Net> {
-    let host = u32::from(address.addr()) & u32::from(address.hostmask());
-    let sum = host.checked_add(offset).filter(|sum| *sum <= u32::from(address.hostmask()))?;
-    let around = Ipv4Addr::from(u32::from(address.network()) | sum);
-    Ipv4Net::new(around, size).ok().map(|net| net.trunc())
+fn place<N: Family>(address: N, offset: N::Address, size: u8) -> Option<N> {
+    let mask = address.host_mask();
+    let sum = address.host().checked_add(N::number(offset)).filter(|sum| *sum <= mask)?;
+    let network = N::number(address.own()) & !mask;
+    N::net(N::address(network | sum), size).map(N::subnet)
 }
 
-fn check_size(question: &Question) -> Vec<Cause> {
-    let (subnet, size) = (question.address.trunc(), question.size);
+fn check_size<N: Family>(question: &Question<N>) -> Vec<Cause> {
+    let (subnet, size) = (question.address.subnet(), question.size);
     let mut causes = Vec::new();
-    if size <= subnet.prefix_len() {
+    if size <= subnet.prefix() {
         let words = format!("a /{size} is not smaller than the subnet {subnet}");
-        let hint = "choose a DOCKER_NETWORK_SIZE above the subnet's prefix length";
+        let hint = format!("choose a {} above the subnet's prefix length", N::SIZE);
         causes.push(Cause::new(fault::RANGE_OUTSIDE_SUBNET, words, hint));
     }
-    if size > 30 {
+    if size > N::LONGEST {
         let words = format!("a /{size} has no room for containers");
-        causes.push(Cause::new(fault::RANGE_TOO_SMALL, words, "choose a DOCKER_NETWORK_SIZE of 30 or less"));
+        let hint = format!("choose a {} of {} or less", N::SIZE, N::LONGEST);
+        causes.push(Cause::new(fault::RANGE_TOO_SMALL, words, hint));
     }
     causes
 }
 
-fn check_addresses(question: &Question, net: Ipv4Net) -> impl Iterator<Item = Cause> {
-    let subnet = question.address.trunc();
+fn check_addresses<N: Family>(question: &Question<N>, net: N) -> Vec<Cause> {
+    let (offset, example) = (N::OFFSET, N::EXAMPLE);
     let hint =
-        "choose a DOCKER_NETWORK_OFFSET that leads to a free part of the subnet, such as 0.0.1.0, or auto";
-    let reserved = [
+        format!("choose a {offset} that leads to a free part of the subnet, such as {example}, or auto");
+    let mut avoided = vec![
         (fault::RANGE_HOLDS_GATEWAY, question.gateway, "the gateway"),
-        (fault::RANGE_HOLDS_SELF, question.address.addr(), "the container's own address"),
-        (fault::RANGE_HOLDS_NETWORK, subnet.network(), "the network address"),
-        (fault::RANGE_HOLDS_BROADCAST, subnet.broadcast(), "the broadcast address"),
+        (fault::RANGE_HOLDS_SELF, question.address.own(), "the container's own address"),
     ];
-    reserved
-        .into_iter()
-        .filter(move |(_, address, _)| net.contains(address))
-        .map(move |(code, address, whose)| Cause::new(code, format!("{net} holds {whose} {address}"), hint))
+    avoided.extend(question.address.reserved());
+    let held = avoided.into_iter().filter(|(_, address, _)| net.holds(*address));
+    held.map(|(code, address, whose)| Cause::new(code, format!("{net} holds {whose} {address}"), &*hint))
+        .collect()
 }
 
-fn check_gateway(question: &Question) -> Option<Cause> {
-    let (gateway, subnet) = (question.gateway, question.address.trunc());
-    let words = if !subnet.contains(&gateway) {
-        format!("the gateway {gateway} is not in {subnet}")
-    } else if gateway == question.address.addr() {
+fn check_gateway<N: Family>(question: &Question<N>) -> Option<Cause> {
+    let (gateway, address) = (question.gateway, question.address);
+    let words = if gateway == address.own() {
         format!("the gateway {gateway} is the container's own address")
-    } else if subnet.prefix_len() < 31 && (gateway == subnet.network() || gateway == subnet.broadcast()) {
-        format!("the gateway {gateway} is the network or broadcast address of {subnet}")
     } else {
-        return None;
+        address.misplaced(gateway)?
     };
     Some(Cause::new(fault::GATEWAY_UNUSABLE, words, "give the gateway of the container's own subnet"))
 }
 
-fn what(question: &Question) -> String {
+fn what<N: Family>(question: &Question<N>) -> String {
     let offset = match question.offset {
-        Offset::By(offset) => Ipv4Addr::from(offset).to_string(),
+        Offset::By(offset) => offset.to_string(),
         Offset::Auto => "auto".to_owned(),
     };
     format!("cannot compute the range {} + {offset} /{}", question.address, question.size)
@@ -126,30 +121,31 @@ fn what(question: &Question) -> String {
 ///
 /// # Errors
 /// [`fault::OFFSET_AUTO_NO_ROOM`], with the numbers, for a host number past M.
-pub fn automatic(question: &Question) -> Result<u32, Fault> {
+pub fn automatic<N: Family>(question: &Question<N>) -> Result<N::Address, Fault> {
     let (address, size) = (question.address, question.size);
-    let subnet = address.trunc();
-    if size <= subnet.prefix_len() || size > 30 {
+    let subnet = address.subnet();
+    if size <= subnet.prefix() || size > N::LONGEST {
         // The size itself is refused, with its own cause.
-        return Ok(0);
+        return Ok(N::address(0));
     }
-    let ranges = 1u64 << (size - subnet.prefix_len());
-    let block = 1u64 << (32 - size);
-    let nodes = (ranges * block / (block + 1)).saturating_sub(1);
+    // N·B; a subnet of all IPv6 addresses, whose number has 129 bits, is none that anybody has.
+    let addresses = subnet.host_mask().wrapping_add(1);
+    let block = 1u128 << (N::BITS - size);
+    let nodes = (addresses / (block + 1)).saturating_sub(1);
     let reserved = (nodes + 1).div_ceil(block);
-    let host = u64::from(u32::from(address.addr()) & u32::from(address.hostmask()));
+    let host = address.host();
     if host == 0 || host > nodes {
         let room = format!(
             "{subnet} has /{size} ranges for the host numbers 1 to {nodes}, and {} has number {host}",
-            address.addr()
+            address.own()
         );
         return Err(fault::OFFSET_AUTO_NO_ROOM
             .failed(what(question), room)
             .cause(fault::OFFSET_AUTO_NO_ROOM.name)
-            .hint("choose a longer DOCKER_NETWORK_SIZE, or give the outer network a smaller --ip-range"));
+            .hint(format!("choose a longer {}, or {}", N::SIZE, N::ROOM)));
     }
-    // At most the subnet's last range: it fits into 32 bits.
-    Ok(u32::try_from((reserved - 1 + host) * block - host).unwrap_or(u32::MAX))
+    // At most the subnet's last range.
+    Ok(N::address((reserved - 1 + host) * block - host))
 }
 
 #[cfg(test)]

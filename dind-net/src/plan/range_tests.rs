@@ -1,18 +1,49 @@
-//! The calculator, compared with its contract and with plain 64-bit arithmetic.
+//! The calculator, compared with its contract and with plain 64-bit arithmetic; `tests/properties.rs` compares it in 128 bits.
 
 use super::*;
+use ipnet::{Ipv4Net, Ipv6Net};
+use std::net::Ipv4Addr;
+use std::str::FromStr;
 
-fn ask(address: &str, gateway: &str, offset: Offset, size: u8) -> Result<Range, Fault> {
-    compute(&Question { address: address.parse().unwrap(), gateway: gateway.parse().unwrap(), offset, size })
+fn parsed<T: FromStr>(text: &str) -> T {
+    text.parse().unwrap_or_else(|_| panic!("{text}"))
 }
 
-fn by(text: &str) -> Offset {
-    Offset::By(u32::from(text.parse::<Ipv4Addr>().unwrap()))
+fn ask<N: Family<Address: FromStr> + FromStr>(
+    address: &str,
+    gateway: &str,
+    offset: &str,
+    size: u8,
+) -> Result<Range<N>, Fault> {
+    let offset = if offset == "auto" { Offset::Auto } else { Offset::By(parsed(offset)) };
+    compute(&Question { address: parsed::<N>(address), gateway: parsed(gateway), offset, size })
+}
+
+/// Address, gateway, offset, size, and what comes of it.
+type Row<'a> = (&'a str, &'a str, &'a str, u8, &'a str);
+
+fn check_ranges<N: Family<Address: FromStr> + FromStr>(rows: &[Row<'_>]) {
+    for (address, gateway, offset, size, range) in rows {
+        let found = ask::<N>(address, gateway, offset, *size).map(|found| found.net.to_string());
+        assert_eq!(found.as_deref(), Ok(*range), "{address} {offset} /{size}");
+    }
+}
+
+fn check_refusals<N: Family<Address: FromStr> + FromStr>(rows: &[Row<'_>]) {
+    for (address, gateway, offset, size, causes) in rows {
+        let fault = ask::<N>(address, gateway, offset, *size).unwrap_err();
+        assert_eq!(fault.causes.join(" "), *causes, "{address} {offset} /{size}");
+        assert_eq!(fault.code.name, fault.causes[0]);
+        // A variable of the other family would lead nowhere.
+        let mut named = fault.hint.split([' ', ',']).filter(|word| word.starts_with("DOCKER_NETWORK_"));
+        assert!(named.all(|word| word.ends_with('6') == (N::BITS == 128)), "{}", fault.hint);
+        assert!(!fault.hint.is_empty());
+    }
 }
 
 #[test]
 fn ranges() {
-    for (address, gateway, offset, size, range) in [
+    check_ranges::<Ipv4Net>(&[
         ("172.17.0.5/16", "172.17.0.1", "0.0.1.0", 24, "172.17.1.0/24"),
         // The sum carries from the last octet into the one before.
         ("172.17.0.250/16", "172.17.0.1", "0.0.0.10", 24, "172.17.1.0/24"),
@@ -20,18 +51,22 @@ fn ranges() {
         ("10.0.0.2/8", "10.0.0.1", "0.1.0.0", 16, "10.1.0.0/16"),
         ("192.168.1.2/24", "192.168.1.1", "0.0.0.64", 26, "192.168.1.64/26"),
         ("10.1.2.3/0", "10.0.0.1", "0.255.0.0", 24, "11.0.2.0/24"),
-    ] {
-        assert_eq!(
-            ask(address, gateway, by(offset), size).unwrap().net.to_string(),
-            range,
-            "{address} {offset}"
-        );
-    }
+    ]);
+    check_ranges::<Ipv6Net>(&[
+        ("fd77::3/64", "fd77::1", "::100", 120, "fd77::100/120"),
+        // The sum carries.
+        ("fd77::fffe/64", "fd77::1", "::10", 120, "fd77::1:0/120"),
+        ("fd77::3/64", "fe80::1", "::1:0:0", 96, "fd77::1:0:0/96"),
+        ("fd77::242:ac11:5/64", "fd77::1", "::100", 120, "fd77::242:ac11:100/120"),
+        ("fd77::3/112", "fd77::1", "::fff0", 126, "fd77::fff0/126"),
+        // There is no broadcast address.
+        ("fd77::3/112", "fd77::1", "::fffc", 126, "fd77::fffc/126"),
+    ]);
 }
 
 #[test]
 fn refusals_name_all_causes_in_order() {
-    for (address, gateway, offset, size, causes) in [
+    check_refusals::<Ipv4Net>(&[
         (
             "172.17.0.5/16",
             "172.17.0.1",
@@ -54,12 +89,24 @@ fn refusals_name_all_causes_in_order() {
         ("172.17.0.5/16", "10.0.0.1", "0.0.1.0", 24, "gateway-unusable"),
         ("172.17.0.5/16", "172.17.0.5", "0.0.1.0", 24, "gateway-unusable"),
         ("172.17.0.5/32", "172.17.0.1", "0.0.1.0", 24, "range-wraps range-outside-subnet gateway-unusable"),
-    ] {
-        let fault = ask(address, gateway, by(offset), size).unwrap_err();
-        assert_eq!(fault.causes.join(" "), causes, "{address} {offset} /{size}");
-        assert_eq!(fault.code.name, fault.causes[0]);
-        assert!(!fault.hint.is_empty());
-    }
+    ]);
+    check_refusals::<Ipv6Net>(&[
+        ("fd77::5/64", "fd77::1", "::", 120, "range-holds-gateway range-holds-self range-holds-network"),
+        ("fd77::5/112", "fd77::1", "::fffb", 120, "range-wraps"),
+        ("fd77::5/64", "fd77::1", "ffff::", 128, "range-wraps range-too-small"),
+        ("fd77::5/64", "fd77::1", "::100", 127, "range-too-small"),
+        (
+            "fd77::5/64",
+            "fd77::1",
+            "::100",
+            64,
+            "range-outside-subnet range-holds-gateway range-holds-self range-holds-network",
+        ),
+        ("fd77::5/64", "fd78::1", "::100", 120, "gateway-unusable"),
+        ("fd77::5/64", "fd77::5", "::100", 120, "gateway-unusable"),
+        ("fd77::5/128", "fe80::1", "::100", 120, "range-wraps range-outside-subnet"),
+        ("ffff::5/0", "fd77::1", "1::", 120, "range-wraps"),
+    ]);
 }
 
 /// xorshift64: a table of numbers that is the same on every run.
@@ -101,7 +148,7 @@ fn the_calculator_agrees_with_plain_arithmetic() {
         let answer = compute(&Question {
             address: Ipv4Net::new(v4(address), prefix).unwrap(),
             gateway: v4(gateway),
-            offset: Offset::By(u32::try_from(offset).unwrap()),
+            offset: Offset::By(v4(offset)),
             size,
         });
         let want = fits.then(|| Ipv4Net::new(v4(first), size).unwrap());
@@ -145,9 +192,23 @@ fn automatic_ranges_are_distinct_and_hold_no_node() {
 
 #[test]
 fn automatic_without_room_reports_the_numbers() {
-    let fault = ask("10.0.0.20/20", "10.0.0.1", Offset::Auto, 24).unwrap_err();
+    let fault = ask::<Ipv4Net>("10.0.0.20/20", "10.0.0.1", "auto", 24).unwrap_err();
     assert_eq!(fault.code, fault::OFFSET_AUTO_NO_ROOM);
     assert!(fault.message.contains("1 to 14") && fault.message.contains("number 20"), "{}", fault.message);
-    let fault = ask("10.0.0.20/20", "10.0.0.1", Offset::Auto, 33 - 1).unwrap_err();
+    let fault = ask::<Ipv4Net>("10.0.0.20/20", "10.0.0.1", "auto", 32).unwrap_err();
     assert_eq!(fault.code, fault::RANGE_TOO_SMALL);
+}
+
+#[test]
+fn automatic_ranges_of_ipv6() {
+    check_ranges::<Ipv6Net>(&[
+        // A subnet as large as an IPv4 one has the same ranges.
+        ("fd77::5/112", "fe80::1", "auto", 120, "fd77::500/120"),
+        ("fd77::3/64", "fe80::1", "auto", 120, "fd77::ff:ff:ff:300/120"),
+        ("fd77::242:ac11:5/64", "fe80::1", "auto", 120, "fd77::101:43ab:11ff:500/120"),
+    ]);
+    for address in ["fd77::/64", "fd77::ffff:0:0:0/64", "fd77::5/0"] {
+        let fault = ask::<Ipv6Net>(address, "fe80::1", "auto", 120).unwrap_err();
+        assert_eq!(fault.code, fault::OFFSET_AUTO_NO_ROOM, "{address}");
+    }
 }

@@ -17,7 +17,7 @@ pub fn question(
     address: Option<&String>,
     gateway: Option<&String>,
     texts: &Texts,
-) -> Result<Option<Question>, Fault> {
+) -> Result<Option<Question<Ipv4Net>>, Fault> {
     let (address, gateway) = (given(address), given(gateway));
     if address.or(gateway).is_none() {
         return Ok(None);

@@ -2,7 +2,7 @@
 
 use crate::fault::{self, Cause};
 use crate::options::{self, Options};
-use crate::plan::range6::Question;
+use crate::plan::range::Question;
 use dind_contract::Fault;
 use ipnet::Ipv6Net;
 use std::net::Ipv6Addr;
@@ -21,7 +21,7 @@ pub fn question(
     address: Option<&String>,
     gateway: Option<&String>,
     options: &Options,
-) -> Result<Question, Fault> {
+) -> Result<Question<Ipv6Net>, Fault> {
     let [address, gateway] = [address, gateway].map(|text| text.map(|text| text.trim()).unwrap_or_default());
     let hint = "give --address as a::b/n and --gateway as a::b, such as fd77::5/64 and fd77::1";
     let wrong = |words: String| Cause::new(fault::ADDRESS_INVALID, words, hint);

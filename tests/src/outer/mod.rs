@@ -1,13 +1,15 @@
 //! The outer engine: its client, and the machine's network and devices as it sees them. `node`: the nodes that a test starts
-//! on it. `shell`: images with a shell entrypoint. `network`: its networks and volumes. Whatever a handle stands for is removed
-//! when the handle is dropped.
+//! on it. `shell`: images with a shell entrypoint. `network`: its networks and volumes. `share`: a directory that a test and its
+//! containers see. Whatever a handle stands for is removed when the handle is dropped.
 
 mod network;
 mod node;
+mod share;
 mod shell;
 
 pub use network::{Network, Volume};
 pub use node::Node;
+pub use share::Share;
 pub use shell::{ShellImage, readme_entrypoint};
 
 use crate::seconds;

@@ -1,7 +1,7 @@
 //! TERM while the node starts, and an engine that does not start.
 
-use crate::fixtures::{Image, Share};
-use dind_tests::outer::{Node, SLEEP, image};
+use crate::fixtures::Image;
+use dind_tests::outer::{Node, SLEEP, Share, image};
 use dind_tests::within;
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! The node's exit status is its main process' own, and what is cleaned up does not depend on it.
 
-use crate::fixtures::{Share, sh};
-use dind_tests::outer::{Node, docker, image};
+use crate::fixtures::sh;
+use dind_tests::outer::{Node, Share, docker, image};
 
 /// Starts a node again and again, each time with another script.
 fn endings(cases: &[(&str, i32)]) {

@@ -1,8 +1,8 @@
 //! What the cases share: a loop image to look after, a directory that the test and the containers see, and a node's state
 //! as its own /proc shows it.
 
-use dind_tests::outer::{LIMIT, Node, is_attached};
-use dind_tests::{eventually, scratch, scratch_on_disk, stretched, unique};
+use dind_tests::outer::{LIMIT, Node, Share, is_attached};
+use dind_tests::{eventually, scratch_on_disk, stretched, unique};
 use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 use std::fs;
 use std::path::PathBuf;
@@ -79,31 +79,10 @@ impl Image {
     }
 }
 
-/// A directory that the test, the node and its inner containers see as /share.
-pub(crate) struct Share(tempfile::TempDir);
-
-impl Share {
-    pub(crate) fn new() -> Self {
-        Self(scratch())
-    }
-
-    pub(crate) fn volume(&self) -> String {
-        format!("{}:/share", self.0.path().display())
-    }
-
-    pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    pub(crate) fn until(&self, name: &str) {
-        eventually(name, LIMIT, || self.path(name).exists().then_some(()));
-    }
-
-    /// When a file was written.
-    pub(crate) fn time(&self, name: &str) -> SystemTime {
-        let file = fs::metadata(self.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
-        file.modified().unwrap()
-    }
+/// When a file was written.
+pub(crate) fn written(share: &Share, name: &str) -> SystemTime {
+    let file = fs::metadata(share.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+    file.modified().unwrap()
 }
 
 /// A node with options that are not literals.

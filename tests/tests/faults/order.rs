@@ -1,8 +1,8 @@
 //! The order of a stop, from the times at which processes got their signals and ended: of main and inner containers by
 //! the files that they leave, of the engine by strace, of the releases by the launcher's record.
 
-use crate::fixtures::{MAIN, Share, really_running, sh};
-use dind_tests::outer::{LIMIT, Node, docker};
+use crate::fixtures::{MAIN, really_running, sh, written};
+use dind_tests::outer::{LIMIT, Node, Share, docker};
 use dind_tests::{eventually, scratch};
 use std::fs;
 use std::path::PathBuf;
@@ -109,11 +109,14 @@ fn a_stop_ends_main_then_inner_containers_and_the_engine_then_releases() {
     // strace learns of an end from the kernel as the launcher does, and may be the later one.
     let lag = Duration::from_millis(2);
     let steps = [
-        ("main gets its signal", share.time("main")),
+        ("main gets its signal", written(&share, "main")),
         // Only of what ends while it shuts down does it keep the restart policies.
         ("dockerd gets TERM", dockerd.terms()[0]),
-        ("the first inner container gets its signal", share.time("one").min(share.time("two")) + rounding),
-        ("the last one does", share.time("one").max(share.time("two")) + rounding),
+        (
+            "the first inner container gets its signal",
+            written(&share, "one").min(written(&share, "two")) + rounding,
+        ),
+        ("the last one does", written(&share, "one").max(written(&share, "two")) + rounding),
         ("dockerd ends", dockerd.end() - lag),
         ("containerd gets TERM", containerd.terms()[0]),
         ("containerd ends", containerd.end() - lag),

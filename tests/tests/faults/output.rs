@@ -1,7 +1,7 @@
 //! A node whose log nobody reads, or whose reader has gone.
 
-use crate::fixtures::{SLEEPS, Share, really_running, sh};
-use dind_tests::outer::{Node, image};
+use crate::fixtures::{SLEEPS, really_running, sh};
+use dind_tests::outer::{Node, Share, image};
 
 /// A node whose stdout and stderr are a pipe, with `reader` at the other end. Its main process fills the pipe through a
 /// descriptor of its own, which does not block; those of the others do.

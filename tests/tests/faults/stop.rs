@@ -1,8 +1,8 @@
 //! Stops of containers that ignore them, and signals that come too often.
 
-use crate::fixtures::{IGNORES, Image, MAIN, SLEEPS, Share, node, really_running, sh, until_no_zombies};
+use crate::fixtures::{IGNORES, Image, MAIN, SLEEPS, node, really_running, sh, until_no_zombies, written};
 use crate::order::Trace;
-use dind_tests::outer::{LIMIT, Node, docker};
+use dind_tests::outer::{LIMIT, Node, Share, docker};
 use dind_tests::{eventually, promise};
 use std::time::Duration;
 
@@ -36,13 +36,13 @@ fn ten_terms_within_a_second_are_one_stop() {
     share.until("up");
     // It ignores TERM: without the further signals its grace period would be ten seconds.
     let inner = "trap 'touch /share/inner' TERM; sleep infinity & while :; do wait; done";
-    node.inner_run(&["--volume", "/share:/share"], inner);
+    node.inner_run(&Share::WITHIN, inner);
     let dockerd = Trace::of(&node, "dockerd");
     // From inside: ten calls of the client would take longer.
     sh(&node, "(for i in 1 2 3 4 5 6 7 8 9 10; do kill -TERM 1; sleep 0.1; done) >/dev/null 2>&1 &");
     assert_eq!(node.exit_status(), 42, "{}", node.log());
     assert_eq!(dockerd.terms().len(), 1, "dockerd gets one TERM, and no more");
-    share.time("inner");
+    written(&share, "inner");
     image.assert_clean();
     let record = node.last_record();
     assert_eq!((&record["state"], &record["error"]), (&"stopped".into(), &serde_json::Value::Null));

@@ -1,7 +1,9 @@
 //! The shell entrypoint of the README: it comes back after a restart and after a kill, and it ends with its engine.
 
-use crate::fixtures::{Share, Then, beside_others, load_inner_image, rounds, running, start_inner};
-use dind_tests::outer::{LIMIT, Node, ShellImage, docker, readme_entrypoint};
+use crate::fixtures::{
+    Then, beside_others, forget, load_inner_image, marks, rounds, running, start_inner, until_up,
+};
+use dind_tests::outer::{LIMIT, Node, Share, ShellImage, docker, readme_entrypoint};
 use dind_tests::{eventually, within};
 use std::fs;
 use std::time::{Duration, Instant};
@@ -32,19 +34,19 @@ fn it_survives_restarts_and_kills() {
     load_inner_image(&node);
     start_inner(&node, "inner", &["--restart", "unless-stopped"], Then::End(0));
     for _ in 0..rounds(3) {
-        share.until_up(1);
-        share.forget();
+        until_up(&share, 1);
+        forget(&share);
         docker(&["restart", "--time", "10", &node.name]).ok();
         until_main(&node, &share);
-        share.until_up(1);
+        until_up(&share, 1);
         assert_eq!(running(&node), ["inner"]);
-        assert_eq!(share.marks()["inner"].len(), 1, "it was asked once, and not since its start");
-        share.forget();
+        assert_eq!(marks(&share)["inner"].len(), 1, "it was asked once, and not since its start");
+        forget(&share);
         docker(&["kill", &node.name]).ok();
         assert_eq!(node.exit_status(), 137);
         docker(&["start", &node.name]).ok();
         until_main(&node, &share);
-        share.until_up(1);
+        until_up(&share, 1);
         assert_eq!(running(&node), ["inner"]);
     }
     assert_eq!(node.stop().0, 0);

@@ -1,12 +1,10 @@
 //! Inner containers that leave a mark for each signal that they get, and what reads the marks.
 
-use dind_tests::eventually;
-use dind_tests::outer::{LIMIT, Node, docker, engine_pid, inner_image};
-use dind_tests::{promise, scratch};
+use dind_tests::outer::{LIMIT, Node, Share, docker, engine_pid, inner_image};
+use dind_tests::{eventually, promise};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
@@ -73,56 +71,38 @@ fn uptime() -> f64 {
     text.split(' ').next().unwrap().parse().unwrap()
 }
 
-/// A directory that the test, its node and the inner containers see as /share, with the marks in it.
-pub(crate) struct Share(tempfile::TempDir);
+fn lines(share: &Share, name: &str) -> Vec<String> {
+    let text = fs::read_to_string(share.path(name)).unwrap_or_default();
+    text.lines().map(str::to_owned).collect()
+}
 
-impl Share {
-    pub(crate) fn new() -> Self {
-        Self(scratch())
+/// Forgets all marks, for another start of the same containers.
+pub(crate) fn forget(share: &Share) {
+    for name in ["up", "marks"] {
+        let _ = fs::remove_file(share.path(name));
     }
+}
 
-    pub(crate) fn volume(&self) -> String {
-        format!("{}:/share", self.0.path().display())
-    }
+/// Waits until as many inner containers have set their traps.
+pub(crate) fn until_up(share: &Share, count: usize) {
+    eventually(&format!("{count} inner containers are up"), LIMIT, || {
+        (lines(share, "up").len() >= count).then_some(())
+    });
+}
 
-    pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
+/// Each container's marks, in the seconds of the machine's clock.
+pub(crate) fn marks(share: &Share) -> BTreeMap<String, Vec<f64>> {
+    let mut marks = BTreeMap::<_, Vec<f64>>::new();
+    for line in lines(share, "marks") {
+        let (name, time) = line.split_once(' ').unwrap();
+        marks.entry(name.to_owned()).or_default().push(time.parse().unwrap());
     }
-
-    fn lines(&self, name: &str) -> Vec<String> {
-        let text = fs::read_to_string(self.path(name)).unwrap_or_default();
-        text.lines().map(str::to_owned).collect()
-    }
-
-    /// Forgets all marks, for another start of the same containers.
-    pub(crate) fn forget(&self) {
-        for name in ["up", "marks"] {
-            let _ = fs::remove_file(self.path(name));
-        }
-    }
-
-    /// Waits until as many inner containers have set their traps.
-    pub(crate) fn until_up(&self, count: usize) {
-        eventually(&format!("{count} inner containers are up"), LIMIT, || {
-            (self.lines("up").len() >= count).then_some(())
-        });
-    }
-
-    /// Each container's marks, in the seconds of the machine's clock.
-    pub(crate) fn marks(&self) -> BTreeMap<String, Vec<f64>> {
-        let mut marks = BTreeMap::<_, Vec<f64>>::new();
-        for line in self.lines("marks") {
-            let (name, time) = line.split_once(' ').unwrap();
-            marks.entry(name.to_owned()).or_default().push(time.parse().unwrap());
-        }
-        marks
-    }
+    marks
 }
 
 /// Starts an inner container that marks.
 pub(crate) fn start_inner(node: &Node, name: &str, options: &[&str], then: Then) -> String {
-    let own = ["--name", name, "--volume", "/share:/share"];
-    node.inner_run(&[&own[..], options].concat(), &marking(name, then))
+    node.inner_run(&[&["--name", name], &Share::WITHIN[..], options].concat(), &marking(name, then))
 }
 
 /// Starts many at once, and waits until they are up.
@@ -140,7 +120,7 @@ pub(crate) fn start_many(node: &Node, share: &Share, inner: &[(String, Then)], o
             });
         }
     });
-    share.until_up(inner.len());
+    until_up(share, inner.len());
 }
 
 /// A stop, as it was seen from outside.
@@ -162,7 +142,7 @@ pub(crate) fn stop(node: &Node) -> Stopped {
 
 /// Checks that each of these containers has had its stop signal, once, and within the first quarter of the budget.
 pub(crate) fn assert_asked(share: &Share, names: &[&str], stopped: &Stopped) {
-    let marks = share.marks();
+    let marks = marks(share);
     let not_once: Vec<_> = names
         .iter()
         .map(|name| (name, marks.get(*name).map_or(0, Vec::len)))

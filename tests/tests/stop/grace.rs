@@ -1,7 +1,9 @@
 //! Who has how long: beside a main process that does not end, paused, with a timeout of its own, after a second signal.
 
-use crate::fixtures::{Share, Then, assert_asked, beside_others, outcomes, recorded_ends, start_inner, stop};
-use dind_tests::outer::{LIMIT, Node, docker};
+use crate::fixtures::{
+    Then, assert_asked, beside_others, marks, outcomes, recorded_ends, start_inner, stop, until_up,
+};
+use dind_tests::outer::{LIMIT, Node, Share, docker};
 use dind_tests::{eventually, promise, within};
 use std::time::{Duration, Instant};
 
@@ -16,7 +18,7 @@ fn a_main_process_that_ignores_term_costs_the_inner_containers_nothing() {
     start_inner(&node, "slow", &[], Then::EndAfter(3));
     start_inner(&node, "paused", &[], Then::End(0));
     start_inner(&node, "deaf", &["--stop-timeout", "1"], Then::Stay);
-    share.until_up(4);
+    until_up(&share, 4);
     node.inner(&["pause", "paused"]);
     eventually("the main process is up", LIMIT, || share.path("main").exists().then_some(()));
 
@@ -49,14 +51,14 @@ fn a_second_term_ends_the_grace_period() {
     let node = Node::start(&["--volume", &share.volume()], &[]);
     node.until_running();
     start_inner(&node, "deaf", &[], Then::Stay);
-    share.until_up(1);
+    until_up(&share, 1);
     let asked = Instant::now();
     docker(&["kill", "--signal", "TERM", &node.name]).ok();
-    eventually("the container has its signal", LIMIT, || (!share.marks().is_empty()).then_some(()));
+    eventually("the container has its signal", LIMIT, || (!marks(&share).is_empty()).then_some(()));
     docker(&["kill", "--signal", "TERM", &node.name]).ok();
     assert_eq!(node.exit_status(), 0);
     within("the stop", asked.elapsed(), Duration::from_secs(3));
-    assert_eq!(share.marks()["deaf"].len(), 1);
+    assert_eq!(marks(&share)["deaf"].len(), 1);
     let record = node.last_record();
     assert_eq!((&record["state"], outcomes(&record)["deaf"].as_str()), (&"stopped".into(), "killed"));
     assert_eq!(recorded_ends(&node)["deaf"], "137");

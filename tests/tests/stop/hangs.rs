@@ -1,8 +1,8 @@
 //! An engine that hangs (SIGSTOP stands for a lock, or for a device that does not answer), or that has just died: its containers
 //! have their signal and their time all the same.
 
-use crate::fixtures::{Share, Then, assert_asked, beside_others, outcomes, start_inner, stop};
-use dind_tests::outer::{Node, docker};
+use crate::fixtures::{Then, assert_asked, beside_others, forget, outcomes, start_inner, stop, until_up};
+use dind_tests::outer::{Node, Share, docker};
 use dind_tests::promise;
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ fn containers_of_an_engine_that_hangs_or_has_died_have_their_signal() {
             docker(&["start", &node.name]).ok();
             node.until_running();
         }
-        share.until_up(names.len());
+        until_up(&share, names.len());
         signal(&node, how, daemon);
         let stopped = stop(&node);
         eprintln!("{how} of {daemon}: {:?}, status {}", stopped.took, stopped.status);
@@ -47,6 +47,6 @@ fn containers_of_an_engine_that_hangs_or_has_died_have_their_signal() {
         let outcomes = outcomes(&node.last_record());
         assert_eq!(outcomes.len(), names.len(), "{how} of {daemon}: {outcomes:?}");
         assert!(outcomes.values().all(|outcome| outcome == "graceful"), "{how} of {daemon}: {outcomes:?}");
-        share.forget();
+        forget(&share);
     }
 }

@@ -1,7 +1,7 @@
 //! The network of containers that have ended.
 
-use crate::fixtures::{Share, Then, beside_others, load_inner_image, start_inner};
-use dind_tests::outer::{LIMIT, Node, image};
+use crate::fixtures::{Then, beside_others, load_inner_image, marks, start_inner, until_up};
+use dind_tests::outer::{LIMIT, Node, Share, image};
 use dind_tests::{eventually, unique_link};
 use std::fs;
 use std::process::{Child, Command, Stdio};
@@ -66,12 +66,12 @@ fn dead_containers_leave_the_network_at_once_and_nobody_else_does() {
     for (name, options) in networks {
         start_inner(&node, name, options, Then::End(0));
     }
-    share.until_up(networks.len());
+    until_up(&share, networks.len());
     assert_eq!(links(&node).len(), before.len() + 2);
     // A dockerd that does nothing deletes no link.
     node.exec(&["sh", "-c", "kill -s STOP $(cat /run/docker.pid)"]).ok();
     let stopped = node.exec(&["dind-reaper", "stop", "--as", "shutdown", "--budget", "5s"]);
     assert!(stopped.stdout.contains("engine-left"), "{}", stopped.stdout);
-    assert_eq!(share.marks().len(), networks.len());
+    assert_eq!(marks(&share).len(), networks.len());
     assert_eq!(links(&node), before);
 }

@@ -1,9 +1,9 @@
 //! Numbers: more inner containers than dockerd could ask one after the other.
 
 use crate::fixtures::{
-    Share, Then, alone, assert_asked, number, outcomes, recorded_ends, rounds, start_many, stop,
+    Then, alone, assert_asked, forget, number, outcomes, recorded_ends, rounds, start_many, stop, until_up,
 };
-use dind_tests::outer::{LIMIT, Node, docker, inner_image};
+use dind_tests::outer::{LIMIT, Node, Share, docker, inner_image};
 use dind_tests::{eventually, promise, unique};
 use serde_json::Value;
 use std::time::Duration;
@@ -60,9 +60,9 @@ fn sixty_on_busy_processors_end_by_themselves_and_come_back() {
     start_many(&node, &share, &inner, &["--restart", "unless-stopped"]);
     for round in 0..rounds(2) {
         if round > 0 {
-            share.forget();
+            forget(&share);
             docker(&["start", &node.name]).ok();
-            share.until_up(names.len());
+            until_up(&share, names.len());
             node.until_running();
         }
         let load = BusyLoops::start();

@@ -1,7 +1,7 @@
 //! Which inner containers run after the next start: those that would after a reboot of a Docker host.
 
-use crate::fixtures::{Share, Then, alone, load_inner_image, running, start_inner};
-use dind_tests::outer::{LIMIT, Node, ShellImage, docker, image, readme_entrypoint};
+use crate::fixtures::{Then, alone, forget, load_inner_image, running, start_inner, until_up};
+use dind_tests::outer::{LIMIT, Node, Share, ShellImage, docker, image, readme_entrypoint};
 use dind_tests::{eventually, stretched};
 use std::fs;
 use std::time::{Duration, Instant};
@@ -60,9 +60,9 @@ fn check(node: &Node, share: &Share, ready: impl Fn(&Node), returns: &[Return]) 
             .filter(|name| !running(node).contains(&(*name).to_owned()))
             .collect();
         stopped.iter().for_each(|name| drop(node.inner(&["start", name])));
-        share.until_up(CONTAINERS.len());
+        until_up(share, CONTAINERS.len());
         BY_HAND.iter().for_each(|name| drop(node.inner(&["stop", name])));
-        share.forget();
+        forget(share);
         match way {
             Return::Restart => drop(docker(&["restart", "--time", "10", &node.name]).ok()),
             Return::KillAndStart => {

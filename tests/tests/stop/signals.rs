@@ -1,7 +1,9 @@
 //! Stop signals: whatever `docker stop` sends stops a node.
 
-use crate::fixtures::{Share, Then, assert_asked, beside_others, outcomes, recorded_ends, start_inner, stop};
-use dind_tests::outer::{LIMIT, Node, docker, image};
+use crate::fixtures::{
+    Then, assert_asked, beside_others, outcomes, recorded_ends, start_inner, stop, until_up,
+};
+use dind_tests::outer::{LIMIT, Node, Share, docker, image};
 use dind_tests::{eventually, promise};
 use std::time::Duration;
 
@@ -19,7 +21,7 @@ fn stop_with(signal: &str, command: &[&str], status: i32) {
         eventually("the main process is up", LIMIT, || share.path("main").exists().then_some(()));
     }
     start_inner(&node, "inner", &[], Then::End(0));
-    share.until_up(1);
+    until_up(&share, 1);
     let stopped = stop(&node);
     assert_eq!(stopped.status, status, "{signal}, {command:?}");
     promise(format!("docker stop by {signal}, {command:?}"), stopped.took, Duration::from_secs(9));

@@ -1,7 +1,7 @@
 //! Whether inner containers get IPv6, and how.
 //!
 //! Default mode: unique local networks of their own ([`pool6`]), behind the node's address. Bridged mode: addresses of the outer
-//! subnet ([`range6`]), for those on the default bridge. What each engine can is in `engine`.
+//! subnet ([`range`]), for those on the default bridge. What each engine can is in `engine`.
 
 mod engine;
 pub mod place;
@@ -14,13 +14,13 @@ use crate::options::Options;
 use crate::plan::bridged::Bridged;
 use crate::plan::iptables::Iptables;
 use crate::plan::step::Step;
-use crate::plan::{pool6, range6};
+use crate::plan::{pool6, range};
 use crate::report::{Ipv6, WhyNot};
 use crate::values::Switch;
 use dind_contract::{Engine, Fault, Warning};
 use ipnet::{IpNet, Ipv6Net};
 use place::{Obstacle, Place};
-use range6::Question;
+use range::Question;
 use std::net::IpAddr;
 
 /// `RTPROT_RA`: learned from a router's advertisement.
@@ -73,7 +73,7 @@ impl Decided {
 /// Decides.
 ///
 /// # Errors
-/// [`fault::IPV6_UNAVAILABLE`], and those of [`range6::compute`], where IPv6 was asked for and cannot be.
+/// [`fault::IPV6_UNAVAILABLE`], and those of [`range::compute`], where IPv6 was asked for and cannot be.
 pub fn decide(
     facts: &Facts,
     options: &Options,
@@ -225,8 +225,8 @@ fn on_the_outer_network(
 }
 
 /// A range by arithmetic.
-fn compute(question: &Question) -> Result<Place, Fault> {
-    let range = range6::compute(question)?;
+fn compute(question: &Question<Ipv6Net>) -> Result<Place, Fault> {
+    let range = range::compute(question)?;
     let Question { address, gateway, .. } = *question;
     Ok(Place { address, gateway, range: range.net, offset: Some(range.offset) })
 }
@@ -234,8 +234,8 @@ fn compute(question: &Question) -> Result<Place, Fault> {
 /// Decides out of flags alone.
 ///
 /// # Errors
-/// Those of [`range6::compute`].
-pub fn calculate(question: &Question, options: &Options) -> Result<(Ipv6, Engine), Fault> {
+/// Those of [`range::compute`].
+pub fn calculate(question: &Question<Ipv6Net>, options: &Options) -> Result<(Ipv6, Engine), Fault> {
     let place = compute(question)?;
     let mut settings = Engine::default();
     engine::on_the_outer_network(&place, options, &mut settings);
@@ -250,7 +250,7 @@ fn report(place: &Place) -> Ipv6 {
         gateway: Some(place.gateway),
         subnet: Some(place.address.trunc().to_string()),
         range: Some(place.range.to_string()),
-        offset: place.offset.map(Into::into),
+        offset: place.offset,
         ..Ipv6::default()
     }
 }

@@ -15,7 +15,7 @@ pub struct Place {
     /// The addresses of inner containers.
     pub range: Ipv6Net,
     /// How far from the own address the range was asked to be; nothing where the engine chooses.
-    pub offset: Option<u128>,
+    pub offset: Option<Ipv6Addr>,
 }
 
 /// Why there is no IPv6.

@@ -22,7 +22,8 @@ pub fn build(workspace: &Workspace) -> Result<PathBuf> {
     let script =
         format!("link-arg=-Wl,-T,{}", workspace.root.join("tests/lab/src/product/no-unwind.ld").display());
     let small = ["-C", &script, "-C", "link-arg=-Wl,--no-eh-frame-hdr"];
-    let flags: Vec<_> = STATIC.split(' ').chain(small).collect();
+    let packed = packs_relocations(workspace).then_some(["-C", "link-arg=-Wl,-z,pack-relative-relocs"]);
+    let flags: Vec<_> = STATIC.split(' ').chain(small).chain(packed.into_iter().flatten()).collect();
     // Unlike RUSTFLAGS this one is not split at spaces, which a path may have.
     workspace.cargo(&args).env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}")).run()?;
 
@@ -35,6 +36,15 @@ pub fn build(workspace: &Workspace) -> Result<PathBuf> {
         fs::rename(&fresh, directory.join(tool))?;
     }
     Ok(directory)
+}
+
+/// Whether the C library, which becomes a part of the programs, can relocate them by a list of a few bits for each address (its
+/// NEWS of 2.36, DT_RELR). An older one would crash at the start of each.
+fn packs_relocations(workspace: &Workspace) -> bool {
+    let shell = &workspace.shell;
+    let version = cmd!(shell, "getconf GNU_LIBC_VERSION").quiet().ignore_stderr().read().unwrap_or_default();
+    let number = version.strip_prefix("glibc 2.").and_then(|minor| minor.parse::<u32>().ok());
+    number.is_some_and(|minor| minor >= 36)
 }
 
 /// The glibc target of this machine; a toolchain for musl would build for musl.
