@@ -62,6 +62,9 @@ COPY dind-launch/seccomp.json /usr/share/dind/seccomp.json
 # Remove containers with `--rm` or `docker rm --volumes`, or these volumes pile up.
 VOLUME /var/lib/docker /var/lib/mesos
 
+# The engine listens there on request only: DOCKER_TLS_CERTDIR=/certs for TLS on 2376, DIND_INSECURE_TCP=true for clear text on 2375.
+EXPOSE 2375 2376
+
 # Healthy is: a container could be started now. Until the first success Docker shows `starting`, for as long as the start period:
 # the node may load image archives for minutes. A start that fails does not wait for its end, because the node exits.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=1h CMD ["dind-launch", "status", "--healthy"]

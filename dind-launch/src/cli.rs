@@ -33,6 +33,42 @@ pub enum Verb {
     Reload,
     /// Load the image archives of a directory into the engine, unless it has their images.
     Preload(Preload),
+    /// Make certificates for the engine's TCP socket and its clients, where docker:dind has them.
+    Tls(Tls),
+}
+
+/// What to do about certificates.
+#[derive(Args, Debug)]
+pub struct Tls {
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: TlsVerb,
+    /// What for.
+    #[command(flatten)]
+    pub args: TlsArgs,
+}
+
+/// What to do about certificates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
+pub enum TlsVerb {
+    /// Print what `apply` would do; change nothing.
+    Plan,
+    /// Make what is missing, does not fit or gets old; all of it or nothing.
+    Apply,
+}
+
+/// Who may reach the engine over TCP.
+#[derive(Args, Clone, Debug, Default)]
+pub struct TlsArgs {
+    /// The directory of the certificates; with one, the engine listens on port 2376 for clients that have a certificate.
+    #[arg(long, value_name = "DIR", env = "DOCKER_TLS_CERTDIR", global = true)]
+    pub tls_certdir: Option<String>,
+    /// More names and addresses that clients call the engine by: `DNS:ci.example.com,IP:192.0.2.7`.
+    #[arg(long, value_name = "NAMES", env = "DOCKER_TLS_SAN", global = true)]
+    pub tls_san: Option<String>,
+    /// Whether the engine may listen on TCP in clear text, on port 2375 [default: false].
+    #[arg(long, value_name = "BOOL", env = "DIND_INSECURE_TCP", global = true)]
+    pub insecure_tcp: Option<String>,
 }
 
 /// What to prepare.
@@ -101,6 +137,9 @@ pub struct RunOptions {
     /// Whether a Mesos agent gets defaults that fit its container [default: true].
     #[arg(long, value_name = "BOOL", env = "DIND_MESOS_DEFAULTS")]
     pub mesos_defaults: Option<String>,
+    /// Who may reach the engine over TCP.
+    #[command(flatten)]
+    pub tls: TlsArgs,
 }
 
 /// What to report about the running node.

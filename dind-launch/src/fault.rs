@@ -20,6 +20,22 @@ pub const DAEMON_ARG_OWNED: Code = Code::new("daemon-arg-owned", ExitCode::Confi
 pub const SETTING_CONTRADICTS: Code = Code::new("setting-contradicts", ExitCode::Config);
 /// The engine would listen on the network for everybody.
 pub const DAEMON_ARG_UNSAFE: Code = Code::new("daemon-arg-unsafe", ExitCode::Config);
+/// `DIND_INSECURE_TCP` is not a boolean.
+pub const INSECURE_TCP_INVALID: Code = Code::new("insecure-tcp-invalid", ExitCode::Config);
+/// `DOCKER_TLS_CERTDIR` is not an absolute path.
+pub const TLS_DIRECTORY_INVALID: Code = Code::new("tls-directory-invalid", ExitCode::Config);
+/// `DOCKER_TLS_SAN` holds something else than names and addresses.
+pub const TLS_SAN_INVALID: Code = Code::new("tls-san-invalid", ExitCode::Config);
+/// The CA in the directory cannot sign: its key is missing, does not fit or is unknown, or it has expired.
+pub const TLS_CA_UNUSABLE: Code = Code::new("tls-ca-unusable", ExitCode::Config);
+/// The user's own certificate for the engine cannot be used.
+pub const TLS_CERTIFICATE_UNUSABLE: Code = Code::new("tls-certificate-unusable", ExitCode::Config);
+/// A file or the directory of the certificates cannot be read.
+pub const TLS_NOT_READ: Code = Code::new("tls-not-read", ExitCode::Io);
+/// Certificates cannot be written.
+pub const TLS_NOT_WRITTEN: Code = Code::new("tls-not-written", ExitCode::CannotCreate);
+/// Another process has had the directory of the certificates locked for too long.
+pub const TLS_BUSY: Code = Code::new("tls-busy", ExitCode::InUse);
 /// The user's `daemon.json` cannot be read or parsed.
 pub const DAEMON_JSON_INVALID: Code = Code::new("daemon-json-invalid", ExitCode::Config);
 /// `DIND_MESOS_DEFAULTS` is not a boolean.
@@ -92,6 +108,14 @@ pub const CODES: &[Code] = &[
     DAEMON_ARG_OWNED,
     SETTING_CONTRADICTS,
     DAEMON_ARG_UNSAFE,
+    INSECURE_TCP_INVALID,
+    TLS_DIRECTORY_INVALID,
+    TLS_SAN_INVALID,
+    TLS_CA_UNUSABLE,
+    TLS_CERTIFICATE_UNUSABLE,
+    TLS_NOT_READ,
+    TLS_NOT_WRITTEN,
+    TLS_BUSY,
     DAEMON_JSON_INVALID,
     MESOS_DEFAULTS_INVALID,
     PRELOAD_INVALID,
@@ -141,6 +165,11 @@ pub const WARNINGS: &[&str] = &[
     "securityfs-missing",
     "setting-ignored",
     "setting-overridden",
+    "tcp-closed",
+    "tcp-insecure",
+    "tls-expires",
+    "tls-key-readable",
+    "tls-not-locked",
     "tmp-not-mounted",
     "variable-unknown",
 ];

@@ -17,6 +17,7 @@ pub mod run;
 pub mod stage;
 pub mod status;
 pub mod stop_signals;
+pub mod tls;
 pub mod variables;
 
 use dind_contract::{Report, Tool};
@@ -35,6 +36,7 @@ pub fn schema() -> serde_json::Value {
             generator.subschema_for::<Report<prepare::Prepared>>(),
             generator.subschema_for::<Report<engine::preload::Preloaded>>(),
             generator.subschema_for::<Report<reload::Reloaded>>(),
+            generator.subschema_for::<Report<tls::Certificates>>(),
         ]
     })
 }

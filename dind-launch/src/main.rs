@@ -2,9 +2,9 @@
 
 use clap::Parser;
 use dind_contract::{Failed, finish};
-use dind_launch::cli::{Cli, Verb};
+use dind_launch::cli::{Cli, TlsVerb, Verb};
 use dind_launch::engine::preload;
-use dind_launch::{TOOL, doctor, entrypoint, fault, plan, reload, run, status};
+use dind_launch::{TOOL, doctor, entrypoint, fault, plan, reload, run, status, tls};
 use dind_system::Root;
 use std::process::ExitCode;
 
@@ -33,6 +33,19 @@ fn main() -> ExitCode {
             let outcome = on_this_machine("load images").map_err(Failed::from);
             let outcome = outcome.and_then(|()| preload::preload(&args.directory));
             finish(TOOL, "preload", output, outcome)
+        }
+        Verb::Tls(args) => {
+            let options = tls::TlsOptions::read(&args.args).map_err(Failed::from);
+            let (mode, outcome) = match args.verb {
+                TlsVerb::Plan => {
+                    ("plan", options.and_then(|options| tls::plan(&Root::at(&common.root), &options)))
+                }
+                TlsVerb::Apply => {
+                    let here = on_this_machine("make certificates").map_err(Failed::from);
+                    ("apply", here.and(options).and_then(|options| tls::apply(&options)))
+                }
+            };
+            finish(TOOL, mode, output, outcome)
         }
         Verb::Prepare(args) => {
             let outcome = entrypoint::prepare(&Root::at(&cli.common.root), args);

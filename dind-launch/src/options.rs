@@ -5,6 +5,7 @@ use crate::engine::args::{self, DaemonArgs};
 use crate::fault;
 use crate::prepare::Tmp;
 use crate::restart_policy::Policy;
+use crate::tls::TlsOptions;
 use dind_contract::cli::given;
 use dind_contract::{Fault, value};
 use dind_system::signal;
@@ -50,6 +51,8 @@ pub struct Options {
     pub tmp: Tmp,
     /// Whether a Mesos agent gets defaults that fit its container.
     pub mesos_defaults: bool,
+    /// Who may reach the engine over TCP.
+    pub tls: TlsOptions,
 }
 
 impl Options {
@@ -79,6 +82,7 @@ impl Options {
             preload_wait: given(text.preload_wait.as_ref()).map_or(Ok(true), preload_wait)?,
             tmp: Tmp::parse(text.tmp.as_ref())?,
             mesos_defaults: mesos_defaults(text.mesos_defaults.as_ref())?,
+            tls: TlsOptions::read(&text.tls)?,
         })
     }
 }

@@ -4,7 +4,7 @@ use crate::cli::RunOptions;
 use crate::engine::{config, dockerd};
 use crate::fault;
 use crate::mesos::{self, Agent};
-use crate::options::LogTo;
+use crate::options::{LogTo, Options};
 use crate::paths::LOG_FILE;
 use crate::prepare;
 use crate::process::sibling::{self, Document};
@@ -12,6 +12,7 @@ use crate::process::{Node, StopReason};
 use crate::run::preflight::{Inputs, tool_variables, wanted};
 use crate::stage::Stage;
 use crate::variables;
+use crate::{TOOL, tls};
 use dind_contract::cli::Common;
 use dind_contract::{Draft, Engine, Fault, Outcome, StepState, Steps};
 use dind_system::Root;
@@ -28,6 +29,8 @@ pub struct RunPlan {
     pub command: Vec<String>,
     /// The programs that would be run, by name.
     pub programs: BTreeMap<String, PathBuf>,
+    /// Sockets of dockerd beside its usual one.
+    pub hosts: Vec<String>,
     /// More words for dockerd, after our own.
     pub daemon_args: Vec<String>,
     /// Image archives that would be loaded, in order.
@@ -55,14 +58,16 @@ pub struct RunPlan {
 /// What would make `run` fail: wrong settings, missing programs, a sibling tool whose own plan fails.
 pub fn plan(text: &RunOptions, command: &[String], common: &Common) -> Outcome<RunPlan> {
     let machine = Root::at(&common.root);
-    let Inputs { options, tools, programs, user, command, archives } = Inputs::read(&machine, text, command)?;
+    let Inputs { options, tools, programs, user, listen, command, archives } =
+        Inputs::read(&machine, text, command)?;
     let root = root_text(common)?;
     let mut node = Node::without_engine()?;
     let variables = tool_variables(&user, &options);
     let [storage, net] =
         sibling::plans(&mut node, &tools, root, &variables).map_err(StopReason::into_fault)?;
 
-    let mut merged = config::merge(&[&storage.engine, &net.engine], &user, &options.daemon_args)?;
+    let mut merged =
+        config::merge(&[&storage.engine, &net.engine, &listen.engine], &user, &options.daemon_args)?;
     if machine.is_host() {
         dockerd::place_key(&mut merged.config);
     }
@@ -71,10 +76,13 @@ pub fn plan(text: &RunOptions, command: &[String], common: &Common) -> Outcome<R
     let mut warnings =
         variables::unknown(std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned()));
     warnings.extend(merged.warnings);
+    warnings.extend(listen.warnings);
     warnings.extend([&storage, &net].iter().flat_map(|document| document.warnings.clone()));
     let wanted = wanted(&user, &options);
     let prepare = prepare::document(prepare::plan(&machine, &wanted)?, "plan");
     warnings.extend(prepare.warnings.clone());
+    let tls = tls_document(&machine, &options)?;
+    warnings.extend(tls.iter().flat_map(|document| document.warnings.clone()));
     let mut agent = None;
     if let Some(facts) = mesos::Facts::of(&machine, &command, options.mesos_defaults) {
         let (variables, found) = facts.agent(&storage, |name| std::env::var(name).ok());
@@ -105,11 +113,24 @@ pub fn plan(text: &RunOptions, command: &[String], common: &Common) -> Outcome<R
         stop_budget_ms: options.stop_budget.as_millis() as u64,
         main_stop_signal,
         mesos: agent,
-        documents: [("prepare", prepare), ("storage", storage), ("net", net)]
-            .map(|(name, plan)| (name.to_owned(), plan))
-            .into(),
+        documents: [("prepare", Some(prepare)), ("storage", Some(storage)), ("net", Some(net)), ("tls", tls)]
+            .into_iter()
+            .filter_map(|(name, plan)| Some((name.to_owned(), plan?)))
+            .collect(),
+        hosts: listen.hosts,
     };
     Ok(Draft { result, engine: Engine { config: merged.config, path_prepend }, steps, warnings })
+}
+
+/// What would become of the certificates, where TLS is asked for.
+fn tls_document(machine: &Root, options: &Options) -> Result<Option<Document>, Fault> {
+    if options.tls.directory.is_none() {
+        return Ok(None);
+    }
+    let Draft { result, engine, steps, warnings } =
+        tls::plan(machine, &options.tls).map_err(|failed| *failed.fault)?;
+    let result = serde_json::to_value(result).unwrap_or_default();
+    Ok(Some(Draft { result, engine, steps, warnings }.report(TOOL, "plan")))
 }
 
 /// The directory of the captured machine, as an argument for the sibling tools.

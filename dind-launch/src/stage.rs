@@ -14,6 +14,8 @@ pub enum Stage {
     Storage,
     /// containerd, and the rest of `dind-net apply`.
     Net,
+    /// The certificates of the engine's TCP socket, made beside what came before; only where it has one with TLS.
+    Tls,
     /// dockerd, until it answers.
     Engine,
     /// The image archives; only where there are any to load.
@@ -39,13 +41,22 @@ pub enum Stage {
 }
 
 impl Stage {
-    const START: [Self; 7] =
-        [Self::Check, Self::Prepare, Self::Storage, Self::Net, Self::Engine, Self::Preload, Self::Main];
+    const START: [Self; 8] = [
+        Self::Check,
+        Self::Prepare,
+        Self::Storage,
+        Self::Net,
+        Self::Tls,
+        Self::Engine,
+        Self::Preload,
+        Self::Main,
+    ];
 
     /// The stages of a start with these options and this main process, in order.
     #[must_use]
     pub fn of_start(options: &Options, command: &[String]) -> Vec<Self> {
         let has = |stage: &Self| match stage {
+            Self::Tls => options.tls.directory.is_some(),
             Self::Preload => options.preload.is_some(),
             Self::Main => !command.is_empty(),
             _ => true,
@@ -67,6 +78,7 @@ impl Stage {
             Self::Prepare => "prepare",
             Self::Storage => "storage",
             Self::Net => "net",
+            Self::Tls => "tls",
             Self::Engine => "engine",
             Self::Preload => "preload",
             Self::Main => "main",

@@ -37,6 +37,9 @@ const SHORT: &[(char, &str)] = &[
 /// Its one-letter flags without a value: debug, help, version.
 const SWITCHES: [char; 3] = ['D', 'h', 'v'];
 
+/// How Go's flags write it (strconv.ParseBool).
+const FALSE: [&str; 6] = ["0", "f", "F", "false", "FALSE", "False"];
+
 /// The user's flags for dockerd.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DaemonArgs {
@@ -52,6 +55,8 @@ pub struct DaemonArgs {
     pub hosts: Vec<String>,
     /// `--tlsverify`.
     pub tls: bool,
+    /// Keys of flags that are switched off, as `--tls=false` is.
+    pub off: BTreeSet<String>,
 }
 
 /// Splits shell-style words: quotes and backslashes work, nothing is expanded.
@@ -79,7 +84,10 @@ pub fn parse(text: &str) -> Result<DaemonArgs, Fault> {
             args.settings.insert(key, json!(attached.as_deref() != Some("false")));
             continue;
         }
-        args.tls |= key == "tlsverify" && attached.as_deref() != Some("false");
+        if attached.as_deref().is_some_and(|text| FALSE.contains(&text)) {
+            args.off.insert(key.clone());
+        }
+        args.tls |= key == "tlsverify" && !args.off.contains(&key);
         if !matches!(key.as_str(), "hosts" | "config-file" | "dns") && !DECIDING.contains(&key.as_str()) {
             let switches = bundled(&word).map_or(0, str::len);
             args.words.push(if switches == 0 { word } else { format!("-{}", &word[1 + switches..]) });
@@ -104,22 +112,6 @@ pub fn parse(text: &str) -> Result<DaemonArgs, Fault> {
         }
     }
     Ok(args)
-}
-
-/// Refuses TCP sockets without client certificates. Whoever reaches one is root on the node, and in bridged mode every inner
-/// container does.
-///
-/// # Errors
-/// [`fault::DAEMON_ARG_UNSAFE`].
-pub fn refuse_open_sockets(hosts: &[String], tls: bool) -> Result<(), Fault> {
-    let local =
-        |host: &str| host.is_empty() || ["unix:", "fd:"].iter().any(|scheme| host.starts_with(scheme));
-    match hosts.iter().find(|host| !tls && !local(host)) {
-        Some(host) => Err(fault::DAEMON_ARG_UNSAFE
-            .cannot("listen on", host, "everybody who reaches it would be root")
-            .hint("use a unix:// socket, or add --tlsverify with --tlscacert, --tlscert and --tlskey")),
-        None => Ok(()),
-    }
 }
 
 /// The switches in a word that stand before another one-letter flag.
@@ -199,21 +191,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_list_of_flags_and_what_is_unsafe_is_refused() {
+    fn what_is_no_list_of_flags_is_refused() {
         for text in ["--label 'open", "--label \"a\nb\"", "-H", "--bip"] {
             assert_eq!(parse(text).unwrap_err().code, fault::DAEMON_ARGS_INVALID, "{text}");
-        }
-        for (hosts, refused) in [
-            ("-H tcp://0.0.0.0:2375", true),
-            ("-H :2375", true),
-            ("-DH tcp://0.0.0.0:2375", true),
-            ("-DHtcp://0.0.0.0:2375", true),
-            ("--host tcp://[::]:2375 --tlsverify=false", true),
-            ("-H tcp://0.0.0.0:2376 --tlsverify", false),
-            ("-H fd:// -H unix:///run/a.sock", false),
-        ] {
-            let args = parse(hosts).unwrap();
-            assert_eq!(refuse_open_sockets(&args.hosts, args.tls).is_err(), refused, "{hosts}");
         }
     }
 }

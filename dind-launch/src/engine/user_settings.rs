@@ -4,7 +4,7 @@
 //! What dockerd accepts is accepted, and what it does not know is dockerd's to refuse. Refused are values of settings that the
 //! node makes itself, unless they equal its own.
 
-use super::args::{DaemonArgs, refuse_open_sockets};
+use super::args::DaemonArgs;
 use super::decisions::{Environment, decide, is_driver, is_unset};
 use super::flags::key_meant_by;
 use super::user_file;
@@ -19,11 +19,11 @@ use std::path::{Path, PathBuf};
 const EXEC_ROOTS: [&str; 2] = ["/var/run/docker", "/run/docker"];
 
 /// The user's settings, checked.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UserSettings {
     /// Keys of `daemon.json`, from the file and from flags that are no words of [`DaemonArgs`].
     pub config: Map<String, Value>,
-    /// Sockets beside the node's own.
+    /// Sockets beside the node's own. Whether all of them may be there is for [`crate::tls::listen`] to say.
     pub hosts: Vec<String>,
     /// Where dockerd writes its pid.
     pub pid_file: PathBuf,
@@ -45,7 +45,7 @@ impl UserSettings {
     /// Brings file, flags and variables together.
     ///
     /// # Errors
-    /// [`fault::DAEMON_ARG_OWNED`], [`fault::DAEMON_ARG_UNSAFE`]; [`fault::SETTING_CONTRADICTS`]: a `DIND_…` variable says
+    /// [`fault::DAEMON_ARG_OWNED`]; [`fault::SETTING_CONTRADICTS`]: a `DIND_…` variable says
     /// something else.
     pub fn of(
         file: Map<String, Value>,
@@ -71,10 +71,8 @@ impl UserSettings {
         if let Some(Value::Object(proxies)) = config.get_mut("proxies") {
             proxies.retain(|key, _| !args.keys.contains(key));
         }
-        let tls = args.tls || config.get("tlsverify") == Some(&Value::Bool(true));
         let mut hosts = take_hosts(&mut config);
         hosts.extend(args.hosts.iter().cloned());
-        refuse_open_sockets(&hosts, tls)?;
         hosts.retain(|host| !is_own_socket(host));
         let pid_file = take_owned(&mut config)?;
         let variables = decide(&mut config, environment)?;

@@ -64,6 +64,19 @@ pub fn start(
     ToolProcess::start(node, command(tool, args, variables)).map_err(|error| not_executed(tool, &error))
 }
 
+/// Starts a verb of a tool whose stderr nobody sees: what it says is in its document.
+///
+/// # Errors
+/// [`fault::TOOL_BROKEN`]: it cannot be executed.
+pub fn start_quiet(
+    node: &mut Node,
+    tool: &Path,
+    args: &[&str],
+    variables: &[(&str, &str)],
+) -> Result<ToolProcess, Fault> {
+    ToolProcess::start_quiet(node, command(tool, args, variables)).map_err(|error| not_executed(tool, &error))
+}
+
 /// The plans of dind-storage and dind-net for the machine below `root`, in this order; both run at once. Nobody sees their stderr:
 /// an `apply` repeats the warnings, and an error becomes ours.
 ///
@@ -75,10 +88,7 @@ pub fn plans(
     root: &str,
     variables: &[(&str, &str)],
 ) -> Result<[Document; 2], StopReason> {
-    let mut start = |tool: &Path| {
-        let command = command(tool, &["plan", "--root", root], variables);
-        ToolProcess::start_quiet(node, command).map_err(|error| not_executed(tool, &error))
-    };
+    let mut start = |tool: &Path| start_quiet(node, tool, &["plan", "--root", root], variables);
     let plans = [start(&tools.storage)?, start(&tools.net)?];
     documents(node, plans, OnStopSignal::Terminate, None)
 }

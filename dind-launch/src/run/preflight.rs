@@ -18,6 +18,7 @@ use crate::process::log::EngineLog;
 use crate::process::sibling::Tools;
 use crate::restart_policy::Attempts;
 use crate::status::record::RecordWriter;
+use crate::tls::listen::Listen;
 use crate::variables;
 use crate::{TOOL, fault};
 use dind_contract::Fault;
@@ -37,6 +38,8 @@ pub(crate) struct Inputs {
     pub(crate) programs: Programs,
     /// What the user has set for the engine.
     pub(crate) user: UserSettings,
+    /// What dockerd listens on.
+    pub(crate) listen: Listen,
     /// The main process; empty where the engine is the service.
     pub(crate) command: Vec<String>,
     /// The image archives to load, in order.
@@ -53,11 +56,12 @@ impl Inputs {
         let tools = Tools::find(options.tools.as_deref())?;
         let programs = Programs::find(root)?;
         let user = UserSettings::read(root, &options.daemon_args)?;
+        let listen = Listen::decide(&options.tls, &user, &options.daemon_args)?;
         let command = main_process::choose(root, command)?;
         options.log_beside(!command.is_empty());
         let archives = options.preload.as_deref().map(|directory| preload::archives(root, directory));
         let archives = archives.transpose()?.unwrap_or_default();
-        Ok(Self { options, tools, programs, user, command, archives })
+        Ok(Self { options, tools, programs, user, listen, command, archives })
     }
 }
 
@@ -71,7 +75,7 @@ pub(super) fn preflight(
     command: &[String],
 ) -> Result<(RunState, EngineLog), Fault> {
     let root = Root::default();
-    let Inputs { options, tools, programs, user, command, .. } = Inputs::read(&root, text, command)?;
+    let Inputs { options, tools, programs, user, listen, command, .. } = Inputs::read(&root, text, command)?;
     doctor::refuse(&root, &doctor::StorageArgs::of(|name| user.variable(name)))?;
     let mut writer = RecordWriter::claim(begun, &command, &tools)?;
     for warning in
@@ -87,6 +91,7 @@ pub(super) fn preflight(
         tools,
         programs,
         user,
+        listen,
         writer,
         data_root: PathBuf::new(),
         data_root_lock: None,
@@ -96,6 +101,7 @@ pub(super) fn preflight(
         dockerd: None,
         restart_attempts: Attempts::default(),
         preload_process: None,
+        tls_process: None,
         range_probes: Vec::new(),
         network_lock: None,
         storage_applied: false,

@@ -12,6 +12,7 @@ use crate::paths::SOCKET;
 use crate::process::{Node, StopReason, WaitOutcome};
 use crate::reload::Reloaded;
 use crate::status::record::{NodeState, time_of_day};
+use crate::tls::listen::Listen;
 use crate::{TOOL, fault};
 use dind_contract::finish::log;
 use dind_contract::{Draft, Engine, Fault, StepState, Steps, Warning};
@@ -58,10 +59,12 @@ const LIMIT: Duration = Duration::from_secs(5);
 /// signal that asks the node to stop.
 pub(super) fn reload(node: &mut Node, state: &mut RunState) -> Result<Draft<Reloaded>, StopReason> {
     let new = UserSettings::read(&Root::default(), &state.options.daemon_args)?;
+    // The sockets stay as they are; new ones are refused as at a start, all the same.
+    Listen::decide(&state.options.tls, &new, &state.options.daemon_args)?;
     let Difference { kept, result } = difference(&state.user, &new);
     let documents = &state.writer.record.documents;
-    let engines: Vec<&Engine> =
-        ["storage", "net"].iter().filter_map(|stage| Some(&documents.get(*stage)?.engine)).collect();
+    let engines = ["storage", "net"].iter().filter_map(|stage| Some(&documents.get(*stage)?.engine));
+    let engines: Vec<&Engine> = engines.chain([&state.listen.engine]).collect();
     let mut merged = config::merge(&engines, &kept, &state.options.daemon_args)?.config;
     dockerd::place_key(&mut merged);
     let mut steps = Steps::default();

@@ -2,7 +2,7 @@
 
 use super::preflight::{is_set, tool_variables, wanted};
 use super::state::RunState;
-use super::{main_process, network_lock, range_probe};
+use super::{certificates, main_process, network_lock, range_probe};
 use crate::TOOL;
 use crate::engine::daemon::{self, DaemonKind, wait_ready};
 use crate::engine::dockerd::{self, Settings};
@@ -44,9 +44,11 @@ pub(super) fn start(node: &mut Node, state: &mut RunState) -> Result<(), StopRea
     }
     let checked = check(node, state)?;
     prepare_container(state)?;
+    certificates::start(node, state)?;
     stale::remove_stale_state(&Root::default())?;
     let engines = apply(node, state, checked)?;
     range_probe::finish_before_engine(node, state)?;
+    certificates::finish(node, state)?;
     start_engine(node, state, &engines)?;
     preload(node, state)?;
     range_probe::finish(node, state)?;
@@ -71,7 +73,9 @@ struct Checked {
 fn check(node: &mut Node, state: &mut RunState) -> Result<Checked, StopReason> {
     state.writer.begin(Stage::Check);
     let variables = tool_variables(&state.user, &state.options);
+    let tls = certificates::start_plan(node, state)?;
     let [storage, net] = sibling::plans(node, &state.tools, "/", &variables)?;
+    certificates::finish_plan(node, tls)?;
     config::merge(&[&storage.engine, &net.engine], &state.user, &state.options.daemon_args)?;
     let mut net_variables: Vec<_> =
         variables.iter().map(|(name, text)| (*name, (*text).to_owned())).collect();
@@ -175,9 +179,10 @@ fn start_engine(
     [storage, net]: &[Engine; 2],
 ) -> Result<(), StopReason> {
     state.writer.begin(Stage::Engine);
-    let fragments = [storage, net];
+    let fragments = [storage, net, &state.listen.engine];
     let mut merged = config::merge(&fragments, &state.user, &state.options.daemon_args)?;
     dockerd::place_key(&mut merged.config);
+    merged.warnings.extend(state.listen.warnings.clone());
     merged.warnings.extend(hairpin::warning(&Root::default(), &merged.config, &state.options.daemon_args));
     for warning in &merged.warnings {
         log_warning(TOOL, warning);
@@ -185,7 +190,7 @@ fn start_engine(
     state.writer.record.warnings.extend(merged.warnings);
     state.writer.record.daemon_json = merged.config.clone();
     state.dockerd_settings = Settings {
-        hosts: state.user.hosts.clone(),
+        hosts: state.listen.hosts.clone(),
         pid_file: state.user.pid_file.clone(),
         words: state.options.daemon_args.words.clone(),
         path_prepend: fragments.iter().flat_map(|fragment| fragment.path_prepend.clone()).collect(),

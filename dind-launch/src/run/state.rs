@@ -13,6 +13,7 @@ use crate::process::sibling::{self, Tools};
 use crate::process::tool::ToolProcess;
 use crate::restart_policy::Attempts;
 use crate::status::record::{NodeState, RecordWriter};
+use crate::tls::listen::Listen;
 use dind_contract::{Fault, Warning};
 use std::fs::File;
 use std::path::PathBuf;
@@ -28,6 +29,8 @@ pub struct RunState {
     pub programs: Programs,
     /// What the user has set for the engine.
     pub user: UserSettings,
+    /// What dockerd listens on.
+    pub listen: Listen,
     /// Holds the record, and writes it.
     pub writer: RecordWriter,
     /// The container's limits, where the main process is a Mesos agent. Read before the first stage: the stages change how cgroups
@@ -49,6 +52,8 @@ pub struct RunState {
     pub restart_attempts: Attempts,
     /// `dind-launch preload`, while it runs beside the main process.
     pub preload_process: Option<ToolProcess>,
+    /// `dind-launch tls apply`, until dockerd needs the certificates.
+    pub tls_process: Option<ToolProcess>,
     /// `dind-net probe`, until its answer is needed.
     pub range_probes: Vec<ToolProcess>,
     /// Keeps other nodes out of the network namespace.

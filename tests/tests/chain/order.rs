@@ -38,6 +38,24 @@ fn stages_run_in_order_and_are_undone_in_reverse() {
 }
 
 #[test]
+fn certificates_are_there_before_dockerd_starts() {
+    let site = Site::new();
+    let certs = site.path().join("certs");
+    let output = site.command(&["run", "--", "true"]).env("DOCKER_TLS_CERTDIR", &certs).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let record = site.record();
+    let stages = record["stages"].as_array().unwrap().iter();
+    let stages: Vec<&str> = stages.map(|stage| stage["name"].as_str().unwrap()).collect();
+    assert_eq!(stages[..7], ["check", "prepare", "storage", "net", "tls", "engine", "main"]);
+    assert_eq!(record["daemon_json"]["tlscert"], certs.join("server/cert.pem").to_str().unwrap());
+    let made = |path: std::path::PathBuf| std::fs::metadata(path).unwrap().modified().unwrap();
+    let started = made(site.path().join("run/dind/daemon.json"));
+    assert!(made(certs.join("client/ca.pem")) <= started, "dockerd's settings were written first");
+    let warnings = record["warnings"].as_array().unwrap();
+    assert!(warnings.iter().all(|warning| warning["code"] != "variable-unknown"), "{warnings:?}");
+}
+
+#[test]
 fn the_range_of_a_bridged_node_is_probed_beside_its_start() {
     let site = Site::new().mode("dind-net", "bridged");
     let output = site.run(&["true"]);

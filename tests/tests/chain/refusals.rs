@@ -14,6 +14,10 @@ fn invalid_input_is_one_error_and_changes_nothing() {
         ("DIND_ROOT", "/captured", "only a plan can be made for another machine"),
         ("DIND_TMP", "tmpfs:5", "DIND_TMP"),
         ("DOCKER_DAEMON_ARGS", "-H tcp://0.0.0.0:2375", "everybody who reaches it would be root"),
+        ("DOCKER_DAEMON_ARGS", "--host=tcp://0.0.0.0:2375 --tls=false", "or set DIND_INSECURE_TCP=true"),
+        ("DIND_INSECURE_TCP", "perhaps", "DIND_INSECURE_TCP"),
+        ("DOCKER_TLS_CERTDIR", "certs", "expected an absolute path"),
+        ("DOCKER_TLS_SAN", "ci.example.com", "expected `DNS:NAME` or `IP:ADDRESS`"),
         ("DOCKER_DAEMON_ARGS", "'open", "DOCKER_DAEMON_ARGS"),
         ("LOG", "syslog", "LOG"),
         ("DIND_READY_TIMEOUT", "soon", "DIND_READY_TIMEOUT"),
@@ -45,6 +49,42 @@ fn a_setting_that_contradicts_a_variable_is_refused_by_name() {
     let expected = "cannot use `storage-driver` vfs for the engine: DIND_STORAGE_DRIVER is overlay2";
     assert!(stderr(&output).contains(expected), "{}", stderr(&output));
     assert_eq!(site.events(), Vec::<String>::new());
+}
+
+#[test]
+fn two_settings_that_exclude_each_other_are_refused_before_anything_changes() {
+    let clear = ("DIND_INSECURE_TCP", "true");
+    for (pair, text) in [
+        ([clear, ("DOCKER_TLS_CERTDIR", "/certs")], "DOCKER_TLS_CERTDIR is /certs: an engine has TLS on all"),
+        (
+            [clear, ("DOCKER_NETWORK_OFFSET", "0.0.1.0")],
+            "in a bridged node every container of the outer network",
+        ),
+        (
+            [("DOCKER_TLS_CERTDIR", "/certs"), ("DOCKER_DAEMON_ARGS", "--tlsverify=false")],
+            "DOCKER_TLS_CERTDIR is /certs",
+        ),
+    ] {
+        let site = Site::new();
+        let output = site.command(&["run", "--", "true"]).envs(pair).output().unwrap();
+        assert_eq!(output.status.code(), Some(125), "{pair:?}");
+        let log = stderr(&output);
+        assert!(log.contains(text) && log.contains("dind-launch: hint: "), "{log}");
+        assert_eq!(site.events(), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn a_ca_that_cannot_be_used_is_found_before_anything_changes() {
+    let site = Site::new();
+    let certs = site.path().join("certs");
+    fs::create_dir_all(certs.join("ca")).unwrap();
+    fs::write(certs.join("ca/cert.pem"), "nothing that signs").unwrap();
+    let output = site.command(&["run", "--", "true"]).env("DOCKER_TLS_CERTDIR", &certs).output().unwrap();
+    assert_eq!(output.status.code(), Some(125));
+    assert!(stderr(&output).contains("the key of this CA is missing"), "{}", stderr(&output));
+    assert!(site.events().iter().all(|event| event.ends_with(" plan")), "{:?}", site.events());
+    assert_eq!(fs::read_dir(&certs).unwrap().count(), 1);
 }
 
 #[test]

@@ -30,7 +30,7 @@ impl Tier {
             Self::Unit => &[],
             Self::Stub => &["contract", "chain", "init"],
             Self::Netns => &["netns"],
-            Self::Root => &["loopback"],
+            Self::Root => &["loopback", "certificates"],
             Self::Image => &[
                 "matrix",
                 "engine_versions",
@@ -43,6 +43,7 @@ impl Tier {
                 "reduced",
                 "faults",
                 "stop",
+                "tls",
                 "users",
             ],
             Self::Mesos => &["mesos", "release"],

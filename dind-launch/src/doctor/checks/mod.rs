@@ -12,6 +12,7 @@ mod limits;
 mod privileges;
 mod programs;
 mod socket;
+mod tls;
 
 use super::facts::{Observed, StorageArgs};
 use super::report::Checks;
@@ -35,4 +36,5 @@ pub(super) fn kernel(observed: &Observed, checks: &mut Checks) {
 pub(super) fn installation(root: &Root, checks: &mut Checks) {
     programs::evaluate(root, checks);
     socket::evaluate(root, checks);
+    tls::evaluate(root, checks);
 }

@@ -2,6 +2,7 @@
 
 mod api;
 mod outer;
+mod tls;
 
 use crate::series::{Series, Task, in_turns};
 use crate::table::{Row, print};
@@ -38,7 +39,7 @@ const MEGABYTE: f64 = 1e6;
 
 /// Measures and prints.
 pub(super) fn run(workspace: &Workspace, rounds: usize) -> Result<()> {
-    setup::install(workspace, &[setup::BUILD, setup::ENGINE])?;
+    setup::install(workspace, &[setup::BUILD, setup::ENGINE, setup::OPENSSL])?;
     let binaries = binaries::build(workspace)?;
     let engine = Engine::find_or_start(workspace)?;
     image::build(workspace, &engine, Base::Usual)?;
@@ -48,6 +49,7 @@ pub(super) fn run(workspace: &Workspace, rounds: usize) -> Result<()> {
     progress::heading(&format!("measure lifecycle, {rounds} rounds"));
     let measured = starts(&site, rounds).and_then(|rss| {
         cost(&binaries, &rss)?;
+        tls::run(&site, rounds)?;
         stops(&site, rounds)?;
         crowds(&site)
     });

@@ -1,6 +1,7 @@
 //! The containers that are compared: bare dockerd and the node, both as PID 1 of the same image.
 
 use super::api::Api;
+use crate::series::timed;
 use dind_lab::engine::Engine;
 use dind_lab::product::image;
 use dind_lab::{Result, Workspace};
@@ -11,6 +12,7 @@ use serde_json::Value;
 use std::fs;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
+use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -38,6 +40,8 @@ pub(super) enum Kind {
     Bare,
     /// `dind-launch`.
     Node,
+    /// The same, with certificates for TCP to be made first.
+    NodeWithTls,
 }
 
 /// Where the inner engine's data root lies.
@@ -102,13 +106,21 @@ impl<'a> Container<'a> {
         let variable = format!("DIND_DATA_ROOT={}", data_root.path());
         let host = "unix:///bench/docker.sock";
         let listen = format!("DOCKER_DAEMON_ARGS=--host {host}");
+        // Beside the sockets, where the client finds its files.
+        let certificates = self.directory.join("certs");
+        if certificates.exists() {
+            fs::remove_dir_all(&certificates)?;
+        }
         let mut words = vec!["create", "--privileged", "--no-healthcheck", "--name", &self.name];
         words.extend(["--volume", &share, "--volume", &preload, "--env", &variable, "--env", &listen]);
+        if self.kind == Kind::NodeWithTls {
+            words.extend(["--env", "DOCKER_TLS_CERTDIR=/bench/certs"]);
+        }
         words.extend(["--entrypoint", "sh", image::NODE]);
         words.extend(BEGIN);
         match self.kind {
             Kind::Bare => words.extend(["dockerd", "--host", host, "--data-root", data_root.path()]),
-            Kind::Node => words.extend(["dind-launch", "run", "--", "sleep", "infinity"]),
+            Kind::Node | Kind::NodeWithTls => words.extend(["dind-launch", "run", "--", "sleep", "infinity"]),
         }
         self.site.engine.ask(self.site.workspace, &words).map(drop)
     }
@@ -133,6 +145,25 @@ impl<'a> Container<'a> {
             start.join().map_err(|_| "the call that starts a container has panicked")??;
             Ok(took)
         })
+    }
+
+    /// `docker version` by the real client: over TCP with certificates on both sides where the node has them, over the socket
+    /// otherwise. Gives its time.
+    pub(super) fn version(&self) -> Result<Duration> {
+        let network = self.site.engine.pid.to_string();
+        let mut command = Command::new("nsenter");
+        command.args(["--target", &network, "--net", "docker"]);
+        if self.kind == Kind::NodeWithTls {
+            let address = self.inspect("{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}")?;
+            let client = self.directory.join("certs/client");
+            command
+                .env("DOCKER_CERT_PATH", client)
+                .arg("--tlsverify")
+                .arg(format!("--host=tcp://{address}:2376"));
+        } else {
+            command.arg(format!("--host=unix://{}", self.directory.join("docker.sock").display()));
+        }
+        timed(command.arg("version"))
     }
 
     /// `docker stop`; gives its time. A node that had to be killed is an error; with bare dockerd it happens.

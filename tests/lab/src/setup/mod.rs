@@ -27,6 +27,9 @@ pub const ENGINE: &[Need] = &[
     Need::StaticBusybox,
 ];
 
+/// To make the keys that docker:dind makes.
+pub const OPENSSL: &[Need] = &[Need::Program("openssl", "openssl")];
+
 /// To make a base image without a registry.
 pub const BASE: &[Need] = &[Need::Program("mmdebstrap", "mmdebstrap")];
 
