@@ -67,13 +67,14 @@ EXPOSE 2375 2376
 
 # Healthy is: a container could be started now. Until the first success Docker shows `starting`, for as long as the start period:
 # the node may load image archives for minutes. A start that fails does not wait for its end, because the node exits.
-HEALTHCHECK --interval=10s --timeout=5s --start-period=1h CMD ["dind-launch", "status", "--healthy"]
+HEALTHCHECK --interval=10s --timeout=5s --start-period=1h CMD ["/usr/local/bin/dind-launch", "status", "--healthy"]
 
 # A base image may ask for another signal, such as nginx's QUIT; the launcher knows those, too, and this one needs no knowledge.
 STOPSIGNAL SIGTERM
 
 # With no command, the image's Mesos agent runs if there is one, otherwise the engine itself is the service.
-ENTRYPOINT ["dind-launch", "run", "--"]
+# By their paths: PATH may be the main process' own (`docker run --env PATH=…`).
+ENTRYPOINT ["/usr/local/bin/dind-launch", "run", "--"]
 
 # What a base says of itself is not true of this image: empty is better than its address.
 ARG BASE_IMAGE

@@ -153,6 +153,7 @@ pub const WARNINGS: &[&str] = &[
     "cgroup-devices-missing",
     "cgroup-namespace-host",
     "data-root-not-locked",
+    "inner-containers-cut-off",
     "mesos-agent-renewed",
     "mesos-limit-missing",
     "mesos-work-dir-in-layer",

@@ -1,7 +1,7 @@
 //! `plan`: what `run` would do. Changes nothing.
 
 use crate::cli::RunOptions;
-use crate::engine::{config, dockerd};
+use crate::engine::{config, cut_off, dockerd, hairpin};
 use crate::fault;
 use crate::mesos::{self, Agent};
 use crate::options::{LogTo, Options};
@@ -77,6 +77,8 @@ pub fn plan(text: &RunOptions, command: &[String], common: &Common) -> Outcome<R
         variables::unknown(std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned()));
     warnings.extend(merged.warnings);
     warnings.extend(listen.warnings);
+    warnings.extend(hairpin::warning(&machine, &merged.config, &options.daemon_args));
+    warnings.extend(cut_off::warning(&machine, &merged.config, &options.daemon_args));
     warnings.extend([&storage, &net].iter().flat_map(|document| document.warnings.clone()));
     let wanted = wanted(&user, &options);
     let prepare = prepare::document(prepare::plan(&machine, &wanted)?, "plan");

@@ -10,6 +10,7 @@ pub const KNOWN: &[&str] = &[
     "DIND_INSECURE_TCP",
     "DIND_MAIN_STOP_SIGNAL",
     "DIND_MESOS_DEFAULTS",
+    "DIND_NET_ADDRESS_POOLS",
     "DIND_NET_BIP",
     "DIND_NET_BRIDGE",
     "DIND_NET_DNS",

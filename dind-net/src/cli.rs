@@ -98,6 +98,9 @@ pub struct Texts {
     /// The network that the default bridge and the pools of user-defined networks are cut from [default: what is free].
     #[arg(long, value_name = "NETWORK", env = "DIND_NET_POOL", allow_hyphen_values = true)]
     pub pool: Option<String>,
+    /// The engine's own pools, as its flag --default-address-pool has each, separated by spaces [default: what is free].
+    #[arg(long, value_name = "POOLS", env = "DIND_NET_ADDRESS_POOLS", allow_hyphen_values = true)]
+    pub address_pools: Option<String>,
     /// Default mode: address of the bridge with its prefix, as the engine's `bip` has it [default: one that is free].
     #[arg(long, value_name = "ADDRESS/N", env = "DIND_NET_BIP", allow_hyphen_values = true)]
     pub bip: Option<String>,

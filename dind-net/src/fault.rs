@@ -36,7 +36,7 @@ pub const BRIDGE_INVALID: Code = Code::new("bridge-invalid", ExitCode::Config);
 pub const MTU_INVALID: Code = Code::new("mtu-invalid", ExitCode::Config);
 /// A name server that is not an address, or one that inner containers cannot reach.
 pub const DNS_INVALID: Code = Code::new("dns-invalid", ExitCode::Config);
-/// A pool that is not an IPv4 network, or too small to be shared out.
+/// A pool that is not an IPv4 network, or too small to be shared out; or none that an engine would take.
 pub const POOL_INVALID: Code = Code::new("pool-invalid", ExitCode::Config);
 /// `DIND_NET_BIP` is not the address of a host with its prefix, or the node is bridged.
 pub const BIP_INVALID: Code = Code::new("bip-invalid", ExitCode::Config);
@@ -196,6 +196,12 @@ pub const USER_NETWORKS_CUT_OFF: &str = "user-networks-cut-off";
 pub const DNS_UNUSABLE: &str = "dns-unusable";
 /// A network of the engine's record overlaps what the container reaches now.
 pub const NETWORK_COLLIDES: &str = "network-collides";
+/// All of the engine's own pools overlap what the container reaches.
+pub const POOLS_TAKEN: &str = "pools-taken";
+/// An engine before 27 cuts one network from a pool of IPv6.
+pub const POOL_ONE_NETWORK: &str = "pool-one-network";
+/// A network that the user insists on is behind a gateway, too.
+pub const POOL_ROUTED: &str = "pool-routed";
 /// An option is given that has no effect.
 pub const OPTION_IGNORED: &str = "option-ignored";
 
@@ -212,6 +218,9 @@ pub const WARNINGS: &[&str] = &[
     USER_NETWORKS_CUT_OFF,
     DNS_UNUSABLE,
     NETWORK_COLLIDES,
+    POOLS_TAKEN,
+    POOL_ONE_NETWORK,
+    POOL_ROUTED,
     OPTION_IGNORED,
 ];
 

@@ -2,7 +2,9 @@
 
 use crate::cli::Texts;
 use crate::fault::{self, Cause};
-use crate::values::{Offset, Switch, dns, ipv6, major, mtu, offset6, parse, pool, size6, widened};
+use crate::values::{
+    AddressPool, Offset, Switch, address_pools, dns, ipv6, major, mtu, offset6, parse, pool, size6, widened,
+};
 use dind_contract::cli::given;
 use dind_contract::{Code, Fault, value};
 use ipnet::Ipv4Net;
@@ -47,6 +49,8 @@ pub struct Options {
     pub dns: Vec<IpAddr>,
     /// The network to cut bridge and pools from.
     pub pool: Option<Ipv4Net>,
+    /// The engine's own pools; none where they are ours to choose.
+    pub address_pools: Vec<AddressPool>,
     /// The address of the bridge in default mode.
     pub bip: Option<Ipv4Net>,
     /// Whether the range is probed.
@@ -105,6 +109,14 @@ impl Options {
                 "DIND_NET_POOL",
                 "a network such as 10.201.0.0/16",
             )?,
+            address_pools: parse(
+                texts.address_pools.as_ref(),
+                address_pools,
+                fault::POOL_INVALID,
+                "DIND_NET_ADDRESS_POOLS",
+                "pools such as base=10.201.0.0/16,size=24",
+            )?
+            .unwrap_or_default(),
             bip: bip(texts)?,
             probe: switch(texts.probe.as_ref(), fault::PROBE_INVALID, "DIND_NET_PROBE")?.unwrap_or(true),
             iptables: parse(

@@ -2,7 +2,7 @@
 
 use dind_contract::cli::given;
 use dind_contract::{Code, Fault, value};
-use ipnet::Ipv4Net;
+use ipnet::{IpNet, Ipv4Net};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// RFC 791: every IPv4 link carries packets of 68 bytes.
@@ -28,6 +28,15 @@ pub enum Offset<A> {
     By(A),
     /// Wherever the own address leads; see [`crate::plan::range::automatic`].
     Auto,
+}
+
+/// One of the engine's `default-address-pools`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AddressPool {
+    /// The network.
+    pub base: IpNet,
+    /// Prefix length of the networks that are cut from it.
+    pub size: u8,
 }
 
 /// A value that some parser accepts, or a fault that says what was expected.
@@ -71,6 +80,32 @@ pub(crate) fn pool(text: &str) -> Result<Ipv4Net, String> {
         Ok(pool) => Ok(pool),
         Err(_) => Err("expected an IPv4 network".to_owned()),
     }
+}
+
+/// Each is `base=NETWORK,size=PREFIX`. dockerd takes a base with host bits, and without a size as one network.
+pub(crate) fn address_pools(text: &str) -> Result<Vec<AddressPool>, String> {
+    text.split_whitespace().map(address_pool).collect()
+}
+
+fn address_pool(text: &str) -> Result<AddressPool, String> {
+    let (mut base, mut size) = (None, None);
+    for part in text.split(',') {
+        match part.split_once('=') {
+            Some(("base", net)) => base = net.parse::<IpNet>().ok().map(|net| net.trunc()),
+            Some(("size", prefix)) => size = Some(prefix.parse::<u8>().map_err(|_| not_a_size(prefix))?),
+            _ => return Err(format!("`{part}` is neither base= nor size=")),
+        }
+    }
+    let base = base.ok_or_else(|| format!("`{text}` has no network as its base"))?;
+    let size = size.unwrap_or(base.prefix_len());
+    if !(base.prefix_len()..=base.max_prefix_len()).contains(&size) {
+        return Err(not_a_size(&size.to_string()) + &format!(" of networks in {base}"));
+    }
+    Ok(AddressPool { base, size })
+}
+
+fn not_a_size(text: &str) -> String {
+    format!("`{text}` is not the prefix length")
 }
 
 pub(crate) fn ipv6(text: &str) -> Result<Switch, String> {

@@ -38,8 +38,9 @@ pub fn words(engine: &Engine) -> Result<Vec<String>, String> {
     flags.into_iter().collect()
 }
 
-/// Several where the flag is given several times.
-fn values(value: &Value) -> Vec<String> {
+/// The values of a flag that sets what `value` sets in `daemon.json`; the flag stands once for each.
+#[must_use]
+pub fn values(value: &Value) -> Vec<String> {
     match value {
         Value::Array(items) => items.iter().map(item).collect(),
         // `{"bridge": {"com.docker.network.driver.mtu": "1400"}}` is `bridge=com.docker…=1400`.

@@ -1,10 +1,11 @@
 //! `DOCKER_DAEMON_ARGS`: which flags users may pass to dockerd, and what these override.
 
+use super::decisions::ADDRESS_POOLS as POOLS;
 use super::flags::key_of_flag;
 use crate::fault;
 use dind_contract::Fault;
 use serde_json::{Map, Value, json};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 /// Keys with one value that decide something of the node: their flags become settings, so that the tools hear of them, too.
@@ -57,6 +58,52 @@ pub struct DaemonArgs {
     pub tls: bool,
     /// Keys of flags that are switched off, as `--tls=false` is.
     pub off: BTreeSet<String>,
+    /// What the words give each key, in their order.
+    given: BTreeMap<String, Vec<Given>>,
+}
+
+/// A flag among the words. Which of the two is its value is up to its kind: a switch takes no word.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Given {
+    attached: Option<String>,
+    next: Option<String>,
+}
+
+impl Given {
+    fn is(&self, value: &str, is_switch: bool) -> bool {
+        match (&self.attached, &self.next) {
+            (Some(attached), _) => attached == value,
+            (None, _) if is_switch => value == "true",
+            (None, next) => next.as_deref() == Some(value),
+        }
+    }
+}
+
+impl DaemonArgs {
+    fn give(&mut self, key: &str, attached: Option<String>, next: Option<String>) {
+        self.keys.insert(key.to_owned());
+        self.given.entry(key.to_owned()).or_default().push(Given { attached, next });
+    }
+
+    fn append(&mut self, key: String, item: Value) {
+        if let Value::Array(list) = self.settings.entry(key).or_insert_with(|| json!([])) {
+            list.push(item);
+        }
+    }
+
+    /// Whether the words set the key to what `value` sets in `daemon.json`.
+    #[must_use]
+    pub fn agree(&self, key: &str, value: &Value) -> bool {
+        let given = self.given.get(key).map_or(&[][..], Vec::as_slice);
+        let values = dind_contract::flags::values(value);
+        let is = |one: &Given, text: &String| one.is(text, value.is_boolean());
+        given.len() == values.len()
+            && match value {
+                // Options of a driver, say, have no order.
+                Value::Object(_) => values.iter().all(|text| given.iter().any(|one| is(one, text))),
+                _ => given.iter().zip(&values).all(|(one, text)| is(one, text)),
+            }
+    }
 }
 
 /// Splits shell-style words: quotes and backslashes work, nothing is expanded.
@@ -69,7 +116,7 @@ pub fn parse(text: &str) -> Result<DaemonArgs, Fault> {
         return Err(invalid(&word.escape_default().to_string(), "it holds a control character"));
     }
     let mut args = DaemonArgs::default();
-    let mut words = words.into_iter();
+    let mut words = words.into_iter().peekable();
     while let Some(word) = words.next() {
         let Some((name, attached)) = split_flag(&word) else {
             args.words.push(word);
@@ -78,7 +125,9 @@ pub fn parse(text: &str) -> Result<DaemonArgs, Fault> {
         let key = key_of_flag(&name).to_owned();
         if let Some(switches) = bundled(&word) {
             args.words.push(format!("-{switches}"));
-            args.keys.extend(switches.contains('D').then(|| "debug".to_owned()));
+            if switches.contains('D') {
+                args.give("debug", None, None);
+            }
         }
         if key == "live-restore" {
             args.settings.insert(key, json!(attached.as_deref() != Some("false")));
@@ -88,10 +137,12 @@ pub fn parse(text: &str) -> Result<DaemonArgs, Fault> {
             args.off.insert(key.clone());
         }
         args.tls |= key == "tlsverify" && !args.off.contains(&key);
-        if !matches!(key.as_str(), "hosts" | "config-file" | "dns") && !DECIDING.contains(&key.as_str()) {
+        if !matches!(key.as_str(), "hosts" | "config-file" | "dns" | POOLS)
+            && !DECIDING.contains(&key.as_str())
+        {
             let switches = bundled(&word).map_or(0, str::len);
             args.words.push(if switches == 0 { word } else { format!("-{}", &word[1 + switches..]) });
-            args.keys.insert(key);
+            args.give(&key, attached, words.peek().cloned());
             continue;
         }
         let value =
@@ -99,11 +150,8 @@ pub fn parse(text: &str) -> Result<DaemonArgs, Fault> {
         match key.as_str() {
             "hosts" => args.hosts.push(value),
             "config-file" => args.config_file = Some(value.into()),
-            "dns" => {
-                if let Value::Array(servers) = args.settings.entry(key).or_insert_with(|| json!([])) {
-                    servers.push(json!(value));
-                }
-            }
+            "dns" => args.append(key, json!(value)),
+            POOLS => args.append(key, pool(&value)),
             "mtu" => {
                 let number = value.parse::<u64>().map_or_else(|_| json!(value), |number| json!(number));
                 args.settings.insert(key, number);
@@ -112,6 +160,16 @@ pub fn parse(text: &str) -> Result<DaemonArgs, Fault> {
         }
     }
     Ok(args)
+}
+
+/// `base=10.201.0.0/16,size=24` as `daemon.json` has it. What is written otherwise stays a text: dockerd says what it expected.
+fn pool(text: &str) -> Value {
+    let pair = |part: &str| match part.split_once('=')? {
+        ("size", size) => Some(("size".to_owned(), json!(size.parse::<u64>().ok()?))),
+        (name, value) => Some((name.to_owned(), json!(value))),
+    };
+    let pairs: Option<Map<String, Value>> = text.split(',').map(pair).collect();
+    pairs.map_or_else(|| json!(text), Value::Object)
 }
 
 /// The switches in a word that stand before another one-letter flag.
@@ -188,6 +246,36 @@ mod tests {
         });
         assert_eq!((Value::Object(args.settings), args.words), (expected, Vec::new()));
         assert_eq!(parse("--mtu big").unwrap().settings["mtu"], "big", "dockerd says what is wrong with it");
+        let pools =
+            "--default-address-pool base=10.9.0.0/16,size=24 --default-address-pool=size=20,base=10.8.0.0/16";
+        let expected = json!([{"base": "10.9.0.0/16", "size": 24}, {"base": "10.8.0.0/16", "size": 20}]);
+        assert_eq!(parse(pools).unwrap().settings[POOLS], expected);
+        assert_eq!(
+            parse("--default-address-pool 10.9.0.0/16").unwrap().settings[POOLS],
+            json!(["10.9.0.0/16"])
+        );
+    }
+
+    #[test]
+    fn words_agree_with_a_file_that_says_the_same() {
+        for (words, key, value, agree) in [
+            ("-D", "debug", json!(true), true),
+            ("-Dl warn", "debug", json!(true), true),
+            ("--debug --tls=false", "tls", json!(false), true),
+            ("--debug=false", "debug", json!(true), false),
+            ("--debug false", "debug", json!(false), false),
+            ("-l warn", "log-level", json!("warn"), true),
+            ("--log-level=warn", "log-level", json!("info"), false),
+            ("--max-concurrent-downloads 3", "max-concurrent-downloads", json!(3), true),
+            ("--label a=b --label=c=d", "labels", json!(["a=b", "c=d"]), true),
+            ("--label a=b", "labels", json!(["a=b", "c=d"]), false),
+            ("--label c=d --label a=b", "labels", json!(["a=b", "c=d"]), false),
+            ("--log-opt b=2 --log-opt a=1", "log-opts", json!({"a": "1", "b": "2"}), true),
+            ("--log-opt a=1 --log-opt a=1", "log-opts", json!({"a": "1", "b": "2"}), false),
+            ("", "debug", json!(true), false),
+        ] {
+            assert_eq!(parse(words).unwrap().agree(key, &value), agree, "{words}: {key} {value}");
+        }
     }
 
     #[test]

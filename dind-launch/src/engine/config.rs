@@ -2,6 +2,7 @@
 //! user sets by flags. dockerd refuses a setting that is in both places.
 
 use super::args::DaemonArgs;
+use super::decisions::{ADDRESS_POOLS, POOLS_VARIABLE};
 use super::user_settings::{UserSettings, owned};
 use dind_contract::{Engine, Fault, Warning};
 use serde_json::{Map, Value, json};
@@ -35,6 +36,12 @@ pub struct Merged {
 pub fn merge(fragments: &[&Engine], user: &UserSettings, args: &DaemonArgs) -> Result<Merged, Fault> {
     let mut merged = Merged { warnings: user.warnings.clone(), ..Merged::default() };
     let mut settings = user.config.clone();
+    // dind-net has the user's, and adds one of IPv6.
+    if user.variable(POOLS_VARIABLE).is_some()
+        && fragments.iter().any(|it| it.config.contains_key(ADDRESS_POOLS))
+    {
+        settings.remove(ADDRESS_POOLS);
+    }
     for (key, value) in fragments.iter().flat_map(|fragment| &fragment.config) {
         if let (Some(theirs), Some((_, hint))) =
             (settings.get(key), DECIDED.iter().find(|(decided, _)| decided == key))

@@ -14,13 +14,18 @@ const EMPTY_IS_UNSET: [&str; 9] = [
     "bip",
     "bridge",
     "data-root",
-    "default-address-pools",
+    ADDRESS_POOLS,
     "default-gateway",
     "dns",
     "fixed-cidr",
     "mtu",
     "storage-driver",
 ];
+
+/// What user-defined networks are cut from.
+pub(super) const ADDRESS_POOLS: &str = "default-address-pools";
+/// The same, of dind-net.
+pub(super) const POOLS_VARIABLE: &str = "DIND_NET_ADDRESS_POOLS";
 
 /// Storage drivers that dind-storage can prepare the data root for, with the names that an engine has for them which keeps
 /// its images in containerd. Others are left to dockerd.
@@ -86,6 +91,11 @@ pub(super) fn decide(
     if let (Some(bip), None) = (text("bip"), (variables.environment)("DOCKER_NETWORK_OFFSET")) {
         variables.add("DIND_NET_BIP", "bip", bip, |ours| ours == bip)?;
     }
+    if let Some(pools) = config.get(ADDRESS_POOLS).and_then(pool_words) {
+        variables.add(POOLS_VARIABLE, ADDRESS_POOLS, &pools, |ours| {
+            ours.split_whitespace().eq(pools.split_whitespace())
+        })?;
+    }
     if let Some(mtu) = config.get("mtu").and_then(Value::as_u64) {
         let mtu = mtu.to_string();
         variables.add("DIND_NET_MTU", "mtu", &mtu, |ours| ours == mtu)?;
@@ -100,6 +110,19 @@ pub(super) fn decide(
         })?;
     }
     Ok(variables.decided)
+}
+
+/// Pools as dind-net takes them; nothing where dockerd would refuse them.
+fn pool_words(pools: &Value) -> Option<String> {
+    let word = |pool: &Value| {
+        let base = format!("base={}", pool["base"].as_str()?);
+        match &pool["size"] {
+            Value::Null => Some(base),
+            size => Some(format!("{base},size={}", size.as_u64()?)),
+        }
+    };
+    let words: Option<Vec<_>> = pools.as_array()?.iter().map(word).collect();
+    words.map(|words| words.join(" "))
 }
 
 /// A name server on loopback is not what inner containers get: dind-net finds one in its place.

@@ -9,11 +9,13 @@
 //!   it), [`death`] (why one may have died, with [`writable`]), [`version`] (which engines are supported).
 //! * What an earlier run left: [`stale`] in /run, [`stale_networks`] in the data root.
 //! * Who has the data root: [`data_root_lock`].
-//! * [`preload`]: image archives. [`hairpin`]: a warning of ports that would not answer.
+//! * [`preload`]: image archives. [`hairpin`]: a warning of ports that would not answer. [`cut_off`]: one of containers that have no
+//!   way out.
 
 pub mod args;
 pub mod config;
 pub mod containerd;
+pub mod cut_off;
 pub mod daemon;
 pub mod data_root_lock;
 pub mod death;

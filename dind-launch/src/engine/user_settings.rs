@@ -39,7 +39,10 @@ impl UserSettings {
     /// # Errors
     /// Those of [`user_file::read`] and [`UserSettings::of`].
     pub fn read(root: &Root, args: &DaemonArgs) -> Result<Self, Fault> {
-        Self::of(user_file::read(root, args)?, args, &variable)
+        let (file, ignored) = user_file::read(root, args)?;
+        let mut settings = Self::of(file, args, &variable)?;
+        settings.warnings.extend(ignored);
+        Ok(settings)
     }
 
     /// Brings file, flags and variables together.
@@ -55,7 +58,8 @@ impl UserSettings {
         let mut warnings = Vec::new();
         for key in args.settings.keys().chain(&args.keys) {
             let (in_file, flag) = (file.get(key), args.settings.get(key));
-            if let Some(in_file) = in_file.filter(|in_file| Some(*in_file) != flag) {
+            let differs = |in_file: &&Value| flag.map_or(!args.agree(key, in_file), |flag| flag != *in_file);
+            if let Some(in_file) = in_file.filter(differs) {
                 let message = format!("DOCKER_DAEMON_ARGS overrides `{key}`: daemon.json has {in_file}");
                 warnings.push(Warning::new("setting-overridden", message, "set it in one place"));
             }
@@ -72,7 +76,8 @@ impl UserSettings {
             proxies.retain(|key, _| !args.keys.contains(key));
         }
         let mut hosts = take_hosts(&mut config);
-        hosts.extend(args.hosts.iter().cloned());
+        // The same one in both places is one.
+        hosts.extend(args.hosts.iter().filter(|host| !hosts.contains(host)).cloned().collect::<Vec<_>>());
         hosts.retain(|host| !is_own_socket(host));
         let pid_file = take_owned(&mut config)?;
         let variables = decide(&mut config, environment)?;

@@ -115,4 +115,7 @@ fn what_is_set_in_two_places_is_named_and_the_flag_wins() {
     let both =
         |key: &str, value: &str| format!("DOCKER_DAEMON_ARGS overrides `{key}`: daemon.json has {value}");
     assert_eq!(messages, [both("mtu", "1300"), both("log-level", "\"warn\"")]);
+    let file = json!({"log-level": "debug", "mtu": 1400, "hosts": ["unix:///x"], "debug": true});
+    let same = settings(file, "-l debug --mtu=1400 -D -H unix:///x", &[]).unwrap();
+    assert_eq!((same.warnings, same.hosts), (vec![], vec!["unix:///x".to_owned()]));
 }

@@ -18,6 +18,12 @@ pub fn parse(text: &str) -> Option<String> {
     Some(word.to_owned()).filter(|word| !word.is_empty())
 }
 
+/// The first number of a version.
+#[must_use]
+pub fn major(version: &str) -> Option<u32> {
+    version.split(['.', '-', '+', '~']).next()?.parse().ok()
+}
+
 /// Why this engine is not supported; nothing where it is. A version that has no numbers, as custom builds have, is accepted.
 #[must_use]
 pub fn objection(version: &str) -> Option<String> {

@@ -71,7 +71,8 @@ pub(super) fn reload(node: &mut Node, state: &mut RunState) -> Result<Draft<Relo
     let file = dockerd::settings_file();
     if result.changed.is_empty() && result.needs_restart.is_empty() {
         steps.push("reload-engine", file.display(), StepState::Skipped);
-        return Ok(Draft { result, steps, ..Draft::default() });
+        // What a flag overrides, say, has not changed, and the user may think that it has.
+        return Ok(Draft { result, steps, warnings: new.warnings, ..Draft::default() });
     }
     // dockerd is to see all of the new file, and refuse what it would refuse at a start.
     let mut candidate = merged.clone();
@@ -91,7 +92,8 @@ pub(super) fn reload(node: &mut Node, state: &mut RunState) -> Result<Draft<Relo
     log(TOOL, "note", format!("daemon.json is reloaded; changed: {}", names(&result.changed)));
     let message = format!("these settings need a restart of the node: {}", names(&result.needs_restart));
     let warning = Warning::new("restart-needed", message, "docker restart NODE");
-    let warnings = (!result.needs_restart.is_empty()).then_some(warning).into_iter().collect();
+    let mut warnings = new.warnings;
+    warnings.extend((!result.needs_restart.is_empty()).then_some(warning));
     Ok(Draft { result, steps, warnings, ..Draft::default() })
 }
 

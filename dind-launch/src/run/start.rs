@@ -6,7 +6,7 @@ use super::{certificates, main_process, network_lock, range_probe};
 use crate::TOOL;
 use crate::engine::daemon::{self, DaemonKind, wait_ready};
 use crate::engine::dockerd::{self, Settings};
-use crate::engine::{config, data_root_lock, hairpin, stale, stale_networks, version};
+use crate::engine::{config, cut_off, data_root_lock, hairpin, stale, stale_networks, version};
 use crate::paths::{DATA_ROOT, SOCKET};
 use crate::prepare;
 use crate::process::sibling::{self, Document, documents};
@@ -91,6 +91,8 @@ fn check(node: &mut Node, state: &mut RunState) -> Result<Checked, StopReason> {
     let mtu = net.engine.config.get("mtu").and_then(Value::as_u64);
     let ipv6 = net.result.get("ipv6");
     let ipv6 = ipv6.is_some_and(|ipv6| ipv6["enabled"] == true || ipv6["reason"] == "engine-version");
+    // An older engine cannot cut every pool of IPv6.
+    let ipv6 = ipv6 || state.user.variable("DIND_NET_ADDRESS_POOLS").is_some_and(|pools| pools.contains(':'));
     if !is_set("DIND_ENGINE_VERSION") && (ipv6 || mtu.is_some_and(|mtu| mtu != ETHERNET_MTU)) {
         let mut command = Command::new(&state.programs.dockerd);
         daemon::with_environment(command.arg("--version"));
@@ -183,7 +185,9 @@ fn start_engine(
     let mut merged = config::merge(&fragments, &state.user, &state.options.daemon_args)?;
     dockerd::place_key(&mut merged.config);
     merged.warnings.extend(state.listen.warnings.clone());
-    merged.warnings.extend(hairpin::warning(&Root::default(), &merged.config, &state.options.daemon_args));
+    let args = &state.options.daemon_args;
+    merged.warnings.extend(hairpin::warning(&Root::default(), &merged.config, args));
+    merged.warnings.extend(cut_off::warning(&Root::default(), &merged.config, args));
     for warning in &merged.warnings {
         log_warning(TOOL, warning);
     }
@@ -200,6 +204,12 @@ fn start_engine(
     if let Some(dockerd) = &state.dockerd {
         wait_ready(node, dockerd, state.containerd.as_ref(), state.options.ready_timeout)?;
         state.writer.record.engine_version = daemon::version(node, dockerd, VERSION_LIMIT)?;
+    }
+    let major = state.writer.record.engine_version.as_deref().and_then(version::major);
+    let args = &state.options.daemon_args;
+    if let Some(warning) = cut_off::warning6(&state.dockerd_settings.config, args, major) {
+        log_warning(TOOL, &warning);
+        state.writer.record.warnings.push(warning);
     }
     // Not asked of the program itself, as `doctor` does: that would take a sixth of the start.
     Ok(state.writer.record.engine_version.as_deref().map_or(Ok(()), version::check)?)

@@ -8,9 +8,8 @@ use crate::netlink::net::{Address, Link, Net, Route};
 use crate::options::Options;
 use crate::plan::connection::Connection;
 use crate::plan::mtu;
-use crate::plan::pool::Pool;
 use crate::plan::range::{self, Question, Range};
-use crate::values::Offset;
+use crate::values::{AddressPool, Offset};
 use dind_contract::{Fault, Warning};
 use ipnet::{IpNet, Ipv4Net};
 use std::net::{IpAddr, Ipv4Addr};
@@ -33,7 +32,7 @@ pub struct Bridged {
 impl Bridged {
     /// How the inner containers are connected.
     #[must_use]
-    pub fn connection(&self, pools: &[Pool]) -> Connection {
+    pub fn connection(&self, pools: &[AddressPool]) -> Connection {
         let Bridging { bridge, uplink, mac, mtu } = &self.bridging;
         let mut connection = Connection::bridged(bridge, self.address, self.gateway, self.range);
         connection.set_pools(pools);

@@ -1,9 +1,9 @@
 //! How the inner containers are connected: what both modes decide, each in its way.
 
 use crate::options::{DOCKER_BRIDGE, NO_BRIDGE};
-use crate::plan::pool::Pool;
 use crate::plan::range::Range;
 use crate::report::{Bridge, Mode, Network};
+use crate::values::AddressPool;
 use dind_contract::Engine;
 use ipnet::Ipv4Net;
 use std::net::Ipv4Addr;
@@ -56,7 +56,7 @@ impl Connection {
 
     /// Default mode.
     #[must_use]
-    pub fn default_mode(bridge: &str, address: Ipv4Net, pools: &[Pool]) -> Self {
+    pub fn default_mode(bridge: &str, address: Ipv4Net, pools: &[AddressPool]) -> Self {
         let mut engine = Engine::default();
         engine.set("bip", address.to_string());
         let network = Network {
@@ -72,7 +72,7 @@ impl Connection {
 
     /// A node without a bridge. One that shares its network with others is to leave their rules alone, too.
     #[must_use]
-    pub fn without_bridge(pools: &[Pool], shared: bool) -> Self {
+    pub fn without_bridge(pools: &[AddressPool], shared: bool) -> Self {
         let mut engine = Engine::default();
         engine.set("bridge", NO_BRIDGE);
         if shared {
@@ -86,10 +86,10 @@ impl Connection {
     }
 
     /// Sets where user-defined networks are cut from.
-    pub fn set_pools(&mut self, pools: &[Pool]) {
-        let pool = |(base, size): &Pool| serde_json::json!({"base": base.to_string(), "size": size});
+    pub fn set_pools(&mut self, pools: &[AddressPool]) {
+        let pool = |pool: &AddressPool| serde_json::json!({"base": pool.base.to_string(), "size": pool.size});
         self.engine.set("default-address-pools", pools.iter().map(pool).collect::<Vec<_>>());
-        self.network.pools = pools.iter().map(|(base, _)| base.to_string()).collect();
+        self.network.pools = pools.iter().map(|pool| pool.base.to_string()).collect();
     }
 
     /// Sets the MTU in bytes.

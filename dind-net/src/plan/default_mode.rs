@@ -25,7 +25,7 @@ pub fn decide(facts: &Facts, options: &Options, warnings: &mut Vec<Warning>) -> 
             "run the container without --network host",
         ));
     }
-    let networks = pool::networks(facts, options)?;
+    let networks = pool::networks(facts, options, warnings)?;
     let mut connection = Connection::default_mode(&options.bridge, networks.bridge, &networks.pools);
     set_uplink(facts, options, &mut connection)?;
     Ok(connection)

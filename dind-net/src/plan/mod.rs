@@ -1,6 +1,6 @@
 //! What is to be done: a pure function of facts and options.
 //!
-//! [`decide`] puts a [`Plan`] together. [`default_mode`] (with [`pool`]) and [`bridged`] (with [`range`]) decide how inner
+//! [`decide`] puts a [`Plan`] together. [`default_mode`] (with [`pool`], [`user_pools`] and [`reached`]) and [`bridged`] (with [`range`]) decide how inner
 //! containers are connected, which is a [`connection`], or [`no_bridge`] that they are not; [`dns`], [`mtu`], [`iptables`] and
 //! [`rules`] decide the rest.
 //! [`transition`] finds the changes from one state of the network to another. All of it becomes a list of [`step`]s;
@@ -19,10 +19,12 @@ pub mod no_bridge;
 pub mod pool;
 pub mod pool6;
 pub mod range;
+pub mod reached;
 pub mod release;
 pub mod rules;
 pub mod step;
 pub mod transition;
+pub mod user_pools;
 pub mod without_machine;
 pub mod without_machine6;
 
@@ -41,6 +43,7 @@ use ipnet::{Ipv4Net, Ipv6Net};
 use iptables::Iptables;
 use ipv6::place::Place;
 use range::Question;
+use reached::Taken;
 use step::Step;
 use transition::to_bridged;
 
@@ -78,11 +81,18 @@ pub fn decide(facts: &Facts, options: &Options) -> Result<Plan, Fault> {
     check_alone(facts, options)?;
     let mut warnings: Vec<_> = options.ignored.iter().map(|variable| option_ignored(variable)).collect();
     warnings.extend(pool::collisions(facts, options));
+    if options.pool.is_some()
+        && !options.address_pools.is_empty()
+        && (options.offset.is_some() || options.no_bridge)
+    {
+        let message = "DIND_NET_POOL has no effect: the pools are those of `default-address-pools`";
+        warnings.push(Warning::new(fault::OPTION_IGNORED, message, "set one of the two"));
+    }
     let bridged = options.offset.map(|offset| bridged::decide(facts, options, offset, &mut warnings));
     let bridged = bridged.transpose()?;
     let connection = match &bridged {
-        Some(bridged) => bridged.connection(&pool::pools(facts, options)?),
-        None if options.no_bridge => no_bridge::decide(facts, options)?,
+        Some(bridged) => bridged.connection(&pool::pools(facts, options, &mut warnings)?),
+        None if options.no_bridge => no_bridge::decide(facts, options, &mut warnings)?,
         None => default_mode::decide(facts, options, &mut warnings)?,
     };
     let (clamp, clamp_warning) = mtu::decide_clamp(facts, options, connection.mtu);
@@ -144,8 +154,14 @@ fn check_alone(facts: &Facts, options: &Options) -> Result<(), Fault> {
 pub fn compute(question: &Question<Ipv4Net>, options: &Options) -> Result<Plan, Fault> {
     let range = range::compute(question)?;
     let mut connection = Connection::bridged(&options.bridge, question.address, question.gateway, range);
-    if let Some(pool) = options.pool {
-        connection.set_pools(&[pool::asked_beside(pool, question.address.trunc())?]);
+    let subnet = question.address.trunc();
+    let reached = [Taken::near(subnet, "the subnet of the container")];
+    if let Some(pools) =
+        user_pools::check(&options.address_pools, options.engine, true, &reached, &mut Vec::new())?
+    {
+        connection.set_pools(&pools);
+    } else if let Some(pool) = options.pool {
+        connection.set_pools(&[pool::asked_beside(pool, subnet)?]);
     }
     dns::chosen(options).configure(&mut connection.engine);
     if let Some(mtu) = options.mtu {

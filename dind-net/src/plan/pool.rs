@@ -3,21 +3,21 @@
 use crate::facts::Facts;
 use crate::facts::recorded::Recorded;
 use crate::fault;
-use crate::options::{DOCKER_BRIDGE, Options};
+use crate::options::Options;
+use crate::plan::reached::{Taken, overlapping, reached, routed, subnets};
+use crate::plan::user_pools;
+use crate::values::AddressPool;
 use dind_contract::{Fault, Warning};
-use ipnet::{IpNet, Ipv4Net};
-use std::net::{IpAddr, Ipv4Addr};
-
-/// A network, and the prefix length of the networks that are cut from it.
-pub type Pool = (Ipv4Net, u8);
+use ipnet::Ipv4Net;
+use std::net::Ipv4Addr;
 
 /// The bridge's own network, and those that user-defined networks are cut from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Networks {
     /// Address of the bridge with prefix length.
     pub bridge: Ipv4Net,
-    /// Each with the prefix length of the networks cut from it.
-    pub pools: Vec<Pool>,
+    /// What user-defined networks are cut from.
+    pub pools: Vec<AddressPool>,
 }
 
 /// How many pools are handed out at most: at 256 networks each there is no need for more.
@@ -28,32 +28,40 @@ const NETWORK_SIZE: u8 = 24;
 const RARE: (u8, u8) = (200, 231);
 
 /// Networks that are free, or cut from the pool that was asked for: its lower half is the bridge's, its upper half is cut up.
+/// Where the user has pools for the engine, the bridge is cut from them, too, as dockerd does it.
 ///
 /// The subnets of the engine's own record are kept away from the bridge alone: dockerd cuts no network from a pool where one is.
 ///
 /// # Errors
 /// [`fault::POOL_OVERLAPS`] and [`fault::POOL_EXHAUSTED`].
-pub fn networks(facts: &Facts, options: &Options) -> Result<Networks, Fault> {
+pub fn networks(facts: &Facts, options: &Options, warnings: &mut Vec<Warning>) -> Result<Networks, Fault> {
     let mut reached = reached(facts);
+    let settled = options.bip.or(options.pool).is_some();
+    let user_pools = user_pools::check(&options.address_pools, options.engine, settled, &reached, warnings)?;
     if let Some(bip) = options.bip {
-        if let Some((other, what)) = overlapping(bip.trunc(), &reached) {
-            return Err(fault::POOL_OVERLAPS
-                .cannot("use", bip, format!("it overlaps {other}, {what}"))
-                .hint("choose another address for the bridge (bip, DIND_NET_BIP), or leave it unset"));
-        }
-        reached.push((bip.trunc(), "the subnet of the bridge".to_owned()));
+        const HINT: &str = "choose another address for the bridge (bip, DIND_NET_BIP), or leave it unset";
+        check(&bip, bip.trunc(), &reached, HINT, warnings)?;
+        reached.push(Taken::near(bip.trunc(), "the subnet of the bridge"));
     }
     let recorded = facts.recorded.iter();
-    let recorded: Vec<_> =
-        recorded.map(|it| (it.subnet, format!("the network `{}` of the engine", it.network))).collect();
+    let recorded: Vec<_> = recorded
+        .map(|it| Taken::near(it.subnet, format!("the network `{}` of the engine", it.network)))
+        .collect();
     if let Some(pool) = options.pool {
-        check(pool, pool, &reached)?;
+        check(&pool, pool, &reached, HINT, warnings)?;
         let halves = split(pool, pool.prefix_len() + 1)?;
         if options.bip.is_none() {
-            check(pool, halves[0], &recorded)?;
+            check(&pool, halves[0], &recorded, HINT, warnings)?;
         }
         let bridge = options.bip.unwrap_or_else(|| first_host(halves[0]));
-        return Ok(Networks { bridge, pools: vec![asked_pool(halves[1])] });
+        return Ok(Networks { bridge, pools: user_pools.unwrap_or_else(|| vec![asked_pool(halves[1])]) });
+    }
+    if let Some(pools) = user_pools {
+        let bridge = match options.bip {
+            Some(bip) => bip,
+            None => first_host(user_pools::bridge(&options.address_pools, &reached, &recorded)?),
+        };
+        return Ok(Networks { bridge, pools });
     }
     let mut free: Vec<_> = candidates(facts).filter(|net| overlapping(*net, &reached).is_none()).collect();
     let Some(at) = free.iter().position(|net| overlapping(*net, &recorded).is_none()) else {
@@ -67,10 +75,18 @@ pub fn networks(facts: &Facts, options: &Options) -> Result<Networks, Fault> {
 ///
 /// # Errors
 /// [`fault::POOL_OVERLAPS`] and [`fault::POOL_EXHAUSTED`].
-pub fn pools(facts: &Facts, options: &Options) -> Result<Vec<Pool>, Fault> {
+pub fn pools(
+    facts: &Facts,
+    options: &Options,
+    warnings: &mut Vec<Warning>,
+) -> Result<Vec<AddressPool>, Fault> {
     let reached = reached(facts);
+    if let Some(pools) = user_pools::check(&options.address_pools, options.engine, true, &reached, warnings)?
+    {
+        return Ok(pools);
+    }
     if let Some(pool) = options.pool {
-        check(pool, pool, &reached)?;
+        check(&pool, pool, &reached, HINT, warnings)?;
         return Ok(vec![asked_pool(pool)]);
     }
     let pools = first_pools(candidates(facts).filter(|net| overlapping(*net, &reached).is_none()).collect());
@@ -81,8 +97,8 @@ pub fn pools(facts: &Facts, options: &Options) -> Result<Vec<Pool>, Fault> {
 ///
 /// # Errors
 /// [`fault::POOL_OVERLAPS`].
-pub fn asked_beside(pool: Ipv4Net, subnet: Ipv4Net) -> Result<Pool, Fault> {
-    check(pool, pool, &[(subnet, "the subnet of the container".to_owned())])?;
+pub fn asked_beside(pool: Ipv4Net, subnet: Ipv4Net) -> Result<AddressPool, Fault> {
+    check(&pool, pool, &[Taken::near(subnet, "the subnet of the container")], HINT, &mut Vec::new())?;
     Ok(asked_pool(pool))
 }
 
@@ -92,7 +108,7 @@ pub fn asked_beside(pool: Ipv4Net, subnet: Ipv4Net) -> Result<Pool, Fault> {
 pub fn collisions(facts: &Facts, options: &Options) -> Vec<Warning> {
     let reached = reached(facts);
     let collision = |it: &Recorded| {
-        let (other, what) = overlapping(it.subnet, &reached)?;
+        let Taken { net: other, what, .. } = overlapping(it.subnet, &reached)?;
         Some(Warning::new(
             fault::NETWORK_COLLIDES,
             format!("the network `{}` of the engine, {}, overlaps {other}, {what}", it.network, it.subnet),
@@ -107,18 +123,28 @@ pub fn collisions(facts: &Facts, options: &Options) -> Vec<Warning> {
     recorded.filter_map(collision).collect()
 }
 
-/// A network, and a word for it.
-type Taken = (Ipv4Net, String);
+/// What helps against a pool that cannot be.
+const HINT: &str = "choose another DIND_NET_POOL, or leave it unset";
 
-fn overlapping(net: Ipv4Net, taken: &[Taken]) -> Option<&Taken> {
-    taken.iter().find(|(other, _)| net.contains(other) || other.contains(&net))
-}
-
-fn check(pool: Ipv4Net, part: Ipv4Net, taken: &[Taken]) -> Result<(), Fault> {
-    let Some((other, what)) = overlapping(part, taken) else { return Ok(()) };
-    Err(fault::POOL_OVERLAPS
-        .cannot("use", pool, format!("it overlaps {other}, {what}"))
-        .hint("choose another DIND_NET_POOL, or leave it unset"))
+/// Refuses what the user asks for where a part of it is somebody else's. What is behind a gateway is his to give up.
+fn check(
+    asked: &Ipv4Net,
+    part: Ipv4Net,
+    taken: &[Taken],
+    hint: &str,
+    warnings: &mut Vec<Warning>,
+) -> Result<(), Fault> {
+    let overlaps: Vec<_> = taken.iter().filter(|other| other.overlaps(part)).collect();
+    match overlaps.iter().find(|other| !other.far).or(overlaps.first()) {
+        None => {}
+        Some(Taken { net, what, far: true }) => warnings.push(routed(asked, *net, what)),
+        Some(Taken { net, what, .. }) => {
+            return Err(fault::POOL_OVERLAPS
+                .cannot("use", asked, format!("it overlaps {net}, {what}"))
+                .hint(hint));
+        }
+    }
+    Ok(())
 }
 
 fn exhausted() -> Fault {
@@ -148,13 +174,14 @@ fn candidates(facts: &Facts) -> impl Iterator<Item = Ipv4Net> + use<> {
     rare.chain(home).chain(docker).filter_map(|(address, prefix)| Ipv4Net::new(address, prefix).ok())
 }
 
-fn first_pools(free: Vec<Ipv4Net>) -> Vec<Pool> {
-    free.into_iter().take(POOLS).map(|pool| (pool, NETWORK_SIZE)).collect()
+fn first_pools(free: Vec<Ipv4Net>) -> Vec<AddressPool> {
+    let pool = |net: Ipv4Net| AddressPool { base: net.into(), size: NETWORK_SIZE };
+    free.into_iter().take(POOLS).map(pool).collect()
 }
 
 /// Eight networks of a small pool at least.
-fn asked_pool(pool: Ipv4Net) -> Pool {
-    (pool, NETWORK_SIZE.max(pool.prefix_len() + 3))
+fn asked_pool(pool: Ipv4Net) -> AddressPool {
+    AddressPool { base: pool.into(), size: NETWORK_SIZE.max(pool.prefix_len() + 3) }
 }
 
 fn split(pool: Ipv4Net, half: u8) -> Result<Vec<Ipv4Net>, Fault> {
@@ -165,59 +192,6 @@ fn split(pool: Ipv4Net, half: u8) -> Result<Vec<Ipv4Net>, Fault> {
 fn first_host(net: Ipv4Net) -> Ipv4Net {
     let address = Ipv4Addr::from(u32::from(net.network()) + 1);
     Ipv4Net::new(address, net.prefix_len()).unwrap_or(net)
-}
-
-/// Whether a link is nobody's but our engine's. In a network that others share, none is known to be.
-pub(crate) fn is_ours(facts: &Facts, link: &str) -> bool {
-    !facts.host_network && facts.other_engine.is_none() && (is_engines(link) || is_recorded(facts, link))
-}
-
-/// Whether a link is the bridge of a network of the record, whatever its user has called it.
-fn is_recorded(facts: &Facts, link: &str) -> bool {
-    let is_bridge = facts.net.link(link).is_some_and(|link| link.kind.as_deref() == Some("bridge"));
-    let recorded = |subnet: IpNet| facts.recorded.iter().any(|it| it.is_bridge && subnet == it.subnet.into());
-    is_bridge && facts.net.addresses_of(link).any(|address| recorded(address.address.trunc()))
-}
-
-/// The subnets of all links, as they are and as they were before a bridge took the uplink's.
-fn subnets(facts: &Facts) -> impl Iterator<Item = (Ipv4Net, &str)> {
-    let before = facts.original.iter().flat_map(|original| &original.before.addresses);
-    let addresses = facts.net.addresses.iter().chain(before);
-    addresses.filter(|address| !is_ours(facts, &address.link)).filter_map(|address| match address.address {
-        IpNet::V4(net) => Some((net.trunc(), address.link.as_str())),
-        IpNet::V6(_) => None,
-    })
-}
-
-/// What the container reaches, each with a word for it. Default routes reach everything, and do not count; neither
-/// do the halves of 0.0.0.0/0 that VPNs install in their stead.
-fn reached(facts: &Facts) -> Vec<Taken> {
-    let mut reached: Vec<_> =
-        subnets(facts).map(|(net, link)| (net, format!("the subnet of {link}"))).collect();
-    let before = facts.original.iter().flat_map(|original| &original.before.routes);
-    let routes = facts.net.routes.iter().chain(before);
-    for route in routes.filter(|route| !is_ours(facts, &route.link)) {
-        match route.to {
-            IpNet::V4(to) if to.prefix_len() > 1 => {
-                reached.push((to, format!("a route over {}", route.link)));
-            }
-            _ => {}
-        }
-    }
-    for resolver in &facts.resolv_conf.servers {
-        if let IpAddr::V4(address) = resolver {
-            reached.push(((*address).into(), "a name server".to_owned()));
-        }
-    }
-    reached
-}
-
-/// Bridges that an engine made in this very namespace before: docker0, and `br-` with the first digits of a network's id.
-fn is_engines(link: &str) -> bool {
-    link == DOCKER_BRIDGE
-        || link
-            .strip_prefix("br-")
-            .is_some_and(|id| id.len() == 12 && id.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 
 use crate::facts::Facts;
 use crate::facts::ipv6::Identity;
-use crate::plan::pool::is_ours;
+use crate::plan::reached::is_ours;
 use ipnet::{IpNet, Ipv6Net};
 use std::net::{IpAddr, Ipv6Addr};
 

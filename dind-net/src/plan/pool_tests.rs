@@ -4,6 +4,7 @@ use super::*;
 use crate::cli::Texts;
 use crate::facts::recorded::Recorded;
 use crate::netlink::net::{Address, Route};
+use ipnet::IpNet;
 
 fn facts(addresses: &[(&str, &str)], routes: &[&str], resolvers: &[&str]) -> Facts {
     let mut facts = Facts::default();
@@ -31,9 +32,13 @@ fn facts(addresses: &[(&str, &str)], routes: &[&str], resolvers: &[&str]) -> Fac
 
 fn found(facts: &Facts, pool: Option<&str>) -> Result<(String, String), Fault> {
     let texts = Texts { pool: pool.map(str::to_owned), ..Texts::default() };
-    let networks = networks(facts, &Options::parse(&texts).unwrap())?;
-    let pools: Vec<_> = networks.pools.iter().map(|(pool, size)| format!("{pool}-{size}")).collect();
-    Ok((networks.bridge.to_string(), pools.join(" ")))
+    let networks = networks(facts, &Options::parse(&texts).unwrap(), &mut Vec::new())?;
+    Ok((networks.bridge.to_string(), listed(&networks.pools)))
+}
+
+fn listed(pools: &[AddressPool]) -> String {
+    let pools: Vec<_> = pools.iter().map(|pool| format!("{}-{}", pool.base, pool.size)).collect();
+    pools.join(" ")
 }
 
 fn recorded(network: &str, subnet: &str) -> Recorded {
@@ -144,10 +149,7 @@ fn pools_without_a_bridge() {
     let facts = facts(&[("eth0", "10.200.0.2/16")], &["0.0.0.0/0"], &[]);
     let asked = |pool: Option<&str>| {
         let texts = Texts { pool: pool.map(str::to_owned), ..Texts::default() };
-        let found = pools(&facts, &Options::parse(&texts).unwrap())?;
-        Ok::<_, Fault>(
-            found.iter().map(|(pool, size)| format!("{pool}-{size}")).collect::<Vec<_>>().join(" "),
-        )
+        pools(&facts, &Options::parse(&texts).unwrap(), &mut Vec::new()).map(|pools| listed(&pools))
     };
     assert_eq!(asked(None).unwrap(), "10.204.0.0/16-24 10.205.0.0/16-24 10.206.0.0/16-24");
     assert_eq!(asked(Some("100.64.0.0/16")).unwrap(), "100.64.0.0/16-24");
@@ -180,17 +182,59 @@ fn an_address_of_the_bridge_that_is_asked_for() {
     let facts = facts(&[("eth0", "10.1.0.2/24")], &[], &[]);
     let bip = |bip: &str| {
         let texts = Texts { bip: Some(bip.to_owned()), ..Texts::default() };
-        networks(&facts, &Options::parse(&texts)?)
+        networks(&facts, &Options::parse(&texts)?, &mut Vec::new())
     };
     for text in ["10.9.0.1/24", "10.201.0.1/16"] {
         let found = bip(text).unwrap();
         let bridge: Ipv4Net = text.parse().unwrap();
         assert_eq!(found.bridge, bridge);
-        let pools: Vec<_> = found.pools.iter().map(|(pool, _)| (*pool, String::new())).collect();
-        assert_eq!(overlapping(bridge.trunc(), &pools), None, "{found:?}");
+        assert!(
+            !found.pools.iter().any(|pool| pool.base.contains(&IpNet::from(bridge.trunc()))),
+            "{found:?}"
+        );
     }
     assert_eq!(bip("10.1.0.1/16").unwrap_err().code, fault::POOL_OVERLAPS);
     for text in ["10.9.0.0/24", "10.9.0.255/24", "10.9.0.1", "10.9.0.1/32", "fd00::1/64"] {
         assert_eq!(bip(text).unwrap_err().code, fault::BIP_INVALID, "{text}");
     }
+}
+
+/// docker/for-linux#599: a VPN routes all private networks.
+#[test]
+fn what_is_behind_a_gateway_is_left_alone_unless_the_user_insists() {
+    let mut facts =
+        facts(&[("eth0", "10.1.0.2/24")], &["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"], &["10.9.0.9"]);
+    facts.net.routes.iter_mut().for_each(|route| route.gateway = Some("10.1.0.1".parse().unwrap()));
+    assert_eq!(found(&facts, None).unwrap_err().code, fault::POOL_EXHAUSTED);
+    let asked = |pool: Option<&str>, bip: Option<&str>, address_pools: Option<&str>| {
+        let text = |text: Option<&str>| text.map(str::to_owned);
+        let texts = Texts {
+            pool: text(pool),
+            bip: text(bip),
+            address_pools: text(address_pools),
+            ..Texts::default()
+        };
+        let mut warnings = Vec::new();
+        let found = networks(&facts, &Options::parse(&texts).unwrap(), &mut warnings)?;
+        assert!(warnings.iter().all(|warning| warning.code == fault::POOL_ROUTED), "{warnings:?}");
+        let messages: Vec<_> = warnings.into_iter().map(|warning| warning.message).collect();
+        Ok::<_, Fault>((found.bridge.to_string(), listed(&found.pools), messages.join("; ")))
+    };
+    let (bridge, pools, warning) = asked(Some("10.201.0.0/16"), None, None).unwrap();
+    assert_eq!((bridge.as_str(), pools.as_str()), ("10.201.0.1/17", "10.201.128.0/17-24"));
+    assert!(warning.starts_with("10.201.0.0/16 overlaps 10.0.0.0/8, a route over eth0: "), "{warning}");
+    let (bridge, pools, warning) = asked(None, None, Some("base=172.20.0.0/14,size=20")).unwrap();
+    assert_eq!((bridge.as_str(), pools.as_str()), ("172.20.0.1/20", "172.20.0.0/14-20"));
+    assert!(warning.starts_with("172.20.0.0/14 overlaps 172.16.0.0/12"), "{warning}");
+    let (bridge, pools, warning) = asked(Some("100.64.0.0/16"), Some("192.168.9.1/24"), None).unwrap();
+    assert_eq!((bridge.as_str(), pools.as_str()), ("192.168.9.1/24", "100.64.128.0/17-24"));
+    assert!(warning.starts_with("192.168.9.1/24 overlaps 192.168.0.0/16"), "{warning}");
+    // The node's own subnet and its name server are needed whatever the user says.
+    for pool in ["10.1.0.0/16", "10.9.0.0/16"] {
+        assert_eq!(asked(Some(pool), None, None).unwrap_err().code, fault::POOL_OVERLAPS, "{pool}");
+    }
+    // As people write it: the bridge has its address from the only pool.
+    let (bridge, pools, _) = asked(None, Some("100.64.0.1/24"), Some("base=100.64.0.0/24,size=24")).unwrap();
+    assert_eq!((bridge.as_str(), pools.as_str()), ("100.64.0.1/24", "100.64.0.0/24-24"));
+    assert_eq!(asked(None, None, Some("base=10.1.0.0/25,size=28")).unwrap_err().code, fault::POOL_OVERLAPS);
 }

@@ -1,6 +1,7 @@
 //! What the user has set for other programs, and what nobody reads.
 
-use dind_tests::outer::{Node, SLEEP, inner_image};
+use dind_tests::eventually;
+use dind_tests::outer::{LIMIT, Node, SLEEP, docker, inner_image};
 
 #[test]
 fn variables_of_the_user_s_own_programs_do_not_reach_our_calls() {
@@ -34,6 +35,19 @@ fn variables_of_the_user_s_own_programs_do_not_reach_our_calls() {
     for variable in variables {
         assert!(environment.split('\0').any(|have| have == variable), "{variable}: {environment}");
     }
+    assert_eq!(node.stop().0, 143, "{}", node.log());
+}
+
+/// apptainer/apptainer#2537, chainguard-images/images#516
+#[test]
+fn a_path_that_leaves_out_the_node_s_own_programs_is_no_obstacle() {
+    let node = Node::start(&["--env", "PATH=/usr/bin:/bin", "--health-interval", "1s"], SLEEP);
+    node.until_running();
+    assert_eq!(node.inner(&["run", "--rm", "--publish", "80", &inner_image(), "echo", "hello"]), "hello");
+    eventually("the node is healthy", LIMIT, || {
+        let health = docker(&["inspect", "--format", "{{.State.Health.Status}}", &node.name]).ok();
+        (health == "healthy").then_some(())
+    });
     assert_eq!(node.stop().0, 143, "{}", node.log());
 }
 

@@ -1,7 +1,8 @@
 //! An outer network with IPv6: inner containers have it too, in both modes, and the node keeps its own.
 
+use crate::settings::daemon_json;
 use crate::{Outer, node_on};
-use dind_tests::outer::{LIMIT, Network, Node, docker, inner_image};
+use dind_tests::outer::{LIMIT, Network, Node, docker, image, inner_image};
 use dind_tests::{eventually, seconds};
 use serde_json::Value;
 
@@ -104,4 +105,41 @@ fn ipv6_that_is_asked_for_and_cannot_be_is_refused_by_name() {
     let node = node_on(&network, &["--env", "DIND_NET_IPV6=true"]);
     assert_eq!(node.exit_status(), 125);
     assert!(node.log().contains("cannot use IPv6: no link has an IPv6 default route"), "{}", node.log());
+}
+
+/// docker/for-linux#648, moby/moby#20559
+#[test]
+fn ipv6_of_the_user_s_own_without_rules_is_warned_of_where_it_leads_nowhere() {
+    let network = Network::new("10.228.0.0/24", "10.228.0.0/25", &["--ipv6", "--subnet", "fd3a::/64"]);
+    let outer = Outer::start(&["--network", &network.name], "exec sleep 1000");
+    let (_file, volume) = daemon_json(r#"{"ipv6": true, "fixed-cidr-v6": "2001:db8:1::/64"}"#);
+    let node = node_on(&network, &["--volume", &volume]);
+    node.until_running();
+    let warned = node.record()["warnings"].to_string().contains("inner-containers-cut-off");
+    let id = node.inner_run(&[], "exec sleep 1000");
+    if warned {
+        let ping = ["exec", &id, "ping", "-c", "1", "-W", &seconds(3), &address6_of(&outer.name)];
+        assert_ne!(node.inner_docker(&ping).status, 0, "{}", node.log());
+    } else {
+        reaches(&node, &id, &address6_of(&outer.name));
+    }
+}
+
+/// moby/moby#40275: an engine before 27 lists all networks of a pool.
+#[test]
+fn a_pool_of_ipv6_that_is_too_much_for_the_engine_is_refused_by_name() {
+    let text = r#"{"default-address-pools": [{"base": "10.9.0.0/16", "size": 24}, {"base": "fd00:dead:beef::/48", "size": 96}]}"#;
+    let (_file, volume) = daemon_json(text);
+    let node = Node::start(&["--volume", &volume], dind_tests::outer::SLEEP);
+    let version = docker(&["run", "--rm", "--entrypoint", "dockerd", &image(), "--version"]).ok();
+    if version.starts_with("Docker version 2")
+        && !["27", "28", "29"].iter().any(|new| version[15..].starts_with(new))
+    {
+        assert_eq!(node.exit_status(), 125);
+        let expected =
+            "cannot use the address pool `fd00:dead:beef::/48`: an engine before 27 lists all 2^48 networks";
+        assert!(node.log().contains(expected), "{}", node.log());
+    } else {
+        node.until_running();
+    }
 }

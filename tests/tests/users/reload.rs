@@ -69,3 +69,22 @@ fn an_invalid_file_changes_nothing() {
     assert_eq!(reload(&node).0, 0);
     assert_eq!(labels(&node), "[a=d]");
 }
+
+/// moby/moby#36632: what a flag sets, the file cannot change.
+#[test]
+fn a_reload_names_what_a_flag_overrides() {
+    let node = Node::start(&["--env", "DOCKER_DAEMON_ARGS=--label a=b --debug"], SLEEP);
+    node.until_running();
+    for (text, changed) in [
+        (r#"{"labels": ["c=d"], "debug": true}"#, json!([])),
+        (r#"{"labels": ["c=d"], "debug": true, "shutdown-timeout": 7}"#, json!(["shutdown-timeout"])),
+    ] {
+        write(&node, text);
+        let (status, document) = reload(&node);
+        assert_eq!((status, &document["result"]["changed"]), (0, &changed), "{document}");
+        let [warning] = &document["warnings"].as_array().unwrap()[..] else { panic!("{document}") };
+        assert_eq!(warning["code"], "setting-overridden");
+        assert_eq!(warning["message"], r#"DOCKER_DAEMON_ARGS overrides `labels`: daemon.json has ["c=d"]"#);
+        assert_eq!(labels(&node), "[a=b]");
+    }
+}

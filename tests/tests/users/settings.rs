@@ -1,7 +1,7 @@
 //! daemon.json and DOCKER_DAEMON_ARGS as people write them.
 
-use dind_tests::outer::{Node, SLEEP, inner_image};
-use dind_tests::scratch;
+use dind_tests::outer::{Node, SLEEP, docker, image, inner_image};
+use dind_tests::{scratch, seconds};
 use std::fs;
 use std::os::unix::fs::symlink;
 use tempfile::TempDir;
@@ -99,6 +99,58 @@ fn a_file_is_taken_in_every_form_that_dockerd_takes() {
         let node = Node::start(&["--volume", volume], SLEEP);
         node.until_running();
         assert_eq!(node.inner(&["info", "--format", "{{.Labels}}"]), labels);
+    }
+}
+
+/// moby/moby#44905: engines before 23 stop behind the first value.
+#[test]
+fn what_follows_the_first_value_is_for_the_engine_to_judge() {
+    let (_file, volume) = daemon_json("{\"labels\": [\"from=first\"]}\n{\"labels\": [\"from=second\"]}");
+    let dockerd = ["--entrypoint", "dockerd", &image(), "--version"];
+    let version = docker(&[&["run", "--rm"][..], &dockerd].concat()).ok();
+    let node = Node::start(&["--volume", &volume], SLEEP);
+    if version.starts_with("Docker version 20.") {
+        node.until_running();
+        assert_eq!(node.inner(&["info", "--format", "{{.Labels}}"]), "[from=first]");
+        let warned = "ignores what follows the JSON value that ends in line 1 of /etc/docker/daemon.json";
+        assert!(node.record()["warnings"].to_string().contains(warned), "{}", node.log());
+    } else {
+        assert_eq!(node.exit_status(), 125, "{version}");
+        assert!(node.log().contains("trailing characters at line 2"), "{}", node.log());
+    }
+}
+
+/// moby/moby#42948
+#[test]
+fn a_value_that_stands_in_the_file_and_in_a_flag_is_no_reason_to_warn() {
+    let (_file, volume) = daemon_json(
+        r#"{"debug": true, "log-level": "warn", "labels": ["a=b", "c=d"], "hosts": ["unix:///run/x.sock"],
+            "log-opts": {"max-size": "10m", "max-file": "3"}, "mtu": 1400}"#,
+    );
+    let args = "DOCKER_DAEMON_ARGS=-Dl warn --label a=b --label=c=d -H unix:///run/x.sock --mtu 1400 \
+                --log-opt max-size=10m --log-opt max-file=3";
+    let node = Node::start(&["--volume", &volume, "--env", args], SLEEP);
+    let warnings = node.until_running().record()["warnings"].take();
+    assert!(!warnings.to_string().contains("setting-overridden"), "{warnings}");
+    let info = node.inner(&["info", "--format", "{{.Labels}} {{.Debug}}"]);
+    assert!(["a=b", "c=d", " true"].iter().all(|part| info.contains(part)), "{info}");
+    assert_eq!(node.exec(&["docker", "--host", "unix:///run/x.sock", "ps", "--quiet"]).status, 0);
+}
+
+/// moby/moby#28811
+#[test]
+fn settings_that_cut_inner_containers_off_are_named() {
+    let gateway = "{{range .NetworkSettings.Networks}}{{.Gateway}}{{end}}";
+    for (args, key) in
+        [("", None), ("--iptables=false", Some("iptables")), ("--ip-masq=false", Some("ip-masq"))]
+    {
+        let node = Node::start(&["--env", &format!("DOCKER_DAEMON_ARGS={args}")], SLEEP);
+        let warnings = node.until_running().record()["warnings"].to_string();
+        let outer = docker(&["inspect", "--format", gateway, &node.name]).ok();
+        let ping = ["run", "--rm", &inner_image(), "ping", "-c", "1", "-W", &seconds(2), &outer];
+        assert_eq!(node.inner_docker(&ping).status == 0, key.is_none(), "{args}");
+        assert_eq!(warnings.contains("inner-containers-cut-off"), key.is_some(), "{args}: {warnings}");
+        assert!(key.is_none_or(|key| warnings.contains(&format!("`{key}` is false"))), "{warnings}");
     }
 }
 

@@ -72,7 +72,11 @@ pub(super) fn behind_the_node(networks: &Networks, options: &Options, engine: &m
     switch_on(options, engine);
     engine.set("fixed-cidr-v6", networks.bridge.to_string());
     if let Some(Value::Array(pools)) = engine.config.get_mut("default-address-pools") {
-        pools.push(json!({"base": networks.pool.to_string(), "size": NETWORK_SIZE}));
+        // The user may have one of his own.
+        let is_ipv6 = |pool: &Value| pool["base"].as_str().is_some_and(|base| base.contains(':'));
+        if !pools.iter().any(is_ipv6) {
+            pools.push(json!({"base": networks.pool.to_string(), "size": NETWORK_SIZE}));
+        }
     }
     if options.engine.is_some_and(|major| major >= NETWORKS_BY_DEFAULT) {
         let opts = engine.config.entry("default-network-opts").or_insert_with(|| json!({}));
