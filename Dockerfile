@@ -49,6 +49,17 @@ RUN set -eu; \
     rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/cache/debconf/*-old /var/log/apt /var/log/dpkg.log \
         /var/log/alternatives.log $policy
 
+# docker:dind's entrypoint by its name, and our programs by a PATH that somebody has set without /usr/local/bin (`--env PATH=`): the
+# engine looks an ENTRYPOINT up there. A base's own script of that name stays.
+RUN set -eu; \
+    cd /usr/local/bin; \
+    [ -e dockerd-entrypoint.sh ] || ln -s dind-launch dockerd-entrypoint.sh; \
+    for name in dind-launch dockerd-entrypoint.sh; do \
+        for directory in /usr/bin /bin /usr/sbin /sbin; do \
+            [ -e "$directory/$name" ] || [ -L "$directory/$name" ] || ln -s "/usr/local/bin/$name" "$directory/$name"; \
+        done; \
+    done
+
 # What is above needs none of the binaries, and xtask builds it while they are compiled.
 FROM engine
 
@@ -67,14 +78,13 @@ EXPOSE 2375 2376
 
 # Healthy is: a container could be started now. Until the first success Docker shows `starting`, for as long as the start period:
 # the node may load image archives for minutes. A start that fails does not wait for its end, because the node exits.
-HEALTHCHECK --interval=10s --timeout=5s --start-period=1h CMD ["/usr/local/bin/dind-launch", "status", "--healthy"]
+HEALTHCHECK --interval=10s --timeout=5s --start-period=1h CMD ["dind-launch", "status", "--healthy"]
 
 # A base image may ask for another signal, such as nginx's QUIT; the launcher knows those, too, and this one needs no knowledge.
 STOPSIGNAL SIGTERM
 
 # With no command, the image's Mesos agent runs if there is one, otherwise the engine itself is the service.
-# By their paths: PATH may be the main process' own (`docker run --env PATH=…`).
-ENTRYPOINT ["/usr/local/bin/dind-launch", "run", "--"]
+ENTRYPOINT ["dind-launch", "run", "--"]
 
 # What a base says of itself is not true of this image: empty is better than its address.
 ARG BASE_IMAGE

@@ -29,6 +29,10 @@ pub enum Verb {
     Doctor(Doctor),
     /// Prepare cgroups and mounts only, for entrypoints that are shell scripts.
     Prepare(Prepare),
+    /// Block until the node is ready, or has failed or stopped; then print which.
+    Wait(Timeout),
+    /// Block until no inner container runs any more.
+    Drain(Timeout),
     /// Read daemon.json anew in the running node, and have dockerd take it over.
     Reload,
     /// Load the image archives of a directory into the engine, unless it has their images.
@@ -69,6 +73,14 @@ pub struct TlsArgs {
     /// Whether the engine may listen on TCP in clear text, on port 2375 [default: false].
     #[arg(long, value_name = "BOOL", env = "DIND_INSECURE_TCP", global = true)]
     pub insecure_tcp: Option<String>,
+}
+
+/// How long to wait.
+#[derive(Args, Debug)]
+pub struct Timeout {
+    /// Give up after this time, such as 30s or 5m, with exit status 75 [default: none].
+    #[arg(long, value_name = "DURATION", allow_hyphen_values = true)]
+    pub timeout: Option<String>,
 }
 
 /// What to prepare.
@@ -134,6 +146,12 @@ pub struct RunOptions {
     /// What lies at /tmp, unless something is mounted there: `disk`, or `tmpfs:SIZE`, which takes memory [default: disk].
     #[arg(long, value_name = "PLACE", env = "DIND_TMP")]
     pub tmp: Option<String>,
+    /// A directory for evidence: what the inner containers print and how they end, the engine's log and events, the record.
+    #[arg(long, value_name = "DIR", env = "DIND_EVIDENCE")]
+    pub evidence: Option<String>,
+    /// How much all evidence of a run may have: 64MiB, 1GiB [default: 256MiB].
+    #[arg(long, value_name = "SIZE", env = "DIND_EVIDENCE_SIZE")]
+    pub evidence_size: Option<String>,
     /// Whether a Mesos agent gets defaults that fit its container [default: true].
     #[arg(long, value_name = "BOOL", env = "DIND_MESOS_DEFAULTS")]
     pub mesos_defaults: Option<String>,

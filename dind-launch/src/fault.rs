@@ -38,6 +38,8 @@ pub const TLS_NOT_WRITTEN: Code = Code::new("tls-not-written", ExitCode::CannotC
 pub const TLS_BUSY: Code = Code::new("tls-busy", ExitCode::InUse);
 /// The user's `daemon.json` cannot be read or parsed.
 pub const DAEMON_JSON_INVALID: Code = Code::new("daemon-json-invalid", ExitCode::Config);
+/// `DIND_EVIDENCE` is not an absolute path, or `DIND_EVIDENCE_SIZE` is not a size.
+pub const EVIDENCE_INVALID: Code = Code::new("evidence-invalid", ExitCode::Config);
 /// `DIND_MESOS_DEFAULTS` is not a boolean.
 pub const MESOS_DEFAULTS_INVALID: Code = Code::new("mesos-defaults-invalid", ExitCode::Config);
 /// The directory of image archives cannot be read, or `DIND_PRELOAD_WAIT` is not a boolean.
@@ -94,6 +96,12 @@ pub const NOT_RUNNING: Code = Code::new("not-running", ExitCode::Unavailable);
 pub const NOT_READY: Code = Code::new("not-ready", ExitCode::Unavailable);
 /// The node runs, but is unhealthy.
 pub const NOT_HEALTHY: Code = Code::new("not-healthy", ExitCode::Unavailable);
+/// The node has ended.
+pub const NODE_ENDED: Code = Code::new("node-ended", ExitCode::Unavailable);
+/// The node was not ready in time.
+pub const WAIT_TIMED_OUT: Code = Code::new("wait-timed-out", ExitCode::InUse);
+/// Inner containers still run.
+pub const CONTAINERS_LEFT: Code = Code::new("containers-left", ExitCode::InUse);
 /// `--root` names another machine, and this verb would change it; or the path is not UTF-8.
 pub const ROOT_IS_FAKE: Code = Code::new("root-is-fake", ExitCode::Config);
 
@@ -117,6 +125,7 @@ pub const CODES: &[Code] = &[
     TLS_NOT_WRITTEN,
     TLS_BUSY,
     DAEMON_JSON_INVALID,
+    EVIDENCE_INVALID,
     MESOS_DEFAULTS_INVALID,
     PRELOAD_INVALID,
     PRELOAD_FAILED,
@@ -145,6 +154,9 @@ pub const CODES: &[Code] = &[
     NOT_RUNNING,
     NOT_READY,
     NOT_HEALTHY,
+    NODE_ENDED,
+    WAIT_TIMED_OUT,
+    CONTAINERS_LEFT,
     ROOT_IS_FAKE,
 ];
 
@@ -153,6 +165,8 @@ pub const WARNINGS: &[&str] = &[
     "cgroup-devices-missing",
     "cgroup-namespace-host",
     "data-root-not-locked",
+    "evidence-cut",
+    "evidence-missing",
     "inner-containers-cut-off",
     "mesos-agent-renewed",
     "mesos-limit-missing",

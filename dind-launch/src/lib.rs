@@ -2,6 +2,7 @@
 
 pub mod cli;
 pub mod doctor;
+pub mod drain;
 pub mod engine;
 pub mod entrypoint;
 pub mod fault;
@@ -37,6 +38,8 @@ pub fn schema() -> serde_json::Value {
             generator.subschema_for::<Report<engine::preload::Preloaded>>(),
             generator.subschema_for::<Report<reload::Reloaded>>(),
             generator.subschema_for::<Report<tls::Certificates>>(),
+            generator.subschema_for::<Report<status::wait::WaitResult>>(),
+            generator.subschema_for::<Report<drain::Drained>>(),
         ]
     })
 }

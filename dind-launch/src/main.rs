@@ -4,12 +4,13 @@ use clap::Parser;
 use dind_contract::{Failed, finish};
 use dind_launch::cli::{Cli, TlsVerb, Verb};
 use dind_launch::engine::preload;
-use dind_launch::{TOOL, doctor, entrypoint, fault, plan, reload, run, status, tls};
+use dind_launch::run::command_form;
+use dind_launch::{TOOL, doctor, drain, entrypoint, fault, plan, reload, run, status, tls};
 use dind_system::Root;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::parse_from(command_form::arguments(std::env::args_os()));
     let (output, common) = (cli.common.output, &cli.common);
     let on_this_machine = |verb| common.refuse_root(verb, fault::ROOT_IS_FAKE);
     match &cli.verb {
@@ -23,6 +24,16 @@ fn main() -> ExitCode {
             finish(TOOL, "plan", output, outcome)
         }
         Verb::Status(args) => status::finish(args, common),
+        Verb::Wait(args) => {
+            let outcome = on_this_machine("wait for a node").map_err(Failed::from);
+            let outcome = outcome.and_then(|()| status::wait::wait(args.timeout.as_ref()));
+            finish(TOOL, "wait", output, outcome)
+        }
+        Verb::Drain(args) => {
+            let outcome = on_this_machine("drain a node").map_err(Failed::from);
+            let outcome = outcome.and_then(|()| drain::drain(args.timeout.as_ref()));
+            finish(TOOL, "drain", output, outcome)
+        }
         Verb::Reload => {
             let outcome =
                 on_this_machine("reload settings").map_err(Failed::from).and_then(|()| reload::ask());

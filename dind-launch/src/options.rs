@@ -49,6 +49,8 @@ pub struct Options {
     pub preload_wait: bool,
     /// What lies at /tmp.
     pub tmp: Tmp,
+    /// Where evidence goes, and its size as it was given.
+    pub evidence: Option<(PathBuf, Option<String>)>,
     /// Whether a Mesos agent gets defaults that fit its container.
     pub mesos_defaults: bool,
     /// Who may reach the engine over TCP.
@@ -61,6 +63,14 @@ impl Options {
     /// # Errors
     /// The fault of the first one that is invalid.
     pub fn read(text: &RunOptions) -> Result<Self, Fault> {
+        Self::with_flags(text, &[])
+    }
+
+    /// As [`Options::read`], with flags for dockerd that the command has.
+    ///
+    /// # Errors
+    /// Those of [`Options::read`].
+    pub fn with_flags(text: &RunOptions, flags: &[String]) -> Result<Self, Fault> {
         let log = match given(text.log.as_ref()) {
             None => LogTo::Undecided,
             Some("stdio") => LogTo::Stderr,
@@ -72,7 +82,8 @@ impl Options {
         };
         Ok(Self {
             tools: text.tools.clone().filter(|directory| !directory.as_os_str().is_empty()),
-            daemon_args: args::parse(given(text.daemon_args.as_ref()).unwrap_or_default())?,
+            daemon_args: args::parse(given(text.daemon_args.as_ref()).unwrap_or_default())?
+                .then(args::of_command(flags)?),
             log,
             ready_timeout: duration("DIND_READY_TIMEOUT", text.ready_timeout.as_ref(), 60)?,
             stop_budget: duration("DIND_STOP_BUDGET", text.stop_budget.as_ref(), 9)?,
@@ -81,6 +92,7 @@ impl Options {
             preload: given(text.preload.as_ref()).map(PathBuf::from),
             preload_wait: given(text.preload_wait.as_ref()).map_or(Ok(true), preload_wait)?,
             tmp: Tmp::parse(text.tmp.as_ref())?,
+            evidence: evidence(text)?,
             mesos_defaults: mesos_defaults(text.mesos_defaults.as_ref())?,
             tls: TlsOptions::read(&text.tls)?,
         })
@@ -99,14 +111,25 @@ impl Options {
 
 fn duration(name: &str, text: Option<&String>, default_s: u64) -> Result<Duration, Fault> {
     let Some(text) = given(text) else { return Ok(Duration::from_secs(default_s)) };
+    parse_duration(name, text)
+        .map_err(|fault| fault.hint(format!("set {name}={default_s}s, or unset it for that default")))
+}
+
+fn parse_duration(name: &str, text: &str) -> Result<Duration, Fault> {
     match value::duration(text) {
         Ok(duration) if duration.is_zero() => Err("expected a duration above zero".to_owned()),
         other => other,
     }
-    .map_err(|cause| {
-        let fault = fault::DURATION_INVALID.invalid(name, text, cause);
-        fault.hint(format!("set {name}={default_s}s, or unset it for that default"))
-    })
+    .map_err(|cause| fault::DURATION_INVALID.invalid(name, text, cause))
+}
+
+/// The value of `--timeout`.
+///
+/// # Errors
+/// [`fault::DURATION_INVALID`].
+pub fn timeout(text: Option<&String>) -> Result<Option<Duration>, Fault> {
+    let parse = |text| parse_duration("--timeout", text);
+    given(text).map(parse).transpose().map_err(|fault| fault.hint("write --timeout 30s, or leave it out"))
 }
 
 fn preload_wait(text: &str) -> Result<bool, Fault> {
@@ -114,6 +137,24 @@ fn preload_wait(text: &str) -> Result<bool, Fault> {
         let fault = fault::PRELOAD_INVALID.invalid("DIND_PRELOAD_WAIT", text, cause);
         fault.hint("set DIND_PRELOAD_WAIT=false to load the archives beside the main process")
     })
+}
+
+fn evidence(text: &RunOptions) -> Result<Option<(PathBuf, Option<String>)>, Fault> {
+    let size = given(text.evidence_size.as_ref());
+    if let Some(size) = size {
+        value::bytes(size).map_err(|cause| {
+            let fault = fault::EVIDENCE_INVALID.invalid("DIND_EVIDENCE_SIZE", size, cause);
+            fault.hint("set DIND_EVIDENCE_SIZE=256MiB, or unset it for that default")
+        })?;
+    }
+    let Some(directory) = given(text.evidence.as_ref()) else { return Ok(None) };
+    if !directory.starts_with('/') {
+        let fault = fault::EVIDENCE_INVALID.invalid("DIND_EVIDENCE", directory, "expected an absolute path");
+        return Err(fault.hint(
+            "mount a volume, and name where: --volume /srv/evidence:/evidence -e DIND_EVIDENCE=/evidence",
+        ));
+    }
+    Ok(Some((directory.into(), size.map(str::to_owned))))
 }
 
 fn mesos_defaults(text: Option<&String>) -> Result<bool, Fault> {

@@ -19,6 +19,9 @@ pub const DATA_ROOT: &str = "/var/lib/docker";
 /// The socket of the engine's API, where every Docker client looks for it.
 pub const SOCKET: &str = "/var/run/docker.sock";
 
+/// dockerd's own pid file.
+pub const PID_FILE: &str = "/var/run/docker.pid";
+
 /// A program on PATH, or where programs usually are. Below another root than the machine's, PATH is the usual one.
 #[must_use]
 pub fn program(root: &Root, name: &str) -> Option<PathBuf> {
@@ -29,10 +32,11 @@ pub fn program(root: &Root, name: &str) -> Option<PathBuf> {
     std::env::split_paths(HELPER_PATH).map(|directory| directory.join(name)).find(|path| root.exists(path))
 }
 
-/// dockerd's pid file, unless the user has another one.
+/// dockerd's pid file, unless the user has another one. It is dockerd's own default, so that a second dockerd finds it: that one
+/// ends at once, and leaves the socket of the first alone.
 #[must_use]
 pub fn pid_file() -> PathBuf {
-    Path::new(RUN_DIR).join("docker.pid")
+    PID_FILE.into()
 }
 
 /// Where containerd keeps the state of running containers.

@@ -9,6 +9,7 @@ use crate::paths::LOG_FILE;
 use crate::prepare;
 use crate::process::sibling::{self, Document};
 use crate::process::{Node, StopReason};
+use crate::run::command_form::Form;
 use crate::run::preflight::{Inputs, tool_variables, wanted};
 use crate::stage::Stage;
 use crate::variables;
@@ -37,6 +38,8 @@ pub struct RunPlan {
     pub preload: Vec<PathBuf>,
     /// Where the engine's log would go: a file, or `stderr`.
     pub log: String,
+    /// The directory for evidence.
+    pub evidence: Option<PathBuf>,
     /// How long the engine may take to answer, in milliseconds.
     pub ready_timeout_ms: u64,
     /// Whether an engine that dies would be started again: `no`, `on-failure`, `on-failure:N`.
@@ -58,6 +61,12 @@ pub struct RunPlan {
 /// What would make `run` fail: wrong settings, missing programs, a sibling tool whose own plan fails.
 pub fn plan(text: &RunOptions, command: &[String], common: &Common) -> Outcome<RunPlan> {
     let machine = Root::at(&common.root);
+    if let Some(words) = Form::of(&machine, command).printing(&machine)? {
+        let mut steps = Steps::default();
+        steps.push("become-program", words.join(" "), StepState::Planned);
+        let result = RunPlan { command: words, ..RunPlan::default() };
+        return Ok(Draft { result, steps, ..Draft::default() });
+    }
     let Inputs { options, tools, programs, user, listen, command, archives } =
         Inputs::read(&machine, text, command)?;
     let root = root_text(common)?;
@@ -110,6 +119,7 @@ pub fn plan(text: &RunOptions, command: &[String], common: &Common) -> Outcome<R
         daemon_args: options.daemon_args.words,
         preload: archives,
         log: if options.log == LogTo::Stderr { "stderr".to_owned() } else { LOG_FILE.to_owned() },
+        evidence: options.evidence.map(|(directory, _)| directory),
         ready_timeout_ms: options.ready_timeout.as_millis() as u64,
         engine_restart: options.engine_restart.to_string(),
         stop_budget_ms: options.stop_budget.as_millis() as u64,

@@ -32,6 +32,8 @@ pub enum Stage {
     StopEngine,
     /// containerd stops.
     StopContainerd,
+    /// What is left of the evidence is written; only where there is any.
+    CollectEvidence,
     /// Processes that are left stop.
     StopLeftovers,
     /// `dind-net release`.
@@ -88,6 +90,7 @@ impl Stage {
             Self::StopContainers => "stop-containers",
             Self::StopEngine => "stop-engine",
             Self::StopContainerd => "stop-containerd",
+            Self::CollectEvidence => "collect-evidence",
             Self::StopLeftovers => "stop-leftovers",
             Self::ReleaseNet => "release-net",
             Self::ReleaseStorage => "release-storage",

@@ -1,8 +1,9 @@
 //! The command line. Values that users can get wrong stay text here; [`crate::options`] reads them.
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use dind_contract::cli::Common;
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 /// Stops the inner containers when it is time.
 #[derive(Debug, Parser)]
@@ -41,6 +42,26 @@ pub enum Meaning {
     Shutdown,
 }
 
+/// Where to write down what happens.
+#[derive(Args, Clone, Debug)]
+pub struct Evidence {
+    /// The directory; each run gets one of its own in it.
+    #[arg(long, value_name = "DIR", env = "DIND_EVIDENCE")]
+    pub dir: Option<String>,
+    /// How much all files of a run may have: 64MiB, 1GiB [default: 256MiB].
+    #[arg(long, value_name = "SIZE", env = "DIND_EVIDENCE_SIZE", allow_hyphen_values = true)]
+    pub size: Option<String>,
+    /// The name of the run's directory [default: the host name and the time].
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// The launcher's record, which is copied; one that does not exist is left out.
+    #[arg(long, value_name = "FILE", default_value = "/run/dind/launch.json")]
+    pub record: PathBuf,
+    /// Copy the record only, into the directory of a run that has ended.
+    #[arg(long)]
+    pub record_only: bool,
+}
+
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
@@ -65,6 +86,15 @@ pub enum Verb {
         #[arg(long = "as", value_enum, default_value = "for-good")]
         meaning: Meaning,
     },
+    /// Wait until no container runs any more, started meanwhile or not; stop none. A signal ends the wait.
+    Drain {
+        /// Give up after this time, such as 30s or 5m, with exit status 75 [default: none].
+        #[arg(long, value_name = "DURATION", allow_hyphen_values = true)]
+        timeout: Option<String>,
+    },
+    /// Write down what happens in the containers, as it happens, until the engine ends or a signal comes: their logs and ends, the
+    /// engine's events, and its log, if that is piped to us.
+    Evidence(Evidence),
     /// Run a command as an init does, then stop all running containers. Prints no document: stdout is the command's.
     Exec {
         /// Process id of an engine that was started for the command: it is waited for first, ends with the command, as at a

@@ -5,15 +5,16 @@
 
 use crate::container::{Container, Inspection, Listed};
 use crate::fault;
+use bollard::container::LogOutput;
 use bollard::errors::Error;
-use bollard::models::EventMessage;
+use bollard::models::{ContainerInspectResponse, EventMessage};
 use bollard::query_parameters::{
-    EventsOptionsBuilder, KillContainerOptionsBuilder, ListContainersOptionsBuilder,
+    EventsOptionsBuilder, KillContainerOptionsBuilder, ListContainersOptionsBuilder, LogsOptionsBuilder,
     StopContainerOptionsBuilder, WaitContainerOptionsBuilder,
 };
 use bollard::{ClientVersion, Docker};
 use dind_contract::Fault;
-use futures_util::future::join_all;
+use futures_util::future::{join_all, ready};
 use futures_util::{Stream, StreamExt, stream};
 use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
@@ -212,6 +213,43 @@ impl Engine {
         messages
             .filter_map(async |message| ContainerEvent::from_message(message.ok()?))
             .chain(stream::pending())
+    }
+
+    /// Reports what happens to containers, from a moment on that may have passed; ends with the engine's connection.
+    ///
+    /// `since` is the time since 1970. Without `actions`, all are reported.
+    pub fn history(&self, since: Duration, actions: &[&str]) -> impl Stream<Item = EventMessage> + use<> {
+        let mut filters = HashMap::from([("type", vec!["container"])]);
+        if !actions.is_empty() {
+            filters.insert("event", actions.to_vec());
+        }
+        let since = format!("{}.{:09}", since.as_secs(), since.subsec_nanos());
+        let options = EventsOptionsBuilder::new().filters(&filters).since(&since).build();
+        self.docker
+            .events(Some(options))
+            .take_while(|message| ready(message.is_ok()))
+            .filter_map(|message| ready(message.ok()))
+    }
+
+    /// Describes a container, as the API does.
+    ///
+    /// # Errors
+    /// It no longer exists, or the engine does not answer as it should.
+    pub async fn describe(&self, id: &str) -> Result<ContainerInspectResponse, RequestError> {
+        Ok(self.docker.inspect_container(id, None).await?)
+    }
+
+    /// A container's log since a moment (in whole seconds since 1970), each line with its time, as it comes; ends with the
+    /// container's end.
+    pub fn log(
+        &self,
+        id: &str,
+        since: Duration,
+    ) -> impl Stream<Item = Result<LogOutput, RequestError>> + use<> {
+        let since = i32::try_from(since.as_secs()).unwrap_or_default();
+        let options =
+            LogsOptionsBuilder::new().follow(true).stdout(true).stderr(true).timestamps(true).since(since);
+        self.docker.logs(id, Some(options.build())).map(|piece| Ok(piece?))
     }
 
     /// A request failed at an engine that had answered before. Where nothing listens any more, that is the error.

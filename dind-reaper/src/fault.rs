@@ -6,6 +6,12 @@ use dind_contract::{Code, ExitCode};
 pub const DOCKER_HOST_UNSUPPORTED: Code = Code::new("docker-host-unsupported", ExitCode::Config);
 /// `DIND_STOP_BUDGET` is not a duration.
 pub const BUDGET_INVALID: Code = Code::new("budget-invalid", ExitCode::Config);
+/// `--timeout` is not a duration.
+pub const TIMEOUT_INVALID: Code = Code::new("timeout-invalid", ExitCode::Config);
+/// There is no directory for evidence, or its size is not one.
+pub const EVIDENCE_INVALID: Code = Code::new("evidence-invalid", ExitCode::Config);
+/// The directory for evidence cannot be made.
+pub const EVIDENCE_UNWRITABLE: Code = Code::new("evidence-unwritable", ExitCode::CannotCreate);
 /// `--root` with a verb that changes the machine.
 pub const ROOT_IS_FAKE: Code = Code::new("root-is-fake", ExitCode::Config);
 /// Nothing answers at the engine's socket.
@@ -25,6 +31,9 @@ pub const INIT_FAILED: Code = Code::new("init-failed", ExitCode::Io);
 pub const CODES: &[Code] = &[
     DOCKER_HOST_UNSUPPORTED,
     BUDGET_INVALID,
+    TIMEOUT_INVALID,
+    EVIDENCE_INVALID,
+    EVIDENCE_UNWRITABLE,
     ROOT_IS_FAKE,
     ENGINE_UNAVAILABLE,
     ENGINE_DENIED,
@@ -37,5 +46,8 @@ pub const CODES: &[Code] = &[
 /// The budget was too short to kill in, and was raised.
 pub const BUDGET_RAISED: &str = "budget-raised";
 
+/// Not all evidence is there.
+pub const EVIDENCE_CUT: &str = "evidence-cut";
+
 /// All warnings; the README explains each.
-pub const WARNINGS: &[&str] = &[BUDGET_RAISED];
+pub const WARNINGS: &[&str] = &[BUDGET_RAISED, EVIDENCE_CUT];

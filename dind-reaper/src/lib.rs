@@ -2,7 +2,9 @@
 
 pub mod cli;
 pub mod container;
+pub mod drain;
 pub mod engine;
+pub mod evidence;
 pub mod fault;
 pub mod init;
 pub mod options;
@@ -26,6 +28,8 @@ pub fn schema() -> serde_json::Value {
         vec![
             generator.subschema_for::<Report<report::PlanResult>>(),
             generator.subschema_for::<Report<report::StopResult>>(),
+            generator.subschema_for::<Report<drain::DrainResult>>(),
+            generator.subschema_for::<Report<evidence::EvidenceResult>>(),
         ]
     })
 }

@@ -3,7 +3,7 @@
 use clap::Parser;
 use dind_contract::{Outcome, finish};
 use dind_reaper::cli::{Cli, Verb};
-use dind_reaper::{TOOL, init, plan, stop};
+use dind_reaper::{TOOL, drain, evidence, init, plan, stop};
 use serde::Serialize;
 use std::process::ExitCode;
 
@@ -13,6 +13,8 @@ fn main() -> ExitCode {
         Verb::Plan { meaning } => print(&cli, "plan", plan::run(&cli, *meaning)),
         Verb::Stop { now, meaning } => print(&cli, "stop", stop::stop(&cli, *meaning, *now)),
         Verb::Watch { meaning } => print(&cli, "watch", stop::watch(&cli, *meaning)),
+        Verb::Drain { timeout } => print(&cli, "drain", drain::drain(&cli, timeout.as_ref())),
+        Verb::Evidence(args) => print(&cli, "evidence", evidence::evidence(&cli, args)),
         // stdout belongs to the command, so there is no document.
         Verb::Exec { engine, command } => init::run(&cli, *engine, command),
     }

@@ -18,6 +18,12 @@ pub fn exit_code(data_root: &Path, id: &str) -> Option<i64> {
     ended(&read(data_root, id))
 }
 
+/// What is recorded of a container's state; null where the engine has removed it.
+#[must_use]
+pub fn state(data_root: &Path, id: &str) -> Value {
+    read(data_root, id).get_mut("State").map(Value::take).unwrap_or_default()
+}
+
 fn read(data_root: &Path, id: &str) -> Value {
     let file = data_root.join("containers").join(id).join("config.v2.json");
     serde_json::from_slice(&fs::read(file).unwrap_or_default()).unwrap_or_default()

@@ -31,3 +31,19 @@ pub fn duration(text: &str) -> Result<Duration, String> {
         None => Err("expected a duration such as `9s`, `500ms` or `1m30s`".to_owned()),
     }
 }
+
+/// A size in bytes, with a unit as `docker run --memory` has them: `64MiB`, `512m`, `1g`.
+///
+/// # Errors
+/// Anything else, a number without a unit among it.
+pub fn bytes(text: &str) -> Result<u64, String> {
+    const UNITS: [(&str, u32); 6] = [("kib", 10), ("mib", 20), ("gib", 30), ("k", 10), ("m", 20), ("g", 30)];
+    let lower = text.to_ascii_lowercase();
+    let parse = || {
+        let (number, shift) =
+            UNITS.iter().find_map(|(unit, shift)| Some((lower.strip_suffix(unit)?, *shift)))?;
+        let digits = number.bytes().all(|byte| byte.is_ascii_digit());
+        number.parse::<u64>().ok().filter(|_| digits)?.checked_mul(1 << shift)
+    };
+    parse().ok_or_else(|| "expected a size such as `64MiB` or `1GiB`".to_owned())
+}

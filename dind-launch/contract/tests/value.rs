@@ -1,6 +1,6 @@
 //! Durations and booleans as people write them.
 
-use dind_contract::value::{boolean, duration};
+use dind_contract::value::{boolean, bytes, duration};
 use std::time::Duration;
 
 #[test]
@@ -31,4 +31,14 @@ fn booleans() {
     assert_eq!(boolean("TRUE"), Ok(true));
     assert_eq!(boolean("off"), Ok(false));
     assert!(boolean("maybe").is_err());
+}
+
+#[test]
+fn sizes_have_units() {
+    for (text, count) in [("64MiB", 64 << 20), ("1g", 1 << 30), ("2048k", 2 << 20), ("1GiB", 1 << 30)] {
+        assert_eq!(bytes(text), Ok(count), "{text}");
+    }
+    for text in ["", "64", "x", "m", "-1m", "+1m", "1.5g", "99999999999g"] {
+        assert!(bytes(text).is_err(), "{text}");
+    }
 }

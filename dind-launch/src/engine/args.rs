@@ -1,4 +1,4 @@
-//! `DOCKER_DAEMON_ARGS`: which flags users may pass to dockerd, and what these override.
+//! Flags for dockerd, in `DOCKER_DAEMON_ARGS` and in the command: which of them users may pass, and what these override.
 
 use super::decisions::ADDRESS_POOLS as POOLS;
 use super::flags::key_of_flag;
@@ -54,8 +54,8 @@ pub struct DaemonArgs {
     pub config_file: Option<PathBuf>,
     /// `--host` and `-H`: sockets beside the node's own.
     pub hosts: Vec<String>,
-    /// `--tlsverify`.
-    pub tls: bool,
+    /// `--tlsverify`, if it is there.
+    pub tls: Option<bool>,
     /// Keys of flags that are switched off, as `--tls=false` is.
     pub off: BTreeSet<String>,
     /// What the words give each key, in their order.
@@ -104,6 +104,28 @@ impl DaemonArgs {
                 _ => given.iter().zip(&values).all(|(one, text)| is(one, text)),
             }
     }
+
+    /// Adds flags that come later: what has one value is the later one's, what may be repeated is of both.
+    #[must_use]
+    pub fn then(mut self, later: Self) -> Self {
+        self.words.extend(later.words);
+        self.off.retain(|key| !later.keys.contains(key));
+        self.off.extend(later.off);
+        self.keys.extend(later.keys);
+        for (key, given) in later.given {
+            self.given.entry(key).or_default().extend(given);
+        }
+        for (key, value) in later.settings {
+            match (self.settings.get_mut(&key), value) {
+                (Some(Value::Array(list)), Value::Array(more)) => list.extend(more),
+                (_, value) => drop(self.settings.insert(key, value)),
+            }
+        }
+        self.config_file = later.config_file.or(self.config_file);
+        self.hosts.extend(later.hosts);
+        self.tls = later.tls.or(self.tls);
+        self
+    }
 }
 
 /// Splits shell-style words: quotes and backslashes work, nothing is expanded.
@@ -111,7 +133,22 @@ impl DaemonArgs {
 /// # Errors
 /// [`fault::DAEMON_ARGS_INVALID`]: an open quote, a control character, a missing value.
 pub fn parse(text: &str) -> Result<DaemonArgs, Fault> {
-    let words = shell_words::split(text).map_err(|error| invalid(text, &error.to_string()))?;
+    let words = shell_words::split(text).map_err(|error| of_variable(text, &error.to_string()))?;
+    read(words, of_variable)
+}
+
+/// The same for flags that are words already: those of the command.
+///
+/// # Errors
+/// [`fault::DAEMON_ARGS_INVALID`]: a control character, a missing value.
+pub fn of_command(words: &[String]) -> Result<DaemonArgs, Fault> {
+    read(words.to_vec(), |word, cause| {
+        let fault = fault::DAEMON_ARGS_INVALID.cannot("pass the flag", word, cause);
+        fault.hint("write it as for dockerd, such as `--bip 10.1.0.1/24`; `dockerd --help` lists all flags")
+    })
+}
+
+fn read(words: Vec<String>, invalid: fn(&str, &str) -> Fault) -> Result<DaemonArgs, Fault> {
     if let Some(word) = words.iter().find(|word| word.chars().any(char::is_control)) {
         return Err(invalid(&word.escape_default().to_string(), "it holds a control character"));
     }
@@ -130,13 +167,17 @@ pub fn parse(text: &str) -> Result<DaemonArgs, Fault> {
             }
         }
         if key == "live-restore" {
-            args.settings.insert(key, json!(attached.as_deref() != Some("false")));
+            args.settings.insert(key, json!(!is_false(attached.as_deref())));
             continue;
         }
-        if attached.as_deref().is_some_and(|text| FALSE.contains(&text)) {
+        if is_false(attached.as_deref()) {
             args.off.insert(key.clone());
+        } else {
+            args.off.remove(&key);
         }
-        args.tls |= key == "tlsverify" && !args.off.contains(&key);
+        if key == "tlsverify" {
+            args.tls = Some(!args.off.contains(&key));
+        }
         if !matches!(key.as_str(), "hosts" | "config-file" | "dns" | POOLS)
             && !DECIDING.contains(&key.as_str())
         {
@@ -172,6 +213,11 @@ fn pool(text: &str) -> Value {
     pairs.map_or_else(|| json!(text), Value::Object)
 }
 
+/// Whether the value of a switch is false.
+fn is_false(value: Option<&str>) -> bool {
+    value.is_some_and(|text| FALSE.contains(&text))
+}
+
 /// The switches in a word that stand before another one-letter flag.
 fn bundled(word: &str) -> Option<&str> {
     let letters = word.strip_prefix('-').filter(|letters| !letters.starts_with('-'))?;
@@ -203,85 +249,11 @@ fn split_flag(word: &str) -> Option<(String, Option<String>)> {
     Some((long, (!value.is_empty()).then(|| value.to_owned())))
 }
 
-fn invalid(value: &str, cause: &str) -> Fault {
+fn of_variable(value: &str, cause: &str) -> Fault {
     let fault = fault::DAEMON_ARGS_INVALID.invalid("DOCKER_DAEMON_ARGS", value, cause);
     fault.hint("write flags as in a shell command, such as DOCKER_DAEMON_ARGS='--debug --label \"a b\"'")
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_are_passed_literally() {
-        let args = parse("--debug --label 'a b' --label=$(reboot) -l warn\n--userland-proxy=false").unwrap();
-        assert_eq!(
-            args.words,
-            ["--debug", "--label", "a b", "--label=$(reboot)", "-l", "warn", "--userland-proxy=false"]
-        );
-        let keys: Vec<_> = args.keys.iter().map(String::as_str).collect();
-        assert_eq!(keys, ["debug", "labels", "log-level", "userland-proxy"]);
-    }
-
-    #[test]
-    fn hosts_and_the_config_file_are_taken_out() {
-        let args =
-            parse("-H unix:///run/a.sock --host=unix:///run/b.sock -Hunix:///c --config-file /etc/d.json -D")
-                .unwrap();
-        assert_eq!(args.hosts, ["unix:///run/a.sock", "unix:///run/b.sock", "unix:///c"]);
-        assert_eq!((args.words, args.config_file), (vec!["-D".to_owned()], Some("/etc/d.json".into())));
-    }
-
-    #[test]
-    fn what_decides_something_is_a_setting() {
-        assert_eq!(parse("-Ds vfs").unwrap().settings["storage-driver"], "vfs");
-        let bundle = parse("-Dl warn -DD -Ds vfs").unwrap();
-        assert_eq!(bundle.words, ["-D", "-l", "warn", "-DD", "-D"]);
-        assert_eq!(parse("-D=true -l warn").unwrap().words, ["-D=true", "-l", "warn"]);
-        let text = "-s vfs --data-root=/srv/d -b none --bip 10.9.0.1/16 --mtu=1400 --dns 9.9.9.9 --dns=8.8.8.8 --live-restore=false";
-        let args = parse(text).unwrap();
-        let expected = json!({
-            "bip": "10.9.0.1/16", "bridge": "none", "data-root": "/srv/d", "dns": ["9.9.9.9", "8.8.8.8"],
-            "live-restore": false, "mtu": 1400, "storage-driver": "vfs",
-        });
-        assert_eq!((Value::Object(args.settings), args.words), (expected, Vec::new()));
-        assert_eq!(parse("--mtu big").unwrap().settings["mtu"], "big", "dockerd says what is wrong with it");
-        let pools =
-            "--default-address-pool base=10.9.0.0/16,size=24 --default-address-pool=size=20,base=10.8.0.0/16";
-        let expected = json!([{"base": "10.9.0.0/16", "size": 24}, {"base": "10.8.0.0/16", "size": 20}]);
-        assert_eq!(parse(pools).unwrap().settings[POOLS], expected);
-        assert_eq!(
-            parse("--default-address-pool 10.9.0.0/16").unwrap().settings[POOLS],
-            json!(["10.9.0.0/16"])
-        );
-    }
-
-    #[test]
-    fn words_agree_with_a_file_that_says_the_same() {
-        for (words, key, value, agree) in [
-            ("-D", "debug", json!(true), true),
-            ("-Dl warn", "debug", json!(true), true),
-            ("--debug --tls=false", "tls", json!(false), true),
-            ("--debug=false", "debug", json!(true), false),
-            ("--debug false", "debug", json!(false), false),
-            ("-l warn", "log-level", json!("warn"), true),
-            ("--log-level=warn", "log-level", json!("info"), false),
-            ("--max-concurrent-downloads 3", "max-concurrent-downloads", json!(3), true),
-            ("--label a=b --label=c=d", "labels", json!(["a=b", "c=d"]), true),
-            ("--label a=b", "labels", json!(["a=b", "c=d"]), false),
-            ("--label c=d --label a=b", "labels", json!(["a=b", "c=d"]), false),
-            ("--log-opt b=2 --log-opt a=1", "log-opts", json!({"a": "1", "b": "2"}), true),
-            ("--log-opt a=1 --log-opt a=1", "log-opts", json!({"a": "1", "b": "2"}), false),
-            ("", "debug", json!(true), false),
-        ] {
-            assert_eq!(parse(words).unwrap().agree(key, &value), agree, "{words}: {key} {value}");
-        }
-    }
-
-    #[test]
-    fn what_is_no_list_of_flags_is_refused() {
-        for text in ["--label 'open", "--label \"a\nb\"", "-H", "--bip"] {
-            assert_eq!(parse(text).unwrap_err().code, fault::DAEMON_ARGS_INVALID, "{text}");
-        }
-    }
-}
+#[path = "args_tests.rs"]
+mod tests;

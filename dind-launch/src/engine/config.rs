@@ -52,7 +52,7 @@ pub fn merge(fragments: &[&Engine], user: &UserSettings, args: &DaemonArgs) -> R
             settings.remove(key);
         }
         let winner = if args.keys.contains(key) {
-            "DOCKER_DAEMON_ARGS"
+            "a flag of dockerd"
         } else if settings.contains_key(key) {
             "the user's setting"
         } else {

@@ -156,7 +156,7 @@ impl Ping {
     }
 
     /// Waits for the answer. Returns whether it is complete.
-    fn wait(&mut self, limit: Duration) -> bool {
+    pub fn wait(&mut self, limit: Duration) -> bool {
         let deadline = Instant::now() + limit;
         while !self.advance() {
             let left = deadline.saturating_duration_since(Instant::now());

@@ -3,7 +3,7 @@
 use super::daemon::DaemonKind;
 use super::readiness::listens;
 use crate::fault;
-use crate::paths::{RUN_DIR, SOCKET, containerd_socket, state_dir};
+use crate::paths::{PID_FILE, RUN_DIR, SOCKET, containerd_socket, state_dir};
 use dind_contract::Fault;
 use dind_system::{Process, Root, proc};
 use nix::unistd::Pid;
@@ -32,9 +32,6 @@ pub fn remove_unless_an_engine_runs(root: &Root) -> Vec<PathBuf> {
         .filter(|found| found.name() == "dockerd");
     if runs.is_some() || listens(Path::new(SOCKET)) { Vec::new() } else { remove(root) }
 }
-
-/// dockerd's own pid file.
-const PID_FILE: &str = "/var/run/docker.pid";
 
 fn remove(root: &Root) -> Vec<PathBuf> {
     let mut removed = Vec::new();

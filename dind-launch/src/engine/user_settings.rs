@@ -60,7 +60,7 @@ impl UserSettings {
             let (in_file, flag) = (file.get(key), args.settings.get(key));
             let differs = |in_file: &&Value| flag.map_or(!args.agree(key, in_file), |flag| flag != *in_file);
             if let Some(in_file) = in_file.filter(differs) {
-                let message = format!("DOCKER_DAEMON_ARGS overrides `{key}`: daemon.json has {in_file}");
+                let message = format!("a flag of dockerd overrides `{key}`: daemon.json has {in_file}");
                 warnings.push(Warning::new("setting-overridden", message, "set it in one place"));
             }
         }
@@ -113,7 +113,7 @@ fn take_hosts(config: &mut Map<String, Value>) -> Vec<String> {
 }
 
 /// dockerd takes an empty address for its default, and /var/run is /run.
-fn is_own_socket(host: &str) -> bool {
+pub(super) fn is_own_socket(host: &str) -> bool {
     let path = host.strip_prefix("unix://").unwrap_or(host);
     path.is_empty()
         || path == SOCKET

@@ -113,7 +113,7 @@ fn what_is_set_in_two_places_is_named_and_the_flag_wins() {
     assert_eq!(Value::Object(found.config), json!({"mtu": 1400, "debug": true}));
     let messages: Vec<_> = found.warnings.iter().map(|warning| warning.message.as_str()).collect();
     let both =
-        |key: &str, value: &str| format!("DOCKER_DAEMON_ARGS overrides `{key}`: daemon.json has {value}");
+        |key: &str, value: &str| format!("a flag of dockerd overrides `{key}`: daemon.json has {value}");
     assert_eq!(messages, [both("mtu", "1300"), both("log-level", "\"warn\"")]);
     let file = json!({"log-level": "debug", "mtu": 1400, "hosts": ["unix:///x"], "debug": true});
     let same = settings(file, "-l debug --mtu=1400 -D -H unix:///x", &[]).unwrap();

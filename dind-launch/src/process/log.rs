@@ -26,9 +26,9 @@ const TAIL: usize = 8;
 #[derive(Debug)]
 pub struct EngineLog {
     sources: Vec<File>,
-    sink: File,
-    backlog: VecDeque<u8>,
-    dropped: usize,
+    sink: Sink,
+    /// Whoever gets the same.
+    copy: Option<Sink>,
     tail: VecDeque<String>,
     /// How many lines have come.
     lines: usize,
@@ -48,13 +48,24 @@ impl EngineLog {
         };
         Ok(Self {
             sources: Vec::new(),
-            sink,
-            backlog: VecDeque::new(),
-            dropped: 0,
+            sink: Sink::new(sink),
+            copy: None,
             tail: VecDeque::new(),
             lines: 0,
             partial: String::new(),
         })
+    }
+
+    /// Copies what comes from now on into a pipe, until its reader is gone.
+    pub fn copy_to(&mut self, pipe: impl Into<OwnedFd>) {
+        self.copy = Some(Sink::new(pipe.into().into()));
+    }
+
+    /// Closes that pipe. Its reader has what it has read in time.
+    pub fn end_copy(&mut self) {
+        if let Some(mut copy) = self.copy.take() {
+            copy.flush();
+        }
     }
 
     /// Adds a pipe that one of the engine's processes writes into.
@@ -75,8 +86,10 @@ impl EngineLog {
         match self.sources[index].read(&mut chunk) {
             Ok(length) if length > 0 => {
                 self.keep(&chunk[..length]);
-                self.backlog.extend(&chunk[..length]);
-                self.flush();
+                self.sink.push(&chunk[..length]);
+                if self.copy.as_mut().is_some_and(|copy| !copy.push(&chunk[..length])) {
+                    self.copy = None;
+                }
                 length
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
@@ -149,13 +162,37 @@ impl EngineLog {
             self.tail.pop_front();
         }
     }
+}
 
-    fn flush(&mut self) {
-        while !self.backlog.is_empty() && writable(self.sink.as_fd()) {
+/// Where the log goes, with what has not been taken yet.
+#[derive(Debug)]
+struct Sink {
+    file: File,
+    backlog: VecDeque<u8>,
+    dropped: usize,
+}
+
+impl Sink {
+    fn new(file: File) -> Self {
+        Self { file, backlog: VecDeque::new(), dropped: 0 }
+    }
+
+    /// Writes what can be written at once. False: nobody reads it any more.
+    fn push(&mut self, bytes: &[u8]) -> bool {
+        self.backlog.extend(bytes);
+        self.flush()
+    }
+
+    fn flush(&mut self) -> bool {
+        let mut is_read = true;
+        while !self.backlog.is_empty() && writable(self.file.as_fd()) {
             let contiguous = self.backlog.as_slices().0;
-            match self.sink.write(&contiguous[..contiguous.len().min(CHUNK)]) {
+            match self.file.write(&contiguous[..contiguous.len().min(CHUNK)]) {
                 Ok(written) => drop(self.backlog.drain(..written)),
-                Err(_) => break,
+                Err(error) => {
+                    is_read = error.kind() != io::ErrorKind::BrokenPipe;
+                    break;
+                }
             }
         }
         let excess = self.backlog.len().saturating_sub(BACKLOG);
@@ -170,6 +207,7 @@ impl EngineLog {
             self.dropped = 0;
             self.backlog.extend(line.bytes());
         }
+        is_read
     }
 }
 
@@ -205,21 +243,24 @@ mod tests {
     fn a_reader_that_sleeps_blocks_nobody_and_the_tail_is_kept() {
         let (source, mut engine) = std::io::pipe().unwrap();
         let (reader, sink) = std::io::pipe().unwrap();
-        let mut log = EngineLog { sink: OwnedFd::from(sink).into(), ..EngineLog::open(false).unwrap() };
+        let mut log =
+            EngineLog { sink: Sink::new(OwnedFd::from(sink).into()), ..EngineLog::open(false).unwrap() };
         log.add(source);
         for n in 0..20_000 {
             writeln!(engine, "line {n:06} {}", "x".repeat(20)).unwrap();
             log.relay(0);
         }
         assert_eq!(log.tail().last().map(|line| line[..11].to_owned()), Some("line 019999".to_owned()));
-        assert!(log.backlog.len() <= BACKLOG && log.dropped > 0);
+        assert!(log.sink.backlog.len() <= BACKLOG && log.sink.dropped > 0);
         drop(reader);
     }
 
     #[test]
     fn a_process_that_goes_on_writing_does_not_keep_a_drain() {
-        let mut log =
-            EngineLog { sink: File::create("/dev/null").unwrap(), ..EngineLog::open(false).unwrap() };
+        let mut log = EngineLog {
+            sink: Sink::new(File::create("/dev/null").unwrap()),
+            ..EngineLog::open(false).unwrap()
+        };
         let (ended, mut writer) = std::io::pipe().unwrap();
         log.add(ended);
         // A device that never ends stands for a daemon that writes as fast as it is read.

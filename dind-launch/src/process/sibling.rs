@@ -93,7 +93,8 @@ pub fn plans(
     documents(node, plans, OnStopSignal::Terminate, None)
 }
 
-fn command(tool: &Path, args: &[&str], variables: &[(&str, &str)]) -> Command {
+/// The command line of a sibling tool, in an environment of ours.
+pub fn command(tool: &Path, args: &[&str], variables: &[(&str, &str)]) -> Command {
     let mut command = Command::new(tool);
     let ours = std::env::vars_os().filter(|(name, _)| is_ours(&name.to_string_lossy()));
     let ours: Vec<_> = ours.collect();

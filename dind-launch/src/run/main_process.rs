@@ -22,6 +22,15 @@ pub fn choose(root: &Root, command: &[String]) -> Result<Vec<String>, Fault> {
         let agent = mesos::AGENTS.iter().find(|agent| paths::program(root, agent).is_some());
         return Ok(agent.map(|agent| vec![(*agent).to_owned()]).unwrap_or_default());
     };
+    check_executable(root, program)?;
+    Ok(command.to_vec())
+}
+
+/// Checks that a program, named by its path or on PATH, can be executed.
+///
+/// # Errors
+/// [`fault::COMMAND_NOT_FOUND`], [`fault::COMMAND_NOT_EXECUTABLE`].
+pub fn check_executable(root: &Root, program: &str) -> Result<(), Fault> {
     let candidates: Vec<PathBuf> = if program.contains('/') {
         vec![root.path(program)]
     } else if !root.is_host() {
@@ -31,7 +40,7 @@ pub fn choose(root: &Root, command: &[String]) -> Result<Vec<String>, Fault> {
         std::env::split_paths(&path).map(|directory| directory.join(program)).collect()
     };
     if candidates.iter().any(|path| is_executable(path)) {
-        return Ok(command.to_vec());
+        return Ok(());
     }
     Err(if candidates.iter().any(|path| path.exists()) {
         not_executable(program)

@@ -1,13 +1,15 @@
 //! `run`: a node, from the first signal mask to the last unmount, and the status that it exits with.
 //!
 //! In the order of a run:
-//! 1. [`preflight`] finds everything that can be wrong before anything changes, and makes the [`state`] of the run.
+//! 1. [`command_form`] says whether the command is the main process, or flags for the engine. [`preflight`] finds everything that can be wrong before anything changes, and makes the [`state`] of the run.
 //! 2. [`start`] takes the [`network_lock`], prepares the container, has the sibling tools set up the data root and the network,
 //!    starts containerd and dockerd, loads image archives, and starts the [`main_process`].
 //! 3. [`supervise`] waits for the end: of the main process, of the engine, or by a signal.
 //! 4. [`shutdown`] stops everything in order.
 
 mod certificates;
+pub mod command_form;
+mod evidence;
 pub mod main_process;
 pub mod network_lock;
 pub mod preflight;
@@ -22,8 +24,10 @@ use crate::cli::RunOptions;
 use crate::process::{Node, StopReason, init_failed};
 use crate::status::record::NodeState;
 use crate::{TOOL, fault};
+use command_form::{Form, become_program};
 use dind_contract::Fault;
 use dind_contract::finish::{log, log_fault};
+use dind_system::Root;
 use dind_system::supervisor::{ExitStatus, Supervisor};
 use preflight::preflight;
 use shutdown::stop;
@@ -39,6 +43,12 @@ const LAUNCHER_FAILED: u8 = 125;
 #[must_use]
 pub fn run(text: &RunOptions, command: &[String]) -> u8 {
     let begun = Instant::now();
+    let root = Root::default();
+    match Form::of(&root, command).printing(&root) {
+        Ok(None) => {}
+        Ok(Some(words)) => return report(&become_program(&words)),
+        Err(fault) => return report(&fault),
+    }
     let supervisor = match Supervisor::new() {
         Ok(supervisor) => supervisor,
         Err(error) => return report(&init_failed("cannot take over signals", &error)),
@@ -82,6 +92,7 @@ fn run_node(mut node: Node, mut state: RunState) -> u8 {
     }
     state.writer.record.exit_status = Some(status);
     state.writer.enter(final_state);
+    evidence::copy_record(&mut node, &state);
     status
 }
 

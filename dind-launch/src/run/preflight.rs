@@ -1,5 +1,6 @@
 //! Finds everything that can be wrong before anything changes.
 
+use super::command_form::Form;
 use super::main_process;
 use super::state::RunState;
 use crate::cli::RunOptions;
@@ -8,7 +9,7 @@ use crate::engine::daemon::Programs;
 use crate::engine::dockerd::Settings;
 use crate::engine::stale_networks::Links;
 use crate::engine::user_settings::UserSettings;
-use crate::engine::{config, preload};
+use crate::engine::{config, docker_host, preload};
 use crate::mesos;
 use crate::options::{LogTo, Options};
 use crate::paths::{DATA_ROOT, LOG_FILE};
@@ -52,12 +53,20 @@ impl Inputs {
     /// # Errors
     /// The first fault that is found.
     pub(crate) fn read(root: &Root, text: &RunOptions, command: &[String]) -> Result<Self, Fault> {
-        let mut options = Options::read(text)?;
+        let form = Form::of(root, command);
+        let mut options = Options::with_flags(text, form.flags())?;
         let tools = Tools::find(options.tools.as_deref())?;
-        let programs = Programs::find(root)?;
-        let user = UserSettings::read(root, &options.daemon_args)?;
+        let programs = form.programs(root)?;
+        let listens_at_docker_host = Form::listens_at_docker_host(command);
+        let command = match form {
+            Form::Engine { .. } => Vec::new(),
+            Form::Main(command) => main_process::choose(root, &command)?,
+        };
+        let mut user = UserSettings::read(root, &options.daemon_args)?;
+        if command.is_empty() && listens_at_docker_host {
+            docker_host::add(root, &mut user);
+        }
         let listen = Listen::decide(&options.tls, &user, &options.daemon_args)?;
-        let command = main_process::choose(root, command)?;
         options.log_beside(!command.is_empty());
         let archives = options.preload.as_deref().map(|directory| preload::archives(root, directory));
         let archives = archives.transpose()?.unwrap_or_default();
@@ -102,6 +111,7 @@ pub(super) fn preflight(
         restart_attempts: Attempts::default(),
         preload_process: None,
         tls_process: None,
+        evidence: None,
         range_probes: Vec::new(),
         network_lock: None,
         storage_applied: false,

@@ -2,7 +2,7 @@
 
 use super::preflight::{is_set, tool_variables, wanted};
 use super::state::RunState;
-use super::{certificates, main_process, network_lock, range_probe};
+use super::{certificates, evidence, main_process, network_lock, range_probe};
 use crate::TOOL;
 use crate::engine::daemon::{self, DaemonKind, wait_ready};
 use crate::engine::dockerd::{self, Settings};
@@ -147,6 +147,7 @@ fn apply(node: &mut Node, state: &mut RunState, checked: Checked) -> Result<[Eng
         return Err(fault.into());
     }
     let net = net.map_or_else(|| start_net(node), Ok)?;
+    evidence::start(node, state);
     state.start_daemon(node, DaemonKind::Containerd)?;
     // A stale record that stays costs dockerd time, and nothing else.
     let _ = stale_networks::remove(&state.data_root, &state.original_links);

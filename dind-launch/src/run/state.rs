@@ -54,6 +54,8 @@ pub struct RunState {
     pub preload_process: Option<ToolProcess>,
     /// `dind-launch tls apply`, until dockerd needs the certificates.
     pub tls_process: Option<ToolProcess>,
+    /// `dind-reaper evidence`, while it runs.
+    pub evidence: Option<ToolProcess>,
     /// `dind-net probe`, until its answer is needed.
     pub range_probes: Vec<ToolProcess>,
     /// Keeps other nodes out of the network namespace.

@@ -4,6 +4,7 @@
 //! containerd's shims outlive both, so inner containers survive the death of containerd. Those of a dead dockerd are ended before
 //! a new one starts: without live-restore it would end them itself, and then it starts those with a restart policy again.
 
+use super::evidence;
 use super::reload::reload;
 use super::shutdown::start_reaper;
 use super::state::RunState;
@@ -33,6 +34,7 @@ pub(super) fn supervise(node: &mut Node, state: &mut RunState) -> Result<(), Sto
     node.reloads_on_hup = listener.is_some();
     while !node.main_has_exited() {
         state.collect_preload(node);
+        evidence::notice_end(node, state);
         if let Some(kind) = state.dead_daemon(node) {
             restart_daemon(node, state, kind)?;
             continue;

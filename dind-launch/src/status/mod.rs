@@ -4,12 +4,14 @@
 //! * `external` finds an engine that runs without a launcher
 //! * `health` checks what `--healthy` asks for
 //! * [`timeline`] draws the start
+//! * [`wait`] blocks until the node is ready or has ended
 
 mod external;
 mod health;
 mod lock;
 pub mod record;
 pub mod timeline;
+pub mod wait;
 
 use crate::cli::Status;
 use crate::process::sibling::Document;
@@ -52,7 +54,7 @@ fn status(must_be_healthy: bool) -> Outcome<Record> {
 }
 
 /// The record of the launcher that runs, or has ended in order; without one, the engine that somebody else has started.
-fn observe() -> Result<Record, Fault> {
+pub(crate) fn observe() -> Result<Record, Fault> {
     let running = lock::holder()?.is_some();
     let record = record::read();
     if running {

@@ -10,6 +10,7 @@ use crate::{TOOL, fault};
 use dind_contract::fault::ErrorObject;
 use dind_contract::finish::log;
 use dind_contract::{Fault, Warning};
+use dind_system::{Process, time_of_day};
 use nix::unistd::Pid;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -18,7 +19,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 /// What a node is doing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -80,6 +81,10 @@ pub struct Record {
     pub state: NodeState,
     /// When the launcher began, in milliseconds since 1970.
     pub started_unix_ms: u64,
+    /// When the launcher's process began, in clock ticks after boot (proc_pid_stat(5), `starttime`). With the pid it tells this
+    /// launcher from that of an earlier run, which leaves its record.
+    #[serde(default)]
+    pub started_ticks: u64,
     /// The launcher's pid; 0 where somebody else has started the engine.
     pub pid: u32,
     /// The pid of dockerd, while it runs.
@@ -136,6 +141,7 @@ impl RecordWriter {
         let lock = lock::take()?;
         let record = Record {
             started_unix_ms: time_of_day().as_millis() as u64,
+            started_ticks: Process::open(Pid::this()).map_or(0, |own| own.started_ticks()),
             pid: std::process::id(),
             command: command.to_vec(),
             socket: SOCKET.into(),
@@ -216,12 +222,6 @@ impl RecordWriter {
         };
         write().map_err(|error| unusable("write", &path, &error))
     }
-}
-
-/// The time since 1970: for the record, and for the engine's events, which go by it.
-#[must_use]
-pub fn time_of_day() -> Duration {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 fn path() -> PathBuf {

@@ -47,7 +47,8 @@ impl Listen {
             listen.engine = layout::engine_settings(directory);
             return Ok(listen);
         }
-        let verified = args.tls || user.config.get("tlsverify") == Some(&Value::Bool(true));
+        let in_file = || user.config.get("tlsverify") == Some(&Value::Bool(true));
+        let verified = args.tls.unwrap_or_else(in_file);
         if options.insecure_tcp && !verified {
             listen.add(CLEAR_HOST);
             // Said aloud: engines delay their start where nothing is said of it.

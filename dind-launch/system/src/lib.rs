@@ -2,6 +2,7 @@
 
 pub mod boltdb;
 mod child;
+mod clock;
 mod dispositions;
 pub mod docker_networks;
 pub mod helper;
@@ -14,6 +15,7 @@ pub mod root;
 pub mod signal;
 pub mod supervisor;
 
+pub use clock::time_of_day;
 pub use helper::Helper;
 pub use process::Process;
 pub use root::Root;

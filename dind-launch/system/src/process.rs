@@ -61,6 +61,12 @@ impl Process {
         self.pid
     }
 
+    /// When it began, in clock ticks after boot (proc_pid_stat(5), `starttime`).
+    #[must_use]
+    pub fn started_ticks(&self) -> u64 {
+        self.started
+    }
+
     /// The name of its program, at most 15 bytes (proc_pid_comm(5)).
     #[must_use]
     pub fn name(&self) -> String {

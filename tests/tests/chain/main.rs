@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
 
 mod engine;
+mod evidence;
+mod forms;
 mod limits;
 mod mesos;
 mod order;
@@ -13,3 +15,4 @@ mod restart;
 mod signals;
 mod site;
 mod status;
+mod wait;

@@ -10,12 +10,14 @@ pub(crate) fn mounted(volume: &Volume, place: &str) -> String {
 }
 
 /// A CA that docker:dind's commands of openssl have made: RSA, with a longer life.
-const DIND_CA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../dind-launch/tests/cases/18-tls-of-docker-dind/root/certs/ca");
+const DIND_CA: &str =
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../dind-launch/tests/cases/18-tls-of-docker-dind/root/certs/ca");
 
 /// A volume with that CA, and nothing else. A container that never runs carries it there.
 pub(crate) fn of_docker_dind() -> Volume {
     let (volume, name) = (Volume::new(), unique("filler"));
-    docker(&["create", "--name", &name, "--volume", &mounted(&volume, "/certs"), &inner_image(), "true"]).ok();
+    docker(&["create", "--name", &name, "--volume", &mounted(&volume, "/certs"), &inner_image(), "true"])
+        .ok();
     docker(&["cp", DIND_CA, &format!("{name}:/certs/")]).ok();
     docker(&["rm", &name]).ok();
     volume

@@ -45,6 +45,7 @@ impl Tier {
                 "stop",
                 "tls",
                 "users",
+                "dropin",
             ],
             Self::Mesos => &["mesos", "release"],
             Self::Vm => &["vm"],

@@ -7,6 +7,7 @@
 mod leftovers;
 mod main_stop;
 
+use super::evidence;
 use super::main_process::stop_signals;
 use super::preflight::tool_variables;
 use super::state::RunState;
@@ -112,6 +113,7 @@ pub fn stop(node: &mut Node, state: &mut RunState, signal: Option<i32>) -> (Opti
         end(node, containerd.child, TERM, budget.until(ENGINE_UNTIL));
         state.writer.exited(DaemonKind::Containerd);
     }
+    evidence::finish(node, state, budget.until(LEFTOVERS_UNTIL));
     state.writer.begin(Stage::StopLeftovers);
     stop_leftovers(node, budget.until(LEFTOVERS_UNTIL));
     node.log.drain();
