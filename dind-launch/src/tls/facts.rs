@@ -1,5 +1,6 @@
 //! What is read before anything is decided: the files, the names that the container has, and the time.
 
+use super::clock;
 use super::layout::{COMMITTED, DIRECTORIES, FILES, mode};
 use super::name::{Name, is_host_name};
 use super::options::TlsOptions;
@@ -13,7 +14,6 @@ use std::io::{self, ErrorKind, Read};
 use std::net::{IpAddr, Ipv6Addr};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// More than a chain of certificates has; a mistaken file is not read to its end.
 const LONGEST: u64 = 1 << 20;
@@ -67,7 +67,6 @@ impl Facts {
         }
         let inner = DIRECTORIES.iter().map(|name| here.join(name)).filter(|path| path.is_dir());
         let nearest = here.ancestors().find(|path| path.exists()).map(Path::to_owned);
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Ok(Self {
             directory: directory.to_owned(),
             exists: here.is_dir(),
@@ -75,7 +74,7 @@ impl Facts {
             interrupted,
             files,
             names: names(root, &options.names),
-            now: since.as_secs().try_into().unwrap_or(i64::MAX),
+            now: clock::now().as_secs().try_into().unwrap_or(i64::MAX),
         })
     }
 }

@@ -1,13 +1,13 @@
 //! Makes keys and certificates: ECDSA on P-256, which takes a millisecond where docker:dind's RSA takes seconds.
 
 use super::certificate::Certificate;
+use super::clock;
 use super::layout::{CLIENT_CA, CLIENT_CERT, CLIENT_KEY, SERVER_CA, SERVER_CERT, SERVER_KEY};
 use super::name::Name;
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, Error, ExtendedKeyUsagePurpose, IsCa,
     Issuer, KeyPair, KeyUsagePurpose, SanType,
 };
-use std::time::{SystemTime, UNIX_EPOCH};
 use time::OffsetDateTime;
 
 /// Seconds in a day.
@@ -111,7 +111,6 @@ fn params(common_name: &str, now: i64, end: i64) -> Result<CertificateParams, Er
     params.distinguished_name = DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, common_name);
     // Another one for each: the default follows from the key, which a renewal keeps.
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    params.serial_number = Some((since.as_nanos() as u64).into());
+    params.serial_number = Some((clock::now().as_nanos() as u64).into());
     Ok(params)
 }

@@ -7,6 +7,7 @@
 //! * `lock` keeps two applies apart. `install` puts all new files in their places, or none.
 
 mod certificate;
+mod clock;
 mod facts;
 mod install;
 mod issue;

@@ -1,11 +1,12 @@
 //! Facts in, steps out: which certificates are kept, and which are made anew.
 
 use super::certificate::{Certificate, parse_key};
+use super::clock::date;
 use super::facts::Facts;
 use super::issue::{CA_NAME, DIND_CA_NAME, Role};
 use super::layout::{CA_CERT, CA_KEY, SECRET, SERVER_CA, SERVER_CERT, SERVER_KEY};
 use super::name::Name;
-use super::report::{CertificateReport, Certificates, date};
+use super::report::{CertificateReport, Certificates};
 use super::step::{Change, TlsStep};
 use crate::fault;
 use dind_contract::{Fault, Warning};

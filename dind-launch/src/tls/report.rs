@@ -1,10 +1,10 @@
 //! What a document of `tls` says beside its steps.
 
 use super::certificate::Certificate;
+use super::clock::date;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
 
 /// The certificates: those that are kept; in the document of an apply the new ones, too.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -36,12 +36,4 @@ impl CertificateReport {
     pub(super) fn of(certificate: &Certificate) -> Self {
         Self { name: certificate.common_name.clone(), expires: date(certificate.not_after) }
     }
-}
-
-/// A time as people and programs read it.
-pub(super) fn date(seconds: i64) -> String {
-    let seconds = Duration::from_secs(seconds.try_into().unwrap_or(0));
-    // The year 9999 is the last that certificates know (RFC 5280, 4.1.2.5), and the library, too.
-    let last = Duration::from_secs(253_402_300_799);
-    humantime::format_rfc3339_seconds(SystemTime::UNIX_EPOCH + seconds.min(last)).to_string()
 }

@@ -26,6 +26,8 @@ pub enum Subject {
     Net,
     /// Start and stop of a node against bare dockerd, in the image; and what the node costs.
     Lifecycle,
+    /// The part of `lifecycle` that is about certificates, alone.
+    Tls,
     /// A Mesos agent: from `docker run` to registered, and to its first task.
     Mesos,
 }
@@ -35,6 +37,9 @@ pub fn run(workspace: &Workspace, subjects: &[Subject], rounds: usize) -> Result
     let all = Subject::value_variants();
     for subject in if subjects.is_empty() { all } else { subjects } {
         match subject {
+            // Measured with the rest of `lifecycle`.
+            Subject::Tls if subjects.is_empty() => {}
+            Subject::Tls => lifecycle::run_tls(workspace, rounds)?,
             Subject::Storage => storage::run(workspace, rounds)?,
             Subject::Net => net::run(workspace, rounds)?,
             Subject::Lifecycle => lifecycle::run(workspace, rounds)?,

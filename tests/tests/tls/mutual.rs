@@ -4,6 +4,7 @@ use crate::client::{CERTDIR, Client};
 use crate::shared::{mounted, of_docker_dind};
 use dind_tests::eventually;
 use dind_tests::outer::{LIMIT, LOOP, Node, SLEEP, address_of, inner_image};
+use std::process::Command;
 
 #[test]
 fn whoever_has_the_files_of_the_client_gets_in_from_the_first_start_on() {
@@ -49,29 +50,31 @@ fn others_are_refused_and_the_log_says_so() {
     node.until_running();
     let other = Node::start(&CERTDIR, SLEEP);
     other.until_running();
-    let address = address_of(&node.name);
-    let refused = |client: &Client, part: &str| {
+    let refused = |client: &Client, node: &Node, part: &str| {
         let before = node.log().len();
-        let ended = client.server_version(&address);
+        let ended = client.server_version(&address_of(&node.name));
         assert_ne!(ended.status, 0, "{ended:?}");
         eventually(part, LIMIT, || {
-            node.log()[before..]
-                .lines()
-                .any(|line| line.contains("TLS handshake error") && line.contains(part))
-                .then_some(())
+            let said = |line: &str| line.contains("TLS handshake error") && line.contains(part);
+            node.log()[before..].lines().any(said).then_some(())
         });
     };
     let of_node = || Client::of(&node);
-    refused(&of_node().with("cert.pem", None).with("key.pem", None), "didn't provide a certificate");
-    let stranger = Client::of(&other);
-    let read = |name| std::fs::read_to_string(stranger.file(name)).unwrap();
-    let strange = of_node().with("cert.pem", Some(&read("cert.pem"))).with("key.pem", Some(&read("key.pem")));
-    refused(&strange, "unknown authority");
+    let bare = of_node().with("cert.pem", None).with("key.pem", None);
+    refused(&bare, &node, "didn't provide a certificate");
+    // Of another CA with the same name: a client does not even show one of a CA that the engine has not named.
+    let place = dind_tests::scratch();
+    let mut apply = Command::new(dind_tests::bin("dind-launch"));
+    dind_tests::bare_environment(apply.args(["tls", "apply"])).env("DOCKER_TLS_CERTDIR", place.path());
+    assert!(apply.output().unwrap().status.success());
+    let read = |name: &str| std::fs::read_to_string(place.path().join("client").join(name)).unwrap();
+    let strange = Client::of(&other).with("cert.pem", Some(&read("cert.pem")));
+    refused(&strange.with("key.pem", Some(&read("key.pem"))), &other, "unknown authority");
     // Of the right CA, but expired; its neighbour of the same CA gets in.
     of_node().gets_in(&node);
     let expired = of_node().with("cert.pem", Some(include_str!("expired/cert.pem")));
-    refused(&expired.with("key.pem", Some(include_str!("expired/key.pem"))), "expired");
+    refused(&expired.with("key.pem", Some(include_str!("expired/key.pem"))), &node, "expired");
     // And a client refuses a node of another CA.
-    let ended = stranger.server_version(&address);
+    let ended = Client::of(&other).server_version(&address_of(&node.name));
     assert!(ended.status != 0 && ended.stderr.contains("unknown authority"), "{ended:?}");
 }

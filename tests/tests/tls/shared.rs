@@ -26,7 +26,8 @@ pub(crate) fn of_docker_dind() -> Volume {
 #[test]
 fn two_nodes_that_start_at_once_on_one_volume_serve_the_same_clients() {
     let volume = Volume::new();
-    let options = [&CERTDIR[..], &["--volume", &mounted(&volume, "/certs")]].concat();
+    let place = mounted(&volume, "/certs");
+    let options = [&CERTDIR[..], &["--volume", &place]].concat();
     let nodes = std::thread::scope(|scope| {
         let start = || scope.spawn(|| Node::start(&options, SLEEP));
         let started = [start(), start(), start()];

@@ -28,30 +28,31 @@ pub(super) fn write_set(set: &Path, files: &Files) -> io::Result<()> {
     for (name, content) in files {
         write::file(&set.join(name), name, content)?;
     }
-    for name in DIRECTORIES {
-        write::sync_directory(&set.join(name))?;
-    }
-    write::sync_directory(set)
+    let new = files.keys().copied().chain(DIRECTORIES).map(|name| set.join(name));
+    write::sync(&new.chain([set.to_owned()]).collect::<Vec<_>>())
 }
 
 /// Moves the files of a complete set to their places. It may have been begun before.
 pub(super) fn finish(directory: &Path) -> io::Result<()> {
     let staging = directory.join(STAGING);
-    if !staging.exists() {
+    if !staging.try_exists()? {
         return Ok(());
     }
     let committed = directory.join(COMMITTED);
-    if committed.exists() {
+    if committed.try_exists()? {
         // The mark itself is on the disk before what it stands for changes.
         write::sync_directory(&staging)?;
-        for name in FILES.iter().filter(|name| committed.join(name).exists()) {
-            let place = directory.join(name);
-            write::directory(place.parent().unwrap_or(directory))?;
-            move_file(&committed.join(name), &place, name)?;
+        for name in DIRECTORIES {
+            write::directory(&directory.join(name))?;
         }
-        for name in DIRECTORIES.iter().map(|name| directory.join(name)).filter(|path| path.exists()) {
-            write::sync_directory(&name)?;
+        for name in FILES {
+            // An error that is not the kernel's word for "not there" must not cost the file.
+            if committed.join(name).try_exists()? {
+                move_file(&committed.join(name), &directory.join(name), name)?;
+            }
         }
+        let places = DIRECTORIES.iter().map(|name| directory.join(name)).filter(|path| path.exists());
+        write::sync(&places.collect::<Vec<_>>())?;
     }
     fs::remove_dir_all(&staging)?;
     write::sync_directory(directory)
@@ -70,5 +71,6 @@ fn move_file(from: &Path, to: &Path, name: &str) -> io::Result<()> {
         _ => {}
     }
     write::file(&copy, name, &fs::read(from)?)?;
+    write::sync(std::slice::from_ref(&copy))?;
     fs::rename(&copy, to)
 }

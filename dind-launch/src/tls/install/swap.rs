@@ -72,25 +72,36 @@ fn assemble(directory: &Path, new: &Path, files: &Files) -> io::Result<()> {
         let (old, place) = (directory.join(name), new.join(name));
         match files.get(name) {
             Some(content) => write::file(&place, name, content)?,
-            None if old.exists() => fs::hard_link(old, place)?,
-            None => {}
+            // One that cannot be seen may be there all the same: only the kernel's word for "not there" is taken for it.
+            None => absent_is_fine(fs::hard_link(old, place))?,
         }
     }
-    for name in DIRECTORIES {
-        let inner = new.join(name);
+    let mut written: Vec<_> = files.keys().map(|name| new.join(name)).collect();
+    for inner in DIRECTORIES.map(|name| new.join(name)) {
         if fs::read_dir(&inner)?.next().is_none() {
             fs::remove_dir(inner)?;
         } else {
-            write::sync_directory(&inner)?;
+            written.push(inner);
         }
     }
     take_over(directory, new)?;
-    write::sync_directory(new)
+    written.push(new.to_owned());
+    write::sync(&written)
+}
+
+fn absent_is_fine(done: io::Result<()>) -> io::Result<()> {
+    match done {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        done => done,
+    }
 }
 
 /// Gives a new directory the owner and the mode of an old one, if there is one.
 fn take_over(old: &Path, new: &Path) -> io::Result<()> {
-    let Ok(metadata) = fs::metadata(old) else { return Ok(()) };
+    let metadata = match fs::metadata(old) {
+        Err(error) => return absent_is_fine(Err(error)),
+        Ok(metadata) => metadata,
+    };
     chown(new, Some(metadata.uid()), Some(metadata.gid()))?;
     fs::set_permissions(new, metadata.permissions())
 }

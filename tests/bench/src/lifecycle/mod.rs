@@ -39,6 +39,26 @@ const MEGABYTE: f64 = 1e6;
 
 /// Measures and prints.
 pub(super) fn run(workspace: &Workspace, rounds: usize) -> Result<()> {
+    on_site(workspace, rounds, |site, binaries| {
+        let rss = starts(site, rounds)?;
+        cost(binaries, &rss)?;
+        tls::run(site, rounds)?;
+        stops(site, rounds)?;
+        crowds(site)
+    })
+}
+
+/// The part about certificates alone.
+pub(super) fn run_tls(workspace: &Workspace, rounds: usize) -> Result<()> {
+    on_site(workspace, rounds, |site, _| tls::run(site, rounds))
+}
+
+/// Measures on an engine with the image, in a directory that is removed afterwards.
+fn on_site(
+    workspace: &Workspace,
+    rounds: usize,
+    measure: impl FnOnce(&Site<'_>, &Path) -> Result<()>,
+) -> Result<()> {
     setup::install(workspace, &[setup::BUILD, setup::ENGINE, setup::OPENSSL])?;
     let binaries = binaries::build(workspace)?;
     let engine = Engine::find_or_start(workspace)?;
@@ -47,12 +67,7 @@ pub(super) fn run(workspace: &Workspace, rounds: usize) -> Result<()> {
     let directory = std::env::temp_dir().join(format!("{}-bench", workspace.engine_name()));
     let site = Site { workspace, engine: &engine, directory };
     progress::heading(&format!("measure lifecycle, {rounds} rounds"));
-    let measured = starts(&site, rounds).and_then(|rss| {
-        cost(&binaries, &rss)?;
-        tls::run(&site, rounds)?;
-        stops(&site, rounds)?;
-        crowds(&site)
-    });
+    let measured = measure(&site, &binaries);
     let _ = fs::remove_dir_all(&site.directory);
     engine.release(workspace)?;
     measured
