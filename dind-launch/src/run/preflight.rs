@@ -65,6 +65,8 @@ impl Inputs {
         let mut user = UserSettings::read(root, &options.daemon_args)?;
         if command.is_empty() && listens_at_docker_host {
             docker_host::add(root, &mut user);
+        } else if command.is_empty() {
+            user.warnings.extend(options.tls.leave_to_flags());
         }
         let listen = Listen::decide(&options.tls, &user, &options.daemon_args)?;
         options.log_beside(!command.is_empty());

@@ -217,6 +217,7 @@ mod tests {
             ("-DHtcp://0.0.0.0:2375", true),
             ("--host tcp://[::]:2375 --tlsverify=false", true),
             ("--host tcp://[::]:2375 --tlsverify=0", true),
+            ("--tlsverify --host tcp://[::]:2375 --tlsverify=F", true),
             ("--host tcp://[::]:2375 --tls", true),
             ("-H tcp://0.0.0.0:2376 --tlsverify", false),
             ("-H fd:// -H unix:///run/a.sock", false),

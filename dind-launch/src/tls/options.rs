@@ -4,7 +4,7 @@ use super::name::{self, Name};
 use crate::cli::TlsArgs;
 use crate::fault;
 use dind_contract::cli::given;
-use dind_contract::{Fault, value};
+use dind_contract::{Fault, Warning, value};
 use std::path::{Component, Path, PathBuf};
 
 /// What users decide of TCP and TLS.
@@ -44,6 +44,17 @@ impl TlsOptions {
         }
         let bridged = std::env::var_os("DOCKER_NETWORK_OFFSET").is_some_and(|text| !text.is_empty());
         Ok(Self { directory, switched_off, names, insecure_tcp, bridged })
+    }
+
+    /// The command names dockerd: its sockets are those of its flags, as docker:dind has it. Returns what is to be said of that.
+    pub fn leave_to_flags(&mut self) -> Option<Warning> {
+        self.switched_off = false;
+        let directory = self.directory.take()?;
+        let message = format!(
+            "DOCKER_TLS_CERTDIR {} is ignored: the command names dockerd, whose sockets are those of its flags",
+            directory.display()
+        );
+        Some(Warning::new("setting-ignored", message, "give the flags alone, without `dockerd`"))
     }
 }
 

@@ -10,12 +10,14 @@
 //! * [`engine`]: the engine that nodes run on: the machine's own, or a private one in namespaces of its own
 //! * [`base`]: the image that ours is built on, bootstrapped from a package mirror where no registry answers
 //! * [`product`]: what is tested: the four static binaries, and the node image made of them
+//! * [`clients`]: what people use a node with
 //! * [`mesos`]: Mesos images, and a cluster of agents
 //! * [`guest`]: virtual machines with a host's kernel and an engine of their own
 //! * [`verdict`]: what a test program prints of its tests
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod base;
+pub mod clients;
 pub mod engine;
 pub mod guest;
 pub mod leftovers;

@@ -5,7 +5,7 @@ use super::tier::{Options, Tier};
 use crate::support_table::{self, Row};
 use dind_lab::engine::Engine;
 use dind_lab::product::image;
-use dind_lab::{Result, Workspace, mesos};
+use dind_lab::{Result, Workspace, clients, mesos};
 use std::fs;
 use std::path::Path;
 
@@ -23,9 +23,12 @@ pub(super) fn run(programs: &Programs, tier: Tier, options: &Options) -> Result<
         ("DIND_TEST_PRELOAD", workspace.preload().display().to_string()),
         ("DIND_TEST_XTASK", std::env::current_exe()?.display().to_string()),
     ];
-    if tier == Tier::Mesos {
-        let validator = mesos::images::validator(workspace)?;
-        env.push(("DIND_TEST_KUBERNETES_VALIDATE", validator.display().to_string()));
+    let validator = mesos::images::validator(workspace)?;
+    env.push(("DIND_TEST_KUBERNETES_VALIDATE", validator.display().to_string()));
+    if tier == Tier::Image {
+        clients::images(workspace, &engine)?;
+        env.push(("DIND_TEST_CLIENT_IMAGE", clients::IMAGE.to_owned()));
+        env.push(("DIND_TEST_CLIENTS", clients::programs(workspace)?.display().to_string()));
     }
     let (tests, outcome) = programs.run(tier, &env)?;
     if options.record && tier == Tier::Image {

@@ -46,6 +46,7 @@ impl Tier {
                 "tls",
                 "users",
                 "dropin",
+                "recipes",
             ],
             Self::Mesos => &["mesos", "release"],
             Self::Vm => &["vm"],

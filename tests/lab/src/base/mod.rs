@@ -113,11 +113,36 @@ fn pull(engine: &Engine, image: &str) -> Result<()> {
 }
 
 fn of_release(workspace: &Workspace, engine: &Engine, release: Release) -> Result<String> {
-    let tag = tag(&format!("debian-{}", release.suite()));
+    let name = format!("debian-{}", release.suite());
+    made(workspace, engine, &name, |fresh| {
+        release.mmdebstrap(workspace, fresh, &["--variant=minbase", "--format=tar"])
+    })
+}
+
+/// An image of a release with some of its packages, present in the engine; `purpose` is part of its name.
+pub fn with_packages(
+    workspace: &Workspace,
+    engine: &Engine,
+    release: Release,
+    purpose: &str,
+    packages: &str,
+) -> Result<String> {
+    let include = format!("--include={packages}");
+    made(workspace, engine, &format!("debian-{}-{purpose}", release.suite()), |fresh| {
+        release.mmdebstrap(workspace, fresh, &["--variant=minbase", "--format=tar", &include])
+    })
+}
+
+/// The image of an archive, imported where the engine does not have it.
+fn made<'a>(
+    workspace: &'a Workspace,
+    engine: &Engine,
+    name: &str,
+    make: impl FnOnce(&Path) -> Result<Cmd<'a>>,
+) -> Result<String> {
+    let tag = tag(name);
     if !has(workspace, engine, &tag) {
-        let archive = archive(workspace, &format!("debian-{}", release.suite()), |fresh| {
-            release.mmdebstrap(workspace, fresh, &["--variant=minbase", "--format=tar"])
-        })?;
+        let archive = archive(workspace, name, make)?;
         import(workspace, engine, &archive, &tag)?;
     }
     Ok(tag)

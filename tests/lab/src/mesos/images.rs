@@ -89,7 +89,7 @@ pub fn validator(workspace: &Workspace) -> Result<PathBuf> {
     if program.exists() {
         return Ok(program);
     }
-    setup::install(workspace, &[setup::MESOS])?;
+    setup::install(workspace, &[setup::CLIENTS])?;
     progress::step(&format!("install {VALIDATOR} from PyPI"), || {
         let shell = &workspace.shell;
         cmd!(shell, "/usr/bin/python3 -m venv {directory}").quiet().run()?;

@@ -42,6 +42,13 @@ pub const MESOS: &[Need] = &[
     Need::Program("docker-registry", "docker-registry"),
 ];
 
+/// To install the clients of a node, and to run `.gitlab-ci.yml` files.
+pub const CLIENTS: &[Need] = &[
+    Need::Module("ensurepip", "python3-venv"),
+    Need::Program("git", "git"),
+    Need::Program("rsync", "rsync"),
+];
+
 /// To make and run the guest of the `vm` tier.
 pub const VM: &[Need] = &[
     Need::Program("qemu-system-x86_64", "qemu-system-x86"),
