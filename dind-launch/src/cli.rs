@@ -158,6 +158,10 @@ pub struct RunOptions {
     /// Who may reach the engine over TCP.
     #[command(flatten)]
     pub tls: TlsArgs,
+    /// Whether a node in a user namespace may have block devices of the machine, which make that namespace no boundary
+    /// [default: false].
+    #[arg(long, value_name = "BOOL", env = "DIND_ALLOW_HOST_DEVICES")]
+    pub allow_host_devices: Option<String>,
 }
 
 /// What to report about the running node.
@@ -182,4 +186,10 @@ pub struct Doctor {
     /// The file that holds the seccomp profile, as `docker run` will see it [default: seccomp.json].
     #[arg(long, value_name = "FILE", env = "DIND_SECCOMP")]
     pub seccomp: Option<String>,
+    /// With `--run-flags`, what they are for: `docker`, `podman` or `kubernetes` [default: docker].
+    #[arg(long = "for", value_name = "ENGINE", env = "DIND_RUN_FLAGS_FOR")]
+    pub engine: Option<String>,
+    /// Whether a node in a user namespace may have block devices of the machine [default: false].
+    #[arg(long, value_name = "BOOL", env = "DIND_ALLOW_HOST_DEVICES")]
+    pub allow_host_devices: Option<String>,
 }

@@ -8,6 +8,10 @@ pub const DURATION_INVALID: Code = Code::new("duration-invalid", ExitCode::Confi
 pub const LOG_INVALID: Code = Code::new("log-invalid", ExitCode::Config);
 /// `DIND_RUN_FLAGS` is not a boolean.
 pub const RUN_FLAGS_INVALID: Code = Code::new("run-flags-invalid", ExitCode::Config);
+/// `DIND_ALLOW_HOST_DEVICES` is not a boolean.
+pub const HOST_DEVICES_INVALID: Code = Code::new("host-devices-invalid", ExitCode::Config);
+/// `--for` names no engine that flags are known for.
+pub const RUN_FLAGS_FOR_INVALID: Code = Code::new("run-flags-for-invalid", ExitCode::Config);
 /// A signal's name or number is unknown.
 pub const SIGNAL_INVALID: Code = Code::new("signal-invalid", ExitCode::Config);
 /// `DIND_ENGINE_RESTART` is not a restart policy.
@@ -110,6 +114,8 @@ pub const CODES: &[Code] = &[
     DURATION_INVALID,
     LOG_INVALID,
     RUN_FLAGS_INVALID,
+    HOST_DEVICES_INVALID,
+    RUN_FLAGS_FOR_INVALID,
     SIGNAL_INVALID,
     RESTART_INVALID,
     DAEMON_ARGS_INVALID,

@@ -55,6 +55,8 @@ pub struct Options {
     pub mesos_defaults: bool,
     /// Who may reach the engine over TCP.
     pub tls: TlsOptions,
+    /// Whether a node in a user namespace may have block devices of the machine.
+    pub allow_host_devices: bool,
 }
 
 impl Options {
@@ -95,6 +97,7 @@ impl Options {
             evidence: evidence(text)?,
             mesos_defaults: mesos_defaults(text.mesos_defaults.as_ref())?,
             tls: TlsOptions::read(&text.tls)?,
+            allow_host_devices: allow_host_devices(text.allow_host_devices.as_ref())?,
         })
     }
 }
@@ -162,6 +165,18 @@ fn mesos_defaults(text: Option<&String>) -> Result<bool, Fault> {
     value::boolean(text).map_err(|cause| {
         let fault = fault::MESOS_DEFAULTS_INVALID.invalid("DIND_MESOS_DEFAULTS", text, cause);
         fault.hint("set DIND_MESOS_DEFAULTS=false to leave the agent's variables alone, or unset it")
+    })
+}
+
+/// Reads `DIND_ALLOW_HOST_DEVICES`.
+///
+/// # Errors
+/// [`fault::HOST_DEVICES_INVALID`].
+pub fn allow_host_devices(text: Option<&String>) -> Result<bool, Fault> {
+    let Some(text) = given(text) else { return Ok(false) };
+    value::boolean(text).map_err(|cause| {
+        let fault = fault::HOST_DEVICES_INVALID.invalid("DIND_ALLOW_HOST_DEVICES", text, cause);
+        fault.hint("set DIND_ALLOW_HOST_DEVICES=true where the devices are meant for the node, or unset it")
     })
 }
 

@@ -4,6 +4,7 @@ use dind_contract::Warning;
 
 /// What the four tools read. A test compares the list with their help.
 pub const KNOWN: &[&str] = &[
+    "DIND_ALLOW_HOST_DEVICES",
     "DIND_DATA_ROOT",
     "DIND_ENGINE_RESTART",
     "DIND_ENGINE_VERSION",
@@ -30,6 +31,7 @@ pub const KNOWN: &[&str] = &[
     "DIND_READY_TIMEOUT",
     "DIND_ROOT",
     "DIND_RUN_FLAGS",
+    "DIND_RUN_FLAGS_FOR",
     "DIND_SECCOMP",
     "DIND_STOP_BUDGET",
     "DIND_STORAGE_BACKING",

@@ -11,7 +11,7 @@ fn every_captured_machine_gets_its_document() {
     let captured = Captured {
         program: env!("CARGO_BIN_EXE_dind-launch"),
         directory: concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cases"),
-        least: 16,
+        least: 28,
         codes: &codes,
         warnings: WARNINGS,
     };

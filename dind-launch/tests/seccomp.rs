@@ -1,12 +1,12 @@
 //! `seccomp.json` is moby's default profile with one entry more. `DIND_UPDATE=1` rewrites it.
 //!
-//! `moby-28.5.2-seccomp.json` is `profiles/seccomp/default.json` of github.com/moby/profiles as in moby 28.5.2 (Apache-2.0),
+//! `moby-seccomp-0.2.3.json` is `seccomp/default.json` of github.com/moby/profiles at its tag seccomp/v0.2.3 (Apache-2.0),
 //! byte for byte. A newer one takes its place here, and the profile follows.
 
 use dind_launch::doctor::run_flags::profile;
 use dind_tests::captured::assert_written;
 
-const MOBY: &str = include_str!("moby-28.5.2-seccomp.json");
+const MOBY: &str = include_str!("moby-seccomp-0.2.3.json");
 
 /// The end of moby's file: of the list, and of the object.
 const END: &str = "\n\t]\n}";
@@ -27,7 +27,8 @@ const ENTRY: &str = r#",
 
 #[test]
 fn the_profile_is_moby_s_and_one_entry_more() {
-    let wanted = format!("{}{ENTRY}{END}\n", MOBY.strip_suffix(END).expect("moby's file ends as it did"));
+    let wanted =
+        format!("{}{ENTRY}{END}\n", MOBY.trim_end().strip_suffix(END).expect("moby's file ends as it did"));
     assert_written(concat!(env!("CARGO_MANIFEST_DIR"), "/seccomp.json"), &wanted);
 }
 

@@ -53,6 +53,7 @@ fn facts(image: ImageInfo) -> Facts {
         overlay: Verdict::Fails("mounting overlay fails".to_owned()),
         probe: ProbeSource::Run,
         fuse: false,
+        in_user_namespace: false,
         health: Health { read_only: false, errors: None },
         mounted: None,
         grows_mounted_ext4: false,

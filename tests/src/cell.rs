@@ -2,10 +2,11 @@
 //! containers. These write what they see into a directory that they share with the test: where processors are emulated,
 //! each question to an engine costs as much as a dozen files.
 
-use crate::outer::{LIMIT, Network, Node, Share, docker, on_host};
+use crate::outer::{LIMIT, Network, Node, Share, docker, image, on_host};
 use crate::{eventually, seconds, unique};
 use dind_system::proc::parse_cgroups;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// The MTU of the outer networks. It is not the usual one, so that a value from elsewhere shows.
@@ -19,6 +20,9 @@ const OWN: [&str; 6] = ["--memory", "500m", "--memory-swap", "500m", "--pids-lim
 
 /// The main process: its own status is the node's.
 const MAIN: [&str; 3] = ["sh", "-c", "trap 'exit 42' TERM; sleep infinity & wait"];
+
+/// For a node where processors are emulated: a second's work takes ten.
+pub const SLOW: [&str; 4] = ["--env", "DIND_READY_TIMEOUT=3m", "--env", "DIND_STOP_BUDGET=50s"];
 
 /// The limited container's. One without limits would not show cgroups that are badly nested.
 const LIMITS: [&str; 6] = ["--memory", "64m", "--cpus", "0.5", "--pids-limit", "50"];
@@ -81,11 +85,27 @@ pub fn cell_with(
     options: &[&str],
     more: impl FnOnce(&Node, &str),
 ) {
+    cell_of(&["--privileged", "--cgroupns", namespace], storage, mode, options, more);
+}
+
+/// Runs a cell whose node has these flags of `docker run`.
+///
+/// # Panics
+/// The node does not do what it should.
+pub fn cell_of(
+    flags: &[&str],
+    storage: Storage,
+    mode: Mode,
+    options: &[&str],
+    more: impl FnOnce(&Node, &str),
+) {
     let (Mode::Default(prefix) | Mode::Bridged(prefix)) = mode;
     let mtu = format!("com.docker.network.driver.mtu={MTU}");
     let network = Network::new(&format!("{prefix}.0.0/16"), &format!("{prefix}.0.0/24"), &["--opt", &mtu]);
     let share = Share::new();
-    let node = start(storage, mode, &["--network", &network.name, "--cgroupns", namespace], &share);
+    // For whoever root of the node is outside.
+    fs::set_permissions(share.path(""), fs::Permissions::from_mode(0o777)).unwrap();
+    let node = start(storage, mode, &[flags, &["--network", &network.name]].concat(), &share);
     node.until_running();
 
     node.inner(&["network", "create", "own"]);
@@ -114,19 +134,17 @@ pub fn cell_with(
 }
 
 fn start(storage: Storage, mode: Mode, options: &[&str], share: &Share) -> Node {
-    let image = format!("DIND_STORAGE_IMAGE=/data/{}", unique("image"));
+    let file = format!("DIND_STORAGE_IMAGE=/data/{}", unique("image"));
     let volume = share.volume();
-    // Emulated, a second's work takes ten.
-    let slow = ["--env", "DIND_READY_TIMEOUT=3m", "--env", "DIND_STOP_BUDGET=50s"];
-    let mut all = [&OWN[..], &slow, options, &["--volume", &volume]].concat();
+    let mut all = [&OWN[..], &SLOW, options, &["--volume", &volume]].concat();
     if storage == Storage::Loop {
         all.extend(["--env", "DIND_DATA_ROOT=/srv/docker", "--env", "VAR_LIB_DOCKER_SIZE=512MiB"]);
-        all.extend(["--env", &image]);
+        all.extend(["--env", &file]);
     }
     if matches!(mode, Mode::Bridged(_)) {
         all.extend(["--env", "DOCKER_NETWORK_OFFSET=0.0.1.0"]);
     }
-    Node::start(&all, &MAIN)
+    Node::of_image(&image(), &all, &MAIN)
 }
 
 /// The limited container sees its limits. It is on a user network, whose MTU is the default bridge's only with newer

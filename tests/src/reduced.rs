@@ -1,6 +1,6 @@
 //! Nodes without `--privileged`: the flags that `doctor --run-flags` prints, and the node that the reduced set makes.
 
-use crate::outer::{LIMIT, Node, SLEEP, address_of, image, inner_image, on_host};
+use crate::outer::{LIMIT, Node, SLEEP, address_of, host, image, inner_image, on_host};
 use crate::{bin, eventually, scratch};
 use serde_json::Value;
 use std::fs;
@@ -45,7 +45,8 @@ impl RunFlags {
     #[must_use]
     pub fn doctor(&self, args: &[&str]) -> Output {
         let mut command = Command::new(bin("dind-launch"));
-        command.args(["doctor", "--run-flags", "--seccomp"]).arg(self.profile()).args(args).output().unwrap()
+        command.env("DOCKER_HOST", host()).args(["doctor", "--run-flags", "--seccomp"]).arg(self.profile());
+        command.args(args).output().unwrap()
     }
 
     /// The flags of one alternative, for the plain runc.
@@ -82,12 +83,12 @@ pub fn start(flags: &[String], options: &[&str]) -> Node {
     Node::of_image(&image(), &flags, SLEEP)
 }
 
-/// The reduced set makes a whole node: limits hold, ports are published, nothing is missing, and it stops in order.
+/// The set makes a whole node: limits hold, ports are published, nothing is missing, and it stops in order.
 ///
 /// # Panics
 /// It does not.
-pub fn makes_a_whole_node() {
-    let node = start(&RunFlags::ask().of("reduced"), &[]);
+pub fn makes_a_whole_node(set: &str) {
+    let node = start(&RunFlags::ask().of(set), &[]);
     node.until_running();
     // The limits as the limited one sees them itself, whichever version its cgroups have; and that one of them holds.
     let script = "echo hello

@@ -5,6 +5,9 @@ use dind_system::proc::CAP_SYS_ADMIN;
 /// Device nodes.
 pub(super) const MKNOD: u32 = 27;
 
+/// Looking into the processes of other users.
+pub(super) const SYS_PTRACE: u32 = 19;
+
 /// The last capability that Docker 20.10 knows, and asks for on every machine. Newer engines ask for those that root has.
 pub(super) const AUDIT_READ: u32 = 37;
 
@@ -13,6 +16,17 @@ pub(super) const ADDED: &[(u32, &str, &str)] = &[
     (CAP_SYS_ADMIN, "SYS_ADMIN", "mounts and cgroups"),
     (12, "NET_ADMIN", "bridges, addresses and iptables"),
 ];
+
+/// What a node adds where it can: engines from [`OPENS_NAMESPACES`] on need it for some inner containers.
+pub(super) const WANTED: &[(u32, &str, &str)] =
+    &[(SYS_PTRACE, "SYS_PTRACE", "inner containers of another user than root")];
+
+/// The first engine that opens `/proc/PID/ns/net` of a container's process, which the kernel allows for another user's process by
+/// this capability only (ptrace(2), "Ptrace access mode checking").
+pub(super) const OPENS_NAMESPACES: u32 = 28;
+
+/// Of [`DEFAULT`], what podman leaves out of its own (containers.conf(5), `default_capabilities`).
+pub(super) const NOT_IN_PODMAN: &[&str] = &["MKNOD", "NET_RAW", "AUDIT_WRITE"];
 
 /// What Docker gives every container, and an inner one gets, too: runc refuses to start a process with a
 /// capability that it does not have itself (moby, oci/caps/defaults.go).
@@ -52,8 +66,8 @@ mod tests {
     #[test]
     fn what_is_named_by_number_is_named_right() {
         assert_eq!(CAPABILITIES.split_whitespace().count(), 41);
-        for (number, known) in ADDED.iter().map(|(a, b, _)| (a, b)).chain(DEFAULT.iter().map(|(a, b)| (a, b)))
-        {
+        let added = ADDED.iter().chain(WANTED).map(|(a, b, _)| (a, b));
+        for (number, known) in added.chain(DEFAULT.iter().map(|(a, b)| (a, b))) {
             assert_eq!(name(*number), format!("CAP_{known}"));
         }
         assert_eq!(

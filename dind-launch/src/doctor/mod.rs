@@ -6,20 +6,22 @@
 mod capabilities;
 mod checks;
 mod facts;
+mod limitations;
 mod report;
 pub mod run_flags;
 
-pub use facts::{Observed, StorageArgs};
-pub use report::{Alternative, Check, Examination, Verdict};
+pub use facts::{NodeArgs, Observed};
+pub use report::{Alternative, Check, Examination, Limitation, Verdict};
 
 use crate::cli::Doctor;
-use crate::{TOOL, fault};
+use crate::{TOOL, fault, options};
 use dind_contract::cli::{Common, given};
 use dind_contract::finish::finish_with;
 use dind_contract::flags;
 use dind_contract::{Draft, Fault, Outcome, Warning, value};
 use dind_system::Root;
 use report::Checks;
+use run_flags::Target;
 use std::process::ExitCode;
 
 /// Examines the container, or prints the flags of `docker run`; with `--output flags` the latter as words for a shell.
@@ -27,26 +29,35 @@ use std::process::ExitCode;
 pub fn finish(args: &Doctor, common: &Common) -> ExitCode {
     let outcome = evaluate(args, &Root::at(&common.root));
     finish_with(TOOL, "doctor", common.output, outcome, |report| match &report.result.run_flags {
-        Some(alternatives) => Ok(run_flags::words(alternatives)),
+        Some(alternatives) => run_flags::words(alternatives),
         None => flags::words(&report.engine),
     })
 }
 
 fn evaluate(text: &Doctor, root: &Root) -> Outcome<Examination> {
-    let args = StorageArgs::of(|name| std::env::var(name).ok());
+    let allow_host_devices = options::allow_host_devices(text.allow_host_devices.as_ref())?;
+    let args = NodeArgs { allow_host_devices, ..NodeArgs::of(|name| std::env::var(name).ok()) };
     let asked = given(text.run_flags.as_ref()).map(value::boolean).transpose();
     let asked = asked.map_err(|cause| {
         let text = text.run_flags.clone().unwrap_or_default();
         fault::RUN_FLAGS_INVALID.invalid("DIND_RUN_FLAGS", text, cause).hint("write true or false")
     })?;
+    let target = Target::parse(given(text.engine.as_ref()))?;
     if asked != Some(true) {
-        return examine(root, &args);
+        return match given(text.engine.as_ref()) {
+            None => examine(root, &args),
+            Some(engine) => {
+                let cause = "only flags are for an engine, and they were not asked for";
+                let fault = fault::RUN_FLAGS_FOR_INVALID.invalid("DIND_RUN_FLAGS_FOR", engine, cause);
+                Err(fault.hint("add --run-flags").into())
+            }
+        };
     }
     let file = given(text.seccomp.as_ref()).unwrap_or(run_flags::PROFILE_FILE);
-    let observed = Observed::of_container(root)?.and_kernel(root);
+    let observed = Observed::of_container(root)?.and_kernel(root).and_engine(root, target == Target::Docker);
     let mut checks = Checks::default();
     checks::kernel(&observed, &mut checks);
-    let alternatives = run_flags::alternatives(&observed, &args, file);
+    let alternatives = run_flags::alternatives(target, &observed, &args, file);
     if alternatives.iter().all(|alternative| alternative.works == Some(false)) {
         let found = alternatives.iter().map(|alternative| alternative.why.as_str()).collect::<Vec<_>>();
         checks.missing(
@@ -65,13 +76,17 @@ fn evaluate(text: &Doctor, root: &Root) -> Outcome<Examination> {
 ///
 /// # Errors
 /// [`fault::NODE_CANNOT_WORK`], with all that is missing as its causes.
-pub fn examine(root: &Root, args: &StorageArgs) -> Outcome<Examination> {
+pub fn examine(root: &Root, args: &NodeArgs) -> Outcome<Examination> {
     let observed = Observed::of_container(root)?.and_kernel(root);
     let mut checks = Checks::default();
     checks::container(&observed, args, &mut checks);
     checks::kernel(&observed, &mut checks);
-    checks::installation(root, &mut checks);
-    Ok(document(checks)?)
+    checks::installation(root, &observed, &mut checks);
+    let mut draft = document(checks)?;
+    if observed.in_user_namespace {
+        draft.result.limitations = limitations::in_a_user_namespace();
+    }
+    Ok(draft)
 }
 
 /// Refuses a start that would fail later, and half-done: the container's part of what [`examine`] reports. What takes longer to
@@ -79,7 +94,7 @@ pub fn examine(root: &Root, args: &StorageArgs) -> Outcome<Examination> {
 ///
 /// # Errors
 /// As [`examine`].
-pub fn refuse(root: &Root, args: &StorageArgs) -> Result<(), Fault> {
+pub fn refuse(root: &Root, args: &NodeArgs) -> Result<(), Fault> {
     let mut checks = Checks::default();
     checks::container(&Observed::of_container(root)?, args, &mut checks);
     document(checks).map(drop)
@@ -102,7 +117,7 @@ fn document(checks: Checks) -> Result<Draft<Examination>, Fault> {
     fault.causes = missing;
     fault.causes.extend(of(Verdict::Degraded).map(|check| format!("also: {} ({})", check.found, check.hint)));
     Err(fault.hint(
-        "each cause names the flag that fixes it. `docker run --privileged` gives all privileges; \
-         `dind-launch doctor --run-flags` prints the smallest set",
+        "each cause names the flag or the command that fixes it; `dind-launch doctor --run-flags` prints whole sets of flags, \
+         the safest first",
     ))
 }

@@ -34,34 +34,75 @@ pub struct Check {
 pub struct Examination {
     /// In the order in which a start would meet them.
     pub checks: Vec<Check>,
-    /// With `--run-flags`: sets of flags that each make a node, `privileged` and then `reduced`.
+    /// In a node in a user namespace: what inner containers cannot have there.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub limitations: Vec<Limitation>,
+    /// With `--run-flags`: ways to start a node, the safest first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub run_flags: Option<Vec<Alternative>>,
-    /// With `--run-flags`: the seccomp profile of the reduced set, to be written to the file that its flags name.
+    /// With `--run-flags`: the seccomp profile of `userns` and `reduced`, to be written to the file that its flags name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seccomp_profile: Option<Value>,
 }
 
-/// One way to start a node.
+/// What inner containers cannot have.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Limitation {
+    /// A command in the node.
+    pub command: String,
+    /// A part of its error.
+    pub error: String,
+    /// What helps.
+    pub instead: String,
+    /// With what it fails, where it does not with every version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub only: Option<String>,
+}
+
+/// One way to start a node.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Alternative {
-    /// `privileged` or `reduced`.
+    /// `userns`, `reduced` or `privileged`.
     pub name: String,
-    /// Words for `docker run`, one flag or value each.
+    /// Words for `docker run` or `podman run`, one flag or value each; none for Kubernetes.
     pub flags: Vec<String>,
-    /// Whether it works on this machine; null where it is not known, as inside a container.
+    /// Whether it works on this machine as it is set up now; null where it is not known, as inside a container.
     pub works: Option<bool>,
     /// The reason of `works`.
     pub why: String,
+    /// Whether this machine can have it, once it has what `needs` lists; null where it is not known.
+    pub possible: Option<bool>,
+    /// What it protects.
+    pub gives: String,
+    /// What does not work with it, or changes.
+    pub costs: Vec<String>,
     /// What it requires, in words.
     pub needs: Vec<String>,
+    /// What the daemon.json of the machine's engine has to have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub daemon_json: Option<Value>,
+    /// For Kubernetes: a pod and what belongs to it, as YAML.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub manifest: Option<String>,
 }
+
+/// How hints name the flag that gives everything, before the one that gives what is missing.
+const PRIVILEGED: &str = "--privileged, or ";
 
 /// The checks while they are made.
 #[derive(Debug, Default)]
 pub(super) struct Checks(Vec<Check>);
 
 impl Checks {
+    /// Takes `--privileged` out of all hints: an engine that maps users refuses it, or the mapping would be for nothing.
+    pub(super) fn without_privileged(&mut self) {
+        for check in &mut self.0 {
+            if let Some(rest) = check.hint.strip_prefix(PRIVILEGED) {
+                check.hint = rest.to_owned();
+            }
+        }
+    }
+
     pub(super) fn ok(&mut self, name: &str, found: impl Into<String>) {
         self.push(name, Verdict::Ok, found.into(), "");
     }

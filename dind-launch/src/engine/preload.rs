@@ -7,6 +7,8 @@ use crate::process::{Node, StopReason};
 use dind_contract::{Draft, Failed, Fault, Outcome, StepState, Steps};
 use dind_system::helper::HELPER_PATH;
 use dind_system::{Root, program};
+use nix::errno::Errno;
+use nix::unistd::{AccessFlags, eaccess, geteuid};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
@@ -211,6 +213,13 @@ pub fn archives(root: &Root, directory: &Path) -> Result<Vec<PathBuf>, Fault> {
     let suffixes = [".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".tzst"];
     paths.retain(|path| suffixes.iter().any(|suffix| path.to_string_lossy().ends_with(suffix)));
     paths.sort();
+    // Found before anything starts: `docker save --output` makes files that only their owner may read, and root of a user
+    // namespace is somebody else. Another caller is refused for what it is.
+    let denied = |path: &&PathBuf| eaccess(&root.path(path), AccessFlags::R_OK) == Err(Errno::EACCES);
+    if let Some(path) = paths.iter().filter(|_| geteuid().is_root()).find(denied) {
+        let fault = fault::PRELOAD_INVALID.cannot("read", path.display(), Errno::EACCES.desc());
+        return Err(fault.hint("on the host: chmod a+r the archives, and a+rx their directory"));
+    }
     Ok(paths)
 }
 

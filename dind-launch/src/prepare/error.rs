@@ -9,5 +9,5 @@ use std::path::Path;
 pub(super) fn failed(verb: &str, path: impl AsRef<Path>, error: &io::Error) -> Fault {
     PREPARE_FAILED
         .cannot(verb, path.as_ref().display(), error)
-        .hint("run the container with --privileged; `dind-launch doctor` names what is missing")
+        .hint("`dind-launch doctor` names what is missing, with the docker flag or the host's command that gives it")
 }

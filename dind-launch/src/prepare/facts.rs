@@ -41,7 +41,7 @@ pub(super) struct Facts {
     pub names: Vec<String>,
     /// The cgroup at [`CGROUPS`]; nothing where cgroup v2 is not mounted there.
     pub unified: Option<Unified>,
-    /// Whether the kernel has securityfs.
+    /// Whether securityfs can be mounted: the kernel has it, and does not refuse root of a user namespace.
     pub has_security: bool,
     /// Whether the image has no /tmp.
     pub tmp_is_missing: bool,
@@ -76,7 +76,7 @@ impl Facts {
             on_the_machine: proc::on_the_machine(root),
             names: root.list(CGROUPS).unwrap_or_default(),
             unified: is_unified.then(|| Unified::read(root)),
-            has_security: root.path(SECURITY).is_dir(),
+            has_security: root.path(SECURITY).is_dir() && !proc::in_user_namespace(root),
             tmp_is_missing: fs::symlink_metadata(root.path("/tmp")).is_err(),
             tmp_is_empty: is_without_files(&root.path("/tmp")),
         })

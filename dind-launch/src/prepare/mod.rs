@@ -4,6 +4,7 @@
 //! In this order: `facts` are read, `plan` makes steps of them, `step` says how each is made and undone. Below it are `mount`
 //! with the mount calls, and `nest` and `threaded` for cgroup v2.
 
+pub(crate) mod delegation;
 mod error;
 mod facts;
 mod mount;

@@ -6,11 +6,13 @@
 //! Without this, an engine starts and plain containers run, but the first one with a memory limit fails: "cannot enter
 //! cgroupv2 … with domain controllers -- it is in threaded mode".
 
+use super::delegation;
 use super::error::failed;
 use super::facts::{LEAF, words};
 use super::threaded;
 use crate::fault;
 use dind_contract::Fault;
+use dind_system::{Root, proc};
 use nix::errno::Errno;
 use std::fs;
 use std::io;
@@ -46,7 +48,7 @@ fn delegate(base: &Path) -> Result<bool, Fault> {
             return Ok(changed);
         }
         changed = true;
-        fs::create_dir_all(&leaf).map_err(|error| failed("create", &leaf, &error))?;
+        fs::create_dir_all(&leaf).map_err(|error| not_ours(failed("create", &leaf, &error), &error))?;
         for pid in &pids {
             match fs::write(leaf.join("cgroup.procs"), pid) {
                 Ok(()) => {}
@@ -57,13 +59,27 @@ fn delegate(base: &Path) -> Result<bool, Fault> {
         }
         // All at once: one by one, the threaded controllers go first and make the cgroup a threaded domain, which
         // then refuses memory and io.
-        if let Err(error) = fs::write(base.join("cgroup.subtree_control"), missing.join(" ")) {
+        let control = base.join("cgroup.subtree_control");
+        if let Err(error) = fs::write(&control, missing.join(" ")) {
+            if error.kind() == io::ErrorKind::PermissionDenied {
+                return Err(not_ours(failed("write to", &control, &error), &error));
+            }
             last = error;
         }
     }
     let fault = fault::CGROUP_BUSY.cannot("delegate the controllers of", base.display(), last);
     Err(fault
         .hint("start the node in a container of its own, and run `dind-launch prepare` before any engine"))
+}
+
+/// A cgroup of another user's: that is no matter of capabilities.
+fn not_ours(fault: Fault, error: &io::Error) -> Fault {
+    if error.kind() != io::ErrorKind::PermissionDenied {
+        return fault;
+    }
+    let root = Root::default();
+    let owner = proc::outer_root(&root.read("/proc/self/uid_map").unwrap_or_default());
+    fault.hint(delegation::hint(&proc::cgroups(&root).unwrap_or_default(), owner))
 }
 
 fn list(file: &Path) -> Result<Vec<String>, Fault> {

@@ -87,7 +87,9 @@ pub(super) fn preflight(
 ) -> Result<(RunState, EngineLog), Fault> {
     let root = Root::default();
     let Inputs { options, tools, programs, user, listen, command, .. } = Inputs::read(&root, text, command)?;
-    doctor::refuse(&root, &doctor::StorageArgs::of(|name| user.variable(name)))?;
+    let allow_host_devices = options.allow_host_devices;
+    let args = doctor::NodeArgs { allow_host_devices, ..doctor::NodeArgs::of(|name| user.variable(name)) };
+    doctor::refuse(&root, &args)?;
     let mut writer = RecordWriter::claim(begun, &command, &tools)?;
     for warning in
         variables::unknown(std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned()))

@@ -25,6 +25,7 @@ pub struct Helper {
     program: PathBuf,
     args: Vec<OsString>,
     inherited: Vec<RawFd>,
+    kept: Vec<(OsString, OsString)>,
 }
 
 /// What a helper left behind.
@@ -43,7 +44,7 @@ impl Helper {
     #[must_use]
     pub fn find(name: &str) -> Option<Self> {
         let program = program::on(HELPER_PATH, name)?;
-        Some(Self { program, args: Vec::new(), inherited: Vec::new() })
+        Some(Self { program, args: Vec::new(), inherited: Vec::new(), kept: Vec::new() })
     }
 
     /// The absolute path of the program.
@@ -74,7 +75,14 @@ impl Helper {
         self.arg(format!("/proc/self/fd/{}", fd.as_raw_fd()))
     }
 
-    /// Runs the program to its end. stdin is empty, the environment is `PATH` and `LC_ALL=C`.
+    /// Passes variables of our own environment on, as far as they are set.
+    #[must_use]
+    pub fn keep(mut self, variables: &[&str]) -> Self {
+        self.kept.extend(variables.iter().filter_map(|name| Some((name.into(), std::env::var_os(name)?))));
+        self
+    }
+
+    /// Runs the program to its end. stdin is empty, the environment is `PATH`, `LC_ALL=C` and what [`Helper::keep`] names.
     ///
     /// # Errors
     /// The program cannot be executed, or did not end within `limit` and was killed ([`io::ErrorKind::TimedOut`]).
@@ -83,6 +91,7 @@ impl Helper {
         let deadline = Instant::now() + limit;
         let mut command = Command::new(&self.program);
         command.args(&self.args).env_clear().env("PATH", HELPER_PATH).env("LC_ALL", "C").current_dir("/");
+        command.envs(self.kept.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let inherited = self.inherited.clone();
         let parent = nix::unistd::getpid();

@@ -13,9 +13,17 @@ const MOUNTINFO: &str = "/proc/self/mountinfo";
 const STATUS: &str = "/proc/self/status";
 const CGROUP: &str = "/proc/self/cgroup";
 const PID_NAMESPACE: &str = "/proc/self/ns/pid";
+const USER_NAMESPACE: &str = "/proc/self/ns/user";
+const UID_MAP: &str = "/proc/self/uid_map";
 
 /// The machine's first PID namespace (`PROC_PID_INIT_INO`, include/linux/proc_ns.h).
 const FIRST_PID_NAMESPACE: &str = "pid:[4026531836]";
+
+/// The machine's first user namespace (`PROC_USER_INIT_INO`, the same header).
+const FIRST_USER_NAMESPACE: &str = "user:[4026531837]";
+
+/// The one line of `uid_map` where every user is itself (user_namespaces(7)).
+const ALL_USERS: [&str; 3] = ["0", "0", "4294967295"];
 
 /// The capability for mounts, cgroups and namespaces, for [`Status::can`] (linux/capability.h).
 pub const CAP_SYS_ADMIN: u32 = 21;
@@ -255,4 +263,21 @@ pub fn cgroup_directories(groups: &[Cgroup], mounts: &[Mount], controller: &str)
 #[must_use]
 pub fn on_the_machine(root: &Root) -> bool {
     root.read_link(PID_NAMESPACE).is_ok_and(|name| name == Path::new(FIRST_PID_NAMESPACE))
+}
+/// Whether this process is in a user namespace that is not the machine's: root here is another user there, and may do less
+/// (user_namespaces(7)). The map decides where the namespace has no name, as on a captured machine.
+#[must_use]
+pub fn in_user_namespace(root: &Root) -> bool {
+    match root.read_link(USER_NAMESPACE) {
+        Ok(name) => name != Path::new(FIRST_USER_NAMESPACE),
+        Err(_) => root.read(UID_MAP).is_ok_and(|map| outer_root(&map).is_some()),
+    }
+}
+
+/// The user that root is outside, by the text of `uid_map`; none where every user is itself, or nothing is mapped.
+#[must_use]
+pub fn outer_root(uid_map: &str) -> Option<u32> {
+    let lines = uid_map.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let root = lines.filter(|line| line.first() == Some(&"0")).find(|line| *line != ALL_USERS)?;
+    root.get(1)?.parse().ok()
 }

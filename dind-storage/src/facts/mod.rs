@@ -20,12 +20,13 @@ use crate::options::Options;
 use crate::report::{Health, ProbeSource};
 use crate::{fault, privileges};
 use dind_contract::Fault;
-use dind_system::Root;
+use dind_system::{Root, proc};
 use directory::Directory;
 use mounts::MountedImage;
 use occupant::Occupant;
 use overlay_probe::Verdict;
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::path::Path;
 
 const FILESYSTEMS: &str = "/proc/filesystems";
@@ -45,8 +46,10 @@ pub struct Facts {
     pub overlay: Verdict,
     /// Where that verdict comes from.
     pub probe: ProbeSource,
-    /// Whether /dev/fuse exists.
+    /// Whether /dev/fuse can be opened.
     pub fuse: bool,
+    /// Whether this is a user namespace, whose root the kernel lets mount no file system of a block device.
+    pub in_user_namespace: bool,
     /// Health of the file system that the data root lies on.
     pub health: Health,
     /// The image on the data root, if it is mounted there.
@@ -87,7 +90,8 @@ pub fn observe(root: &Root, options: &Options) -> Result<Facts, Fault> {
         kernel: parse_filesystems(&kernel),
         overlay,
         probe,
-        fuse: root.exists("/dev/fuse"),
+        fuse: has_fuse(root),
+        in_user_namespace: proc::in_user_namespace(root),
         health: health::of(root, &data_root.mount),
         mounted,
         grows_mounted_ext4: privileges::can_grow_mounted_ext4(root)?,
@@ -105,6 +109,13 @@ pub fn observe(root: &Root, options: &Options) -> Result<Facts, Fault> {
 #[must_use]
 pub fn count_reserve(root: &Root, data_root: &Path) -> usize {
     root.list(data_root.join(RESERVE)).map_or(0, |names| names.len())
+}
+
+/// Opened rather than looked for: there are nodes that the device cgroup, a `nodev` mount or their mode refuses. Opening it does
+/// nothing until a mount names the descriptor (fuse(4)).
+fn has_fuse(root: &Root) -> bool {
+    let path = root.path("/dev/fuse");
+    if root.is_host() { File::options().read(true).write(true).open(path).is_ok() } else { path.exists() }
 }
 
 fn parse_filesystems(text: &str) -> BTreeSet<String> {

@@ -62,12 +62,16 @@ pub fn choose(facts: &Facts, options: &Options) -> Result<Choice, Fault> {
             Some(reason) => passed_over.push(PassedOver { driver, backing, reason }),
         }
     }
-    Err(nothing_works(options, &passed_over))
+    Err(nothing_works(facts, options, &passed_over))
 }
 
 /// Why a combination does not work here; nothing where it does.
 fn obstacle(driver: Driver, backing: Backing, facts: &Facts) -> Option<String> {
     let beneath = facts.data_root.mount.kind.as_str();
+    // The kernel mounts ext4 and xfs only for root of the machine (FS_USERNS_MOUNT, include/linux/fs.h).
+    if backing == Backing::Loop && facts.in_user_namespace && facts.mounted.is_none() {
+        return Some("root of a user namespace cannot mount a loop device".to_owned());
+    }
     if backing == Backing::Native
         && let Some(reason) = mount_flags::obstacle(driver, facts)
     {
@@ -93,7 +97,7 @@ fn obstacle(driver: Driver, backing: Backing, facts: &Facts) -> Option<String> {
             (beneath != driver.name()).then(|| format!("the data root lies on {beneath}"))
         }
         (Driver::Btrfs | Driver::Zfs, Backing::Loop) => Some("images are made with ext4 or xfs".to_owned()),
-        (Driver::FuseOverlayfs, _) => (!facts.fuse).then(|| "/dev/fuse is missing".to_owned()),
+        (Driver::FuseOverlayfs, _) => (!facts.fuse).then(|| "/dev/fuse cannot be opened".to_owned()),
         (Driver::Vfs, _) => None,
     }
 }
@@ -103,12 +107,17 @@ fn base_type(kind: &str) -> &str {
     kind.split('.').next().unwrap_or(kind)
 }
 
-fn nothing_works(options: &Options, passed_over: &[PassedOver]) -> Fault {
+fn nothing_works(facts: &Facts, options: &Options, passed_over: &[PassedOver]) -> Fault {
     let object = options.data_root.display();
+    // What a data root in the container's own layer can be where no loop image can be mounted.
+    let unset = if options.backing == Some(Backing::Loop) { "unset DIND_STORAGE_BACKING, and " } else { "" };
+    let volume = format!("{unset}mount a volume on it: docker run --volume {object}");
+    let needs_volume = facts.in_user_namespace && facts.data_root.is_in_layer();
     let mut fault = match options.driver {
         Some(driver) => {
             let hint = match driver {
-                Driver::FuseOverlayfs => "run the container with --device /dev/fuse",
+                Driver::FuseOverlayfs if !facts.fuse => "run the container with --device /dev/fuse",
+                _ if needs_volume => &volume,
                 _ if options.backing.is_some() => "set DIND_STORAGE_BACKING=auto",
                 _ => "set DIND_STORAGE_DRIVER=auto",
             };
@@ -117,6 +126,7 @@ fn nothing_works(options: &Options, passed_over: &[PassedOver]) -> Fault {
         }
         None => {
             let hint = match options.backing {
+                _ if needs_volume => &volume,
                 Some(Backing::Native) => "set DIND_STORAGE_BACKING=auto, or mount a volume on the data root",
                 _ => "use a kernel with overlay, or set DIND_STORAGE_DRIVER=vfs, which copies every layer",
             };

@@ -3,7 +3,7 @@
 use crate::{Built, client_program, example, yaml};
 use dind_tests::outer::{Ended, Node, docker, host, image, inner_image, setting};
 use dind_tests::{bin, scratch};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -56,20 +56,25 @@ impl Workspace {
         let mut command = Command::new(client_program("node"));
         command.arg(client_program("node_modules/@devcontainers/cli/devcontainer.js"));
         command.arg(verb).arg("--workspace-folder").arg(self.path()).args(args);
-        command.env("DOCKER_HOST", host()).env("HOME", self.path()).output().unwrap().into()
+        // It leaves a copy of the feature where temporary files go.
+        let temporary = self.path().join(".tmp");
+        fs::create_dir_all(&temporary).unwrap();
+        command.env("DOCKER_HOST", host()).env("HOME", self.path()).env("TMPDIR", temporary);
+        command.output().unwrap().into()
     }
 
     fn up(&mut self) -> Node {
         let up = self.devcontainer("up", &["--buildkit", "never"]);
-        assert_eq!(up.status, 0, "{} {}", up.stdout, up.stderr);
-        let document: Value = serde_json::from_str(up.stdout.lines().last().unwrap()).unwrap();
-        let container = document["containerId"].as_str().unwrap().to_owned();
+        let folder = format!("label=devcontainer.local_folder={}", self.path().display());
+        let container = docker(&["ps", "--all", "--quiet", "--filter", &folder]).ok();
         let asked = "{{.Image}}{{range .Mounts}} {{.Name}}{{end}}";
-        let own = docker(&["inspect", "--format", asked, &container]).ok();
+        let own = docker(&["inspect", "--format", asked, &container]).stdout;
         let mut own = own.split_whitespace().map(str::to_owned);
         self.images.extend(own.next());
         self.volumes.extend(own);
-        Node::named(container)
+        let node = Node::named(container);
+        assert_eq!(up.status, 0, "{} {}", up.stdout, up.stderr);
+        node
     }
 }
 

@@ -4,7 +4,7 @@
 use crate::gitlab::Project;
 use crate::{NEWEST, client};
 use dind_tests::outer::{LIMIT, Node, Volume, docker, inner_image};
-use dind_tests::{eventually, unique};
+use dind_tests::{eventually, seconds, unique};
 
 /// A job that builds and tests as the page's does. `default` and `variables` are lines of YAML.
 fn job(service: &str, variables: &str) -> Project {
@@ -52,8 +52,17 @@ fn no_tls_by_flags_needs_the_same_variable() {
 
 #[test]
 fn a_unix_socket_on_a_shared_volume() {
-    let variables = "variables:\n  DOCKER_HOST: \"unix:///runner/services/docker/docker.sock\"\n  DOCKER_TLS_CERTDIR: \"/certs\"\n";
-    job(SERVICE, variables).passes("build", &[]);
+    let variables = "variables:\n  DOCKER_HOST: \"unix:///runner/services/docker/docker.sock\"\n";
+    // The runner waits for a port, and none is open.
+    job(SERVICE, variables).passes("build", &["--wait-for-services-timeout", &seconds(8)]);
+}
+
+#[test]
+fn without_any_variable_the_job_finds_no_engine() {
+    let refused = job(SERVICE, "").run("build", &["--wait-for-services-timeout", "1"]);
+    assert_ne!(refused.status, 0, "{refused:?}");
+    let said = format!("{}{}", refused.stdout, refused.stderr);
+    assert!(said.contains("tcp://docker:2375"), "{said}");
 }
 
 #[test]

@@ -8,10 +8,11 @@ mod readmes;
 
 use dind_tests::outer::{LOOP, Network, inner_image, ping_from_host};
 use dind_tests::reduced::{self, RunFlags, start};
+use serde_json::Value;
 
 #[test]
 fn the_reduced_set_makes_a_whole_node() {
-    reduced::makes_a_whole_node();
+    reduced::makes_a_whole_node("reduced");
 }
 
 #[test]
@@ -35,4 +36,24 @@ fn the_reduced_set_carries_bridged_mode() {
     let answer = ping_from_host(&address);
     assert_eq!(answer.status, 0, "{answer:?}");
     assert_eq!(node.stop().0, 143, "{}", node.log());
+}
+
+/// The capability that engines need for containers of other users is in the set, and `doctor` asks for it exactly where it is
+/// needed.
+#[test]
+fn containers_of_other_users_run_and_doctor_knows_which_engine_needs_a_capability_for_them() {
+    let flags = RunFlags::ask();
+    let other_user = ["run", "--rm", "--user", "1000", &inner_image(), "id", "-u"];
+    let node = start(&flags.of("reduced"), &[]);
+    node.until_running();
+    assert_eq!(node.inner(&other_user), "1000");
+    let node = start(&flags.without("SYS_PTRACE"), &[]);
+    node.until_running();
+    let ended = node.inner_docker(&other_user);
+    let examined: Value = serde_json::from_str(&node.exec(&["dind-launch", "doctor"]).ok()).unwrap();
+    let checks = examined["result"]["checks"].as_array().unwrap();
+    let check = checks.iter().find(|check| check["name"] == "CAP_SYS_PTRACE").expect("it is checked");
+    let works = ended.status == 0;
+    assert_eq!(works, check["verdict"] == "ok", "{ended:?} {check}");
+    assert!(works || ended.stderr.contains("/ns/net"), "{ended:?}");
 }

@@ -1,7 +1,10 @@
 //! What runs in a virtual machine: the support table's cells, the reduced set of privileges, and what needs every
-//! capability. One program, so that there is always a test for each of the guest's processors.
+//! capability; `userns` and `blocked`, where the engine maps users. One program, so that there is always a test for each of the guest's processors.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod blocked;
+mod userns;
 
 use dind_tests::outer::{Node, image, inner_image};
 use serde_json::Value;
@@ -74,6 +77,6 @@ mod matrix {
 mod reduced {
     #[test]
     fn the_reduced_set_makes_a_whole_node() {
-        dind_tests::reduced::makes_a_whole_node();
+        dind_tests::reduced::makes_a_whole_node("reduced");
     }
 }

@@ -1,15 +1,21 @@
 //! Checks cgroups and the network settings: what `prepare` makes writable where it can.
 
 use crate::doctor::facts::Observed;
+use crate::doctor::facts::probe;
 use crate::doctor::report::Checks;
-use dind_system::proc::{CAP_SYS_ADMIN, Mount};
+use crate::prepare::delegation;
+use dind_system::proc::{CAP_SYS_ADMIN, Mount, outer_root};
 
 pub(super) fn evaluate(observed: &Observed, checks: &mut Checks) {
     // `prepare` mounts and remounts, if it has the capability. Where it has not, these say what needs it.
     let can_mount = observed.may_hold(CAP_SYS_ADMIN);
     let groups: Vec<_> = observed.mounts.iter().filter(|mount| mount.kind.starts_with("cgroup")).collect();
     let read_only = groups.iter().any(|mount| !mount.is_writable());
-    if can_mount || !(read_only || groups.is_empty()) {
+    if observed.refuses(probe::CGROUP) {
+        let found = "the container's cgroup belongs to another user: no groups can be made in it";
+        let hint = delegation::hint(&observed.cgroups, outer_root(&observed.uid_map));
+        checks.missing("cgroups", found, &hint);
+    } else if can_mount || !(read_only || groups.is_empty()) {
         let found =
             if read_only { "read-only, and can be made writable" } else { "writable, or can be mounted" };
         checks.ok("cgroups", found);
@@ -58,6 +64,22 @@ mod tests {
         let mut checks = Checks::default();
         evaluate(&observed, &mut checks);
         ["cgroups", "ip_forward"].map(|name| checks.outcome(name).0)
+    }
+
+    #[test]
+    fn a_cgroup_of_another_user_is_named_with_the_driver_that_gives_it() {
+        let observed = Observed {
+            status: Status { euid: Some(0), effective: WITH, ..Status::default() },
+            mounts: proc::parse_mounts("1 0 0:1 / /sys/fs/cgroup rw - cgroup2 cgroup rw\n"),
+            cgroups: proc::parse_cgroups("0::/\n"),
+            uid_map: "0 165536 65536\n".to_owned(),
+            refused: [probe::CGROUP.to_owned()].into(),
+            ..Observed::default()
+        };
+        let mut checks = Checks::default();
+        evaluate(&observed, &mut checks);
+        let (verdict, hint) = checks.outcome("cgroups");
+        assert!(verdict == Verdict::Missing && hint.contains("native.cgroupdriver=systemd"), "{hint}");
     }
 
     #[test]

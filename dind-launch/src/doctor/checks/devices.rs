@@ -1,10 +1,50 @@
 //! Checks the devices that a node may need: loop devices where the data root cannot carry overlay, fuse where the user wants it.
 
 use crate::doctor::facts::probe;
-use crate::doctor::facts::{Observed, StorageArgs};
+use crate::doctor::facts::{NodeArgs, Observed};
 use crate::doctor::report::{Checks, Verdict};
 
-pub(super) fn evaluate(observed: &Observed, args: &StorageArgs, checks: &mut Checks) {
+pub(super) fn evaluate(observed: &Observed, args: &NodeArgs, checks: &mut Checks) {
+    if observed.in_user_namespace {
+        in_user_namespace(observed, args, checks);
+    } else {
+        loops(observed, args, checks);
+    }
+    if args.driver == "fuse-overlayfs" {
+        fuse(observed, checks);
+    }
+}
+
+/// Root of a user namespace mounts no loop device, whatever devices it has. And a block device of the machine is a way out.
+fn in_user_namespace(observed: &Observed, args: &NodeArgs, checks: &mut Checks) {
+    if needs_loop(observed, args) {
+        let found =
+            "root of a user namespace cannot mount loop devices, but the data root needs a loop image";
+        let unset = if args.backing == "loop" { "unset DIND_STORAGE_BACKING, and " } else { "" };
+        let hint = format!("{unset}mount a volume on the data root: --volume {}", args.data_root());
+        checks.missing("loop devices", found, &hint);
+    } else {
+        checks.ok("loop devices", "not needed: the data root is a volume");
+    }
+    let devices = &observed.block_devices;
+    let (first, more) = devices.split_at(devices.len().min(NAMED));
+    let more = if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) };
+    let first = first.join(", ");
+    match (devices.is_empty(), args.allow_host_devices) {
+        (true, _) => checks.ok("host devices", "no block device of the machine can be opened"),
+        (false, true) => {
+            checks.ok("host devices", format!("allowed by DIND_ALLOW_HOST_DEVICES: {first}{more}"));
+        }
+        (false, false) => checks.missing(
+            "host devices",
+            format!("block devices of the machine can be opened, so the user namespace is no boundary: {first}{more}"),
+            "start it without --privileged and without --device; `dind-launch doctor --run-flags` prints the set `userns`. \
+             DIND_ALLOW_HOST_DEVICES=true allows devices that are meant for the node",
+        ),
+    }
+}
+
+fn loops(observed: &Observed, args: &NodeArgs, checks: &mut Checks) {
     let (needed, consequence) = if needs_loop(observed, args) {
         (Verdict::Missing, "but the data root needs a loop image")
     } else {
@@ -30,9 +70,6 @@ pub(super) fn evaluate(observed: &Observed, args: &StorageArgs, checks: &mut Che
     } else {
         checks.ok("loop device rule", "allowed");
     }
-    if args.driver == "fuse-overlayfs" {
-        fuse(observed, checks);
-    }
 }
 
 fn fuse(observed: &Observed, checks: &mut Checks) {
@@ -43,8 +80,11 @@ fn fuse(observed: &Observed, checks: &mut Checks) {
     checks.missing("fuse", "/dev/fuse cannot be used, but DIND_STORAGE_DRIVER=fuse-overlayfs needs it", hint);
 }
 
+/// Of many devices, so many are named.
+const NAMED: usize = 5;
+
 /// What `dind-storage` will probably decide: it tries, and this goes by names.
-fn needs_loop(observed: &Observed, args: &StorageArgs) -> bool {
+fn needs_loop(observed: &Observed, args: &NodeArgs) -> bool {
     let layered = observed
         .mount_of(args.data_root())
         .is_some_and(|mount| ["overlay", "aufs"].contains(&mount.kind.as_str()));
@@ -72,7 +112,7 @@ mod tests {
         }
     }
 
-    fn evaluated(observed: &Observed, args: &StorageArgs) -> Checks {
+    fn evaluated(observed: &Observed, args: &NodeArgs) -> Checks {
         let mut checks = Checks::default();
         evaluate(observed, args, &mut checks);
         checks
@@ -80,12 +120,10 @@ mod tests {
 
     #[test]
     fn loop_devices_matter_where_the_data_root_lies_on_an_overlay() {
-        let (volume, overlay) = (
-            StorageArgs::default(),
-            StorageArgs { data_root: "/srv/docker".to_owned(), ..StorageArgs::default() },
-        );
-        let vfs = StorageArgs { driver: "vfs".to_owned(), ..overlay.clone() };
-        let bounded = StorageArgs { backing: "loop".to_owned(), ..StorageArgs::default() };
+        let (volume, overlay) =
+            (NodeArgs::default(), NodeArgs { data_root: "/srv/docker".to_owned(), ..NodeArgs::default() });
+        let vfs = NodeArgs { driver: "vfs".to_owned(), ..overlay.clone() };
+        let bounded = NodeArgs { backing: "loop".to_owned(), ..NodeArgs::default() };
         let refused = observed(&["loop-device"]);
         for (args, verdict) in [
             (&volume, Verdict::Degraded),
@@ -107,12 +145,37 @@ mod tests {
     }
 
     #[test]
+    fn a_user_namespace_needs_a_volume_and_no_loop_device() {
+        let mapped = Observed { in_user_namespace: true, ..observed(&["loop-device", "loop-control"]) };
+        let checks = evaluated(&mapped, &NodeArgs::default());
+        assert!(checks.examination().checks.iter().all(|check| check.verdict == Verdict::Ok));
+        let overlay = NodeArgs { data_root: "/srv/docker".to_owned(), ..NodeArgs::default() };
+        let hint = "mount a volume on the data root: --volume /srv/docker";
+        assert_eq!(evaluated(&mapped, &overlay).outcome("loop devices"), (Verdict::Missing, hint));
+    }
+
+    #[test]
+    fn a_disk_of_the_machine_that_can_be_opened_is_a_way_out_of_a_user_namespace() {
+        let block_devices = (0..7).map(|number| format!("/dev/sd{number}")).collect();
+        let open = Observed { in_user_namespace: true, block_devices, ..observed(&[]) };
+        let refused = evaluated(&open, &NodeArgs::default()).examination();
+        let check = refused.checks.iter().find(|check| check.name == "host devices").unwrap();
+        assert_eq!(check.verdict, Verdict::Missing);
+        assert!(
+            check.found.ends_with(": /dev/sd0, /dev/sd1, /dev/sd2, /dev/sd3, /dev/sd4 and 2 more"),
+            "{check:?}"
+        );
+        let allowed = NodeArgs { allow_host_devices: true, ..NodeArgs::default() };
+        assert_eq!(evaluated(&open, &allowed).outcome("host devices").0, Verdict::Ok);
+    }
+
+    #[test]
     fn fuse_matters_where_the_user_wants_it() {
-        let asked = StorageArgs { driver: "fuse-overlayfs".to_owned(), ..StorageArgs::default() };
+        let asked = NodeArgs { driver: "fuse-overlayfs".to_owned(), ..NodeArgs::default() };
         assert_eq!(evaluated(&observed(&[]), &asked).outcome("fuse").0, Verdict::Missing);
         let given = Observed { files: ["/dev/fuse"].into(), ..observed(&[]) };
         assert_eq!(evaluated(&given, &asked).outcome("fuse").0, Verdict::Ok);
-        let default = evaluated(&given, &StorageArgs::default()).examination();
+        let default = evaluated(&given, &NodeArgs::default()).examination();
         assert!(default.checks.iter().all(|check| check.name != "fuse"));
     }
 }

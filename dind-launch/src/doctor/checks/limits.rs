@@ -25,9 +25,6 @@ const MEMORY: u64 = 256 << 20;
 /// (keyrings(7), `maxkeys`).
 const KEYS: u64 = 1000;
 
-/// The first line of uid_map outside of any user namespace (user_namespaces(7)).
-const ALL_USERS: [&str; 3] = ["0", "0", "4294967295"];
-
 pub(super) fn evaluate_container(observed: &Observed, checks: &mut Checks) {
     let per_process = |hard: u64| {
         format!("the limit of open files is {hard} for each process, which is too low for some programs")
@@ -85,8 +82,7 @@ pub(super) fn evaluate_kernel(observed: &Observed, checks: &mut Checks) {
 
 /// Inner containers' keys are root's, or in a user namespace those of the user that root is outside.
 fn keys(observed: &Observed, checks: &mut Checks) {
-    let is_root = observed.uid_map.lines().next().is_none_or(|line| line.split_whitespace().eq(ALL_USERS));
-    let key = if is_root { "root_maxkeys" } else { "maxkeys" };
+    let key = if observed.in_user_namespace { "maxkeys" } else { "root_maxkeys" };
     let path = format!("/proc/sys/kernel/keys/{key}");
     let limit = observed.value(&path).and_then(|text| text.parse().ok());
     let found = |limit: u64| {
@@ -137,13 +133,12 @@ mod tests {
             ("/proc/sys/kernel/keys/maxkeys", "200".to_owned()),
             ("/proc/sys/kernel/keys/root_maxkeys", "1000000".to_owned()),
         ];
-        let mapped = "0 100000 65536\n".to_owned();
         let low = Observed {
             limits,
             pids: Some(100),
             memory: Some(128 << 20),
             values: values.clone().into(),
-            uid_map: mapped,
+            in_user_namespace: true,
             ..Observed::default()
         };
         let checks = evaluated(low);
@@ -156,8 +151,7 @@ mod tests {
             let (verdict, found) = checks.outcome(name);
             assert!(verdict == Verdict::Degraded && found.contains(hint), "{name}: {found}");
         }
-        let uid_map = "         0          0 4294967295\n".to_owned();
-        let high = evaluated(Observed { values: values.into(), uid_map, ..Observed::default() });
+        let high = evaluated(Observed { values: values.into(), ..Observed::default() });
         for name in ["processes of a user", "processes", "memory", "user keys"] {
             assert_eq!(high.outcome(name).0, Verdict::Ok, "{name}");
         }

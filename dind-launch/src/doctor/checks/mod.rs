@@ -14,16 +14,19 @@ mod programs;
 mod socket;
 mod tls;
 
-use super::facts::{Observed, StorageArgs};
+use super::facts::{NodeArgs, Observed};
 use super::report::Checks;
 use dind_system::Root;
 
 /// What `docker run` gives a container. `run` refuses to start without it.
-pub(super) fn container(observed: &Observed, args: &StorageArgs, checks: &mut Checks) {
+pub(super) fn container(observed: &Observed, args: &NodeArgs, checks: &mut Checks) {
     privileges::evaluate(observed, checks);
     devices::evaluate(observed, args, checks);
     cgroups::evaluate(observed, checks);
     limits::evaluate_container(observed, checks);
+    if observed.in_user_namespace {
+        checks.without_privileged();
+    }
 }
 
 /// What the machine's kernel can do.
@@ -33,8 +36,11 @@ pub(super) fn kernel(observed: &Observed, checks: &mut Checks) {
 }
 
 /// What is installed and running.
-pub(super) fn installation(root: &Root, checks: &mut Checks) {
-    programs::evaluate(root, checks);
+pub(super) fn installation(root: &Root, observed: &Observed, checks: &mut Checks) {
+    programs::evaluate(root, observed, checks);
     socket::evaluate(root, checks);
     tls::evaluate(root, checks);
+    if observed.in_user_namespace {
+        checks.without_privileged();
+    }
 }

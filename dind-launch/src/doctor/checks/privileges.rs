@@ -5,7 +5,7 @@ use crate::doctor::facts::Observed;
 use crate::doctor::facts::probe;
 use crate::doctor::report::Checks;
 use crate::doctor::run_flags;
-use dind_system::proc::CAP_SYS_ADMIN;
+use dind_system::proc::{CAP_SYS_ADMIN, outer_root};
 
 /// Calls that every inner container needs to start. All but the first also need `CAP_SYS_ADMIN`: without it, Docker's profile
 /// and the kernel refuse them for that reason alone.
@@ -22,15 +22,12 @@ pub(super) fn evaluate(observed: &Observed, checks: &mut Checks) {
     capabilities(observed, checks);
     seccomp(observed, checks);
     policy(observed, checks);
-    let namespaced =
-        !observed.uid_map.is_empty() && !observed.uid_map.split_whitespace().eq(["0", "0", "4294967295"]);
-    match namespaced {
-        false => checks.ok("user namespace", "the machine's own"),
-        true => checks.degraded(
-            "user namespace",
-            "the container is in a user namespace: loop devices and some mounts do not work there",
-            "--userns host",
-        ),
+    match (observed.in_user_namespace, outer_root(&observed.uid_map)) {
+        (false, _) => checks.ok("user namespace", "the machine's own"),
+        (true, Some(user)) => {
+            checks.ok("user namespace", format!("its own: root here is user {user} of the machine"));
+        }
+        (true, None) => checks.ok("user namespace", "its own"),
     }
     match observed.status.no_new_privs {
         false => checks.ok("no_new_privs", "not set"),
@@ -186,7 +183,12 @@ mod tests {
         let user = Observed { status, ..reduced() };
         assert_eq!(evaluated(&user).outcome("user"), (Verdict::Missing, "--user 0"));
         assert_eq!(evaluated(&user).outcome("no_new_privs").0, Verdict::Degraded);
-        let mapped = Observed { uid_map: "0 100000 65536\n".to_owned(), ..reduced() };
-        assert_eq!(evaluated(&mapped).outcome("user namespace").0, Verdict::Degraded);
+        let uid_map = "0 100000 65536\n".to_owned();
+        let mapped = evaluated(&Observed { in_user_namespace: true, uid_map, ..reduced() }).examination();
+        let check = mapped.checks.iter().find(|check| check.name == "user namespace").unwrap();
+        assert_eq!(
+            (check.verdict, check.found.as_str()),
+            (Verdict::Ok, "its own: root here is user 100000 of the machine")
+        );
     }
 }

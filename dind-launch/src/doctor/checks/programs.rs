@@ -1,5 +1,7 @@
 //! Checks whether the programs that a node runs are in the image, and fit together.
 
+use crate::doctor::capabilities::{OPENS_NAMESPACES, WANTED};
+use crate::doctor::facts::Observed;
 use crate::doctor::report::{Checks, Verdict};
 use crate::engine::version;
 use crate::mesos;
@@ -15,7 +17,7 @@ const PROGRAMS: [(&str, Verdict, &str); 5] = [
     ("mkfs.ext4", Verdict::Degraded, "e2fsprogs"),
 ];
 
-pub(super) fn evaluate(root: &Root, checks: &mut Checks) {
+pub(super) fn evaluate(root: &Root, observed: &Observed, checks: &mut Checks) {
     for (name, verdict, package) in PROGRAMS {
         match paths::program(root, name).is_some() {
             true => checks.ok(name, "installed"),
@@ -44,9 +46,30 @@ pub(super) fn evaluate(root: &Root, checks: &mut Checks) {
                 None => checks.ok("engine", format!("version {version}")),
                 Some(objection) => checks.missing("engine", objection, version::HINT),
             }
+            other_users(observed, &version, checks);
         }
         if let Some(pair) = mesos::Pair::installed() {
             agent(&pair, checks);
+        }
+    }
+}
+
+/// Engines that open the namespaces of their containers' processes need a capability where these are another user.
+fn other_users(observed: &Observed, version: &str, checks: &mut Checks) {
+    let major = version.split('.').next().and_then(|text| text.parse::<u32>().ok());
+    let needed = major.is_none_or(|major| major >= OPENS_NAMESPACES);
+    for (number, name, purpose) in WANTED {
+        let check = format!("CAP_{name}");
+        match (observed.may_hold(*number), needed) {
+            (true, _) => checks.ok(&check, format!("present, for {purpose}")),
+            (false, false) => checks.ok(&check, format!("not needed by engine {version}")),
+            (false, true) => checks.degraded(
+                &check,
+                format!(
+                    "{check} is missing: engine {version} cannot start {purpose} (`bind-mount /proc/PID/ns/net: permission denied`)"
+                ),
+                &format!("--privileged, or --cap-add {name}"),
+            ),
         }
     }
 }

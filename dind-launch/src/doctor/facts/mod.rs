@@ -3,16 +3,20 @@
 //! In a captured machine `/.dind/refused` holds what no file of a real one says: the names of the probes that the
 //! kernel refused, one to a line.
 
+mod block_devices;
 mod links;
+mod outer_engine;
 pub(crate) mod probe;
 
 pub(crate) use links::{KINDS, NF_TABLES};
+pub(crate) use outer_engine::OuterEngine;
 
 use crate::doctor::capabilities::MKNOD;
 
 use crate::fault;
 use crate::mesos::Limits;
 use crate::paths::DATA_ROOT;
+use crate::prepare::delegation;
 use dind_contract::Fault;
 use dind_system::Root;
 use dind_system::proc::{self, Cgroup, Mount, Status};
@@ -21,18 +25,20 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The refused probes of a captured machine.
 const CAPTURED: &str = "/.dind/refused";
 
-/// The settings of `dind-storage` that decide what a node needs.
+/// The settings that decide what a node needs: those of `dind-storage`, and one of ours.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct StorageArgs {
+pub struct NodeArgs {
     /// `DIND_DATA_ROOT`; empty for the usual place.
     pub data_root: String,
     /// `DIND_STORAGE_DRIVER`; empty for `auto`.
     pub driver: String,
     /// `DIND_STORAGE_BACKING`; empty for `auto`.
     pub backing: String,
+    /// `DIND_ALLOW_HOST_DEVICES`: a node in a user namespace may have block devices of the machine.
+    pub allow_host_devices: bool,
 }
 
-impl StorageArgs {
+impl NodeArgs {
     /// Reads the variables. `dind-storage` reports what is wrong with them.
     #[must_use]
     pub fn of(variable: impl Fn(&str) -> Option<String>) -> Self {
@@ -41,6 +47,7 @@ impl StorageArgs {
             data_root: of("DIND_DATA_ROOT"),
             driver: of("DIND_STORAGE_DRIVER"),
             backing: of("DIND_STORAGE_BACKING"),
+            allow_host_devices: false,
         }
     }
 
@@ -60,6 +67,10 @@ pub struct Observed {
     pub limits: String,
     /// `/proc/self/uid_map`.
     pub uid_map: String,
+    /// Whether this is a user namespace that is not the machine's.
+    pub in_user_namespace: bool,
+    /// In such a namespace: the machine's block devices that can be opened.
+    pub block_devices: Vec<String>,
     /// `/proc/self/attr/current`: how a security module confines us; empty without one.
     pub confinement: String,
     /// `/proc/self/mountinfo`.
@@ -82,17 +93,25 @@ pub struct Observed {
     pub files: BTreeSet<&'static str>,
     /// Whether this is the machine itself, and not a container on it.
     pub on_the_machine: bool,
+    /// The engine that `docker run` talks to; only asked on the machine itself.
+    pub outer_engine: Option<OuterEngine>,
+    /// `/etc/subuid`.
+    pub subuid: String,
+    /// `/etc/subgid`.
+    pub subgid: String,
     /// The probes that the kernel refused, by name.
     pub refused: BTreeSet<String>,
 }
 
 /// Files whose existence says something.
-const FILES: &[&str] = &["/dev/loop-control", "/dev/fuse", "/proc/net/ip_tables_names"];
+const FILES: &[&str] =
+    &["/dev/loop-control", "/dev/fuse", "/proc/net/ip_tables_names", "/run/systemd/system"];
 
 /// Files that hold one value.
 const VALUES: &[&str] = &[
     "/proc/sys/net/ipv4/ip_forward",
     "/proc/sys/kernel/cap_last_cap",
+    "/proc/sys/user/max_user_namespaces",
     "/proc/sys/fs/inotify/max_user_instances",
     "/proc/sys/fs/inotify/max_user_watches",
     "/proc/sys/kernel/keys/maxkeys",
@@ -114,6 +133,7 @@ impl Observed {
             })?,
             limits: text("/proc/self/limits"),
             uid_map: text("/proc/self/uid_map"),
+            in_user_namespace: proc::in_user_namespace(root),
             // Without a security module that uses it, the kernel refuses to read it: EINVAL.
             confinement: text("/proc/self/attr/current").trim_matches(['\0', '\n']).to_owned(),
             mounts: proc::mounts(root).unwrap_or_default(),
@@ -132,13 +152,20 @@ impl Observed {
             pids.filter_map(|group| root.read(group.join("pids.max")).ok()?.trim().parse().ok()).min();
         let value = |path: &&'static str| Some((*path, root.read(path).ok()?.trim().to_owned()));
         observed.values = VALUES.iter().filter_map(value).collect();
-        observed.refused = if root.is_host() {
-            let own_dev = proc::mount_at(&observed.mounts, "/dev").is_some_and(|mount| mount.kind == "tmpfs");
-            // Making a node needs CAP_MKNOD, whatever the device cgroup says.
-            probe::refused(observed.status.seccomp_filter, own_dev && observed.status.can(MKNOD))
-        } else {
-            text(CAPTURED).lines().map(str::to_owned).collect()
-        };
+        if observed.in_user_namespace {
+            observed.block_devices = block_devices::openable(root);
+        }
+        if !root.is_host() {
+            observed.refused = text(CAPTURED).lines().map(str::to_owned).collect();
+            return Ok(observed);
+        }
+        let own_dev = proc::mount_at(&observed.mounts, "/dev").is_some_and(|mount| mount.kind == "tmpfs");
+        // Making a node needs CAP_MKNOD, whatever the device cgroup says; root of a user namespace makes none.
+        let may_make = own_dev && observed.status.can(MKNOD) && !observed.in_user_namespace;
+        observed.refused = probe::refused(observed.status.seccomp_filter, may_make);
+        if delegation::denied(root, &observed.cgroups, &observed.mounts).is_some() {
+            observed.refused.insert(probe::CGROUP.to_owned());
+        }
         Ok(observed)
     }
 
@@ -149,6 +176,16 @@ impl Observed {
         if root.is_host() {
             self.refused.extend(links::refused());
         }
+        self
+    }
+
+    /// Also looks at what the machine has for containers in user namespaces. Inside a container nothing of it is to be seen: the
+    /// engine that answers there is the node's own.
+    #[must_use]
+    pub fn and_engine(mut self, root: &Root, asked: bool) -> Self {
+        self.subuid = root.read("/etc/subuid").unwrap_or_default();
+        self.subgid = root.read("/etc/subgid").unwrap_or_default();
+        self.outer_engine = (asked && self.on_the_machine).then(|| outer_engine::ask(root)).flatten();
         self
     }
 

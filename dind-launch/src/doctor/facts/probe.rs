@@ -16,6 +16,8 @@ pub(crate) const MOUNT_BY_POLICY: &str = "mount-by-policy";
 pub(crate) const LOOP_CONTROL: &str = "loop-control";
 /// Making and opening a loop device.
 pub(crate) const LOOP_DEVICE: &str = "loop-device";
+/// Making groups in the container's own cgroup.
+pub(crate) const CGROUP: &str = "cgroup";
 
 /// A null pointer: the kernel answers EFAULT before it does anything.
 const NOWHERE: c_long = 0;
@@ -74,10 +76,11 @@ fn policy_refuses_mounts() -> bool {
     mount(None::<&str>, "/", None::<&str>, both, None::<&str>) == Err(Errno::EACCES)
 }
 
-/// The device cgroup answers EPERM; a device that is busy or has no driver answers something else.
+/// The device cgroup answers EPERM; a node of another user, or on a `nodev` mount, EACCES. A device that is busy or has no driver
+/// answers something else.
 fn is_denied(path: impl AsRef<Path>) -> bool {
     let opened = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path);
-    opened.is_err_and(|error| error.raw_os_error() == Some(libc::EPERM))
+    opened.is_err_and(|error| matches!(error.raw_os_error(), Some(libc::EPERM | libc::EACCES)))
 }
 
 /// Makes a node for a loop device, opens it, and removes it. On the machine's own `/dev` nobody does this: no device

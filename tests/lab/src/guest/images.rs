@@ -13,10 +13,18 @@ use xshell::cmd;
 /// Room for the nodes' volumes; sparse, and thrown away after each run.
 const SIZE: &str = "12G";
 
-/// Makes the disk anew when one of the images is another one than last time.
-pub(super) fn ensure(workspace: &Workspace, engine: &Engine, system: &System, node: &str) -> Result<PathBuf> {
-    let disk = system.disk.with_file_name("data.img");
-    let key = system.disk.with_file_name("data.key");
+/// Makes the disk anew when one of the images is another one than last time. An engine that maps users has a data root of its own
+/// for them, so it gets a disk of its own.
+pub(super) fn ensure(
+    workspace: &Workspace,
+    engine: &Engine,
+    system: &System,
+    node: &str,
+    userns: bool,
+) -> Result<PathBuf> {
+    let name = if userns { "data-userns" } else { "data" };
+    let disk = system.disk.with_file_name(format!("{name}.img"));
+    let key = disk.with_extension("key");
     let ids = engine.ask(workspace, &["image", "inspect", "--format", "{{.Id}}", node, image::INNER])?;
     let wanted = format!("{node} {ids}");
     if disk.exists() && fs::read_to_string(&key).is_ok_and(|have| have == wanted) {
@@ -27,7 +35,7 @@ pub(super) fn ensure(workspace: &Workspace, engine: &Engine, system: &System, no
         let archive = system.directory.join("images.tar");
         let path = archive.display().to_string();
         engine.ask(workspace, &["save", "--output", &path, node, image::INNER])?;
-        let filled = load(workspace, system);
+        let filled = load(workspace, system, userns);
         fs::remove_file(archive)?;
         filled?;
         let data_root = system.directory.join("var/lib/docker");
@@ -39,7 +47,7 @@ pub(super) fn ensure(workspace: &Workspace, engine: &Engine, system: &System, no
 }
 
 /// Namespaces of its own keep the engine's mounts and sockets away from the machine, and end with it.
-fn load(workspace: &Workspace, system: &System) -> Result<()> {
+fn load(workspace: &Workspace, system: &System, userns: bool) -> Result<()> {
     let data_root = system.directory.join("var/lib/docker");
     if data_root.exists() {
         fs::remove_dir_all(&data_root)?;
@@ -48,9 +56,11 @@ fn load(workspace: &Workspace, system: &System) -> Result<()> {
     fs::copy(workspace.root.join("tests/vm/load"), system.directory.join("sbin/vm-load"))?;
     // The engine's unpacker remounts its root, which must be a mount for that.
     let enter = "mount --bind \"$1\" \"$1\" && cd \"$1\" && mount --rbind /sys sys && mount --rbind /dev dev && mount -t proc proc proc \
-                 && mount -t tmpfs run run && mount -t tmpfs tmp tmp && exec chroot . /sbin/vm-load";
+                 && mount -t tmpfs run run && mount -t tmpfs tmp tmp && shift && exec chroot . /sbin/vm-load \"$@\"";
     let (shell, directory) = (&workspace.shell, &system.directory);
-    let load =
+    let mapped = if userns { &["--userns-remap", "default"][..] } else { &[] };
+    let inside =
         cmd!(shell, "unshare --mount --pid --net --fork --kill-child sh -c {enter} vm-load {directory}");
+    let load = inside.args(mapped);
     progress::logged(workspace, "vm-load", load)
 }

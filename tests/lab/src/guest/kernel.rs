@@ -107,6 +107,9 @@ fn pack(workspace: &Workspace, unpacked: &Path, version: &str, target: &Path) ->
     let scripts = workspace.root.join("tests/vm");
     fs::copy(scripts.join("initramfs"), root.join("init"))?;
     fs::copy(scripts.join("init"), root.join("guest-init"))?;
+    for unit in ["vm.target", "vm.service"] {
+        fs::copy(scripts.join(unit), root.join(unit))?;
+    }
     let mut order = String::new();
     for driver in ["virtio_pci", "virtio_blk"] {
         let listed = cmd!(

@@ -50,6 +50,8 @@ pub struct Guest {
     pub kernel: Kernel,
     /// Its control groups.
     pub cgroup: Cgroup,
+    /// Whether its engine maps users (`userns-remap`). Then systemd is its first process, which gives containers their groups.
+    pub userns: bool,
 }
 
 /// The guests of the `vm` tier.
@@ -61,6 +63,9 @@ pub struct GuestArgs {
     /// In the vm tier: the guest's version of control groups
     #[arg(long, default_value_t = Cgroup::V2)]
     cgroup: Cgroup,
+    /// In the vm tier: a guest whose engine maps users, with systemd
+    #[arg(long, conflicts_with_all = ["cgroup", "all"])]
+    userns: bool,
     /// In the vm tier: every kernel with every version of control groups that it has whole
     #[arg(long, conflicts_with_all = ["kernel", "cgroup"])]
     all: bool,
@@ -70,11 +75,12 @@ impl GuestArgs {
     /// The guests to run, one after the other.
     pub fn chosen(&self) -> Vec<Guest> {
         if !self.all {
-            return vec![Guest { kernel: self.kernel, cgroup: self.cgroup }];
+            return vec![Guest { kernel: self.kernel, cgroup: self.cgroup, userns: self.userns }];
         }
         let kernels = Kernel::value_variants().iter().copied();
         let groups = Cgroup::value_variants().iter().copied();
-        let guests = kernels.flat_map(|kernel| groups.clone().map(move |cgroup| Guest { kernel, cgroup }));
+        let guest = |kernel, cgroup| Guest { kernel, cgroup, userns: false };
+        let guests = kernels.flat_map(|kernel| groups.clone().map(move |cgroup| guest(kernel, cgroup)));
         // Debian built 6.12 without the memory controller of v1 (CONFIG_MEMCG_V1): nothing limits memory there.
         guests.filter(|guest| (guest.kernel, guest.cgroup) != (Kernel::Linux612, Cgroup::V1)).collect()
     }
@@ -82,13 +88,13 @@ impl GuestArgs {
 
 impl Guest {
     /// What most hosts are.
-    pub const USUAL: Self = Self { kernel: Kernel::Linux61, cgroup: Cgroup::V2 };
+    pub const USUAL: Self = Self { kernel: Kernel::Linux61, cgroup: Cgroup::V2, userns: false };
 }
 
-/// `6.1-v2`, as it is in the names of logs.
+/// `6.1-v2` or `6.1-v2-userns`, as it is in the names of logs.
 impl fmt::Display for Guest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{}", self.kernel, self.cgroup)
+        write!(f, "{}-{}{}", self.kernel, self.cgroup, if self.userns { "-userns" } else { "" })
     }
 }
 
@@ -99,8 +105,9 @@ pub struct Suite<'a> {
     pub node: &'a str,
     /// The guest's system, and so the outer engine's version.
     pub release: Release,
-    /// For the test program: filters, `--nocapture`.
-    pub args: &'a [String],
+    /// For the test program: filters, `--nocapture`. Each list is one run of it: the next begins after the engine was started anew,
+    /// where it maps users without systemd's groups.
+    pub runs: &'a [Vec<String>],
 }
 
 /// Makes the parts of the guests that need neither binaries nor images.
@@ -117,7 +124,8 @@ pub fn run(
     guests: &[Guest],
 ) -> Result<Vec<(Guest, Result<Report>)>> {
     let system = system::ensure(workspace, suite.release)?;
-    let data = images::ensure(workspace, &engine, &system, suite.node)?;
+    let userns = guests.iter().any(|guest| guest.userns);
+    let data = images::ensure(workspace, &engine, &system, suite.node, userns)?;
     // An emulated guest takes every processor there is.
     engine.release(workspace)?;
     let payload = payload::pack(workspace, suite)?;

@@ -21,13 +21,18 @@ pub(super) fn pack(workspace: &Workspace, suite: &Suite) -> Result<PathBuf> {
     fs::create_dir_all(place.join("bin"))?;
     progress::heading("build the guest's test program");
     fs::copy(build(workspace)?, place.join(PROGRAM))?;
-    fs::write(place.join("args"), suite.args.iter().map(|arg| format!("{arg}\n")).collect::<String>())?;
+    for (number, args) in suite.runs.iter().enumerate() {
+        let args: String = args.iter().map(|arg| format!("{arg}\n")).collect();
+        fs::write(place.join(format!("args.{number}")), args)?;
+    }
     for tool in binaries::TOOLS {
         fs::copy(workspace.binaries().join(tool), place.join("bin").join(tool))?;
     }
     let shell = &workspace.shell;
     let preload = workspace.preload();
     cmd!(shell, "cp --recursive {preload} {place}/preload").quiet().run()?;
+    // Root of a node in a user namespace is one of the others.
+    cmd!(shell, "chmod --recursive a+rX {place}/preload").quiet().run()?;
     let env = [
         ("DIND_TEST_DOCKER_HOST", "unix:///var/run/docker.sock"),
         ("DIND_TEST_ENGINE_PID", "1"),

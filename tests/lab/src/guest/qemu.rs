@@ -19,6 +19,12 @@ const SILENCE: Duration = Duration::from_secs(300);
 /// A whole run, for the same reasons.
 const LIMIT: Duration = Duration::from_secs(1800);
 
+/// A bound, times the factor that the suites stretch theirs by.
+fn stretched(bound: Duration) -> Duration {
+    let factor = std::env::var("DIND_TEST_SLOWNESS").ok().and_then(|text| text.parse::<f64>().ok());
+    bound.mul_f64(factor.filter(|factor| (1.0..100.0).contains(factor)).unwrap_or(1.0))
+}
+
 /// What runs the guest's processors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Accelerator {
@@ -129,9 +135,10 @@ impl Run {
     fn watch(mut self) -> Result<Option<Report>> {
         let mut log = File::create(&self.log)?;
         let (mut report, mut spoke, mut tests_run) = (Report::default(), false, false);
+        let whole = stretched(LIMIT);
         loop {
-            let limit = if spoke { SILENCE } else { self.first_word };
-            match self.lines.recv_timeout(limit.min(LIMIT.saturating_sub(self.began.elapsed()))) {
+            let limit = if spoke { stretched(SILENCE) } else { stretched(self.first_word) };
+            match self.lines.recv_timeout(limit.min(whole.saturating_sub(self.began.elapsed()))) {
                 Ok(line) => {
                     // The firmware's words are not the guest's.
                     spoke |= line.starts_with("vm: ");
@@ -153,8 +160,8 @@ impl Run {
                     return Ok(spoke.then_some(report));
                 }
                 Err(RecvTimeoutError::Timeout) => {
-                    if self.began.elapsed() >= LIMIT {
-                        report.trouble = Some(self.broken(&format!("took more than {} s", LIMIT.as_secs())));
+                    if self.began.elapsed() >= whole {
+                        report.trouble = Some(self.broken(&format!("took more than {} s", whole.as_secs())));
                         return Ok(spoke.then_some(report));
                     }
                     report.trouble = Some(self.broken(&format!("was silent for {} s", limit.as_secs())));
@@ -190,8 +197,10 @@ fn command(guest: Guest, accelerator: Accelerator, boot: &Boot, disks: &Disks) -
         ),
     };
     // Without the waits and defences that mean nothing here, and cost most where every instruction is emulated.
+    // Of systemd only the process itself, which is enough to ask for groups.
+    let first = if guest.userns { " dind.userns systemd.unit=vm.target systemd.show_status=no" } else { "" };
     let kernel = format!(
-        "console=ttyS0 quiet panic=-1 mitigations=off nokaslr norandmaps random.trust_cpu=on tsc=reliable no_timer_check{lean} dind.cgroup={}",
+        "console=ttyS0 quiet panic=-1 mitigations=off nokaslr norandmaps random.trust_cpu=on tsc=reliable no_timer_check{lean}{first} dind.cgroup={}",
         guest.cgroup
     );
     // Killed with this program: an interrupted run leaves no QEMU behind.

@@ -5,6 +5,9 @@ use crate::verdict;
 /// What the kernel prints of a processor that does not come back from it (Documentation/admin-guide/lockup-watchdogs.rst).
 const STUCK: &str = "watchdog: BUG: soft lockup";
 
+/// What it prints of a fault while it handled one. Seen once, emulated, with the flags' register full of another one's bits.
+const DOUBLE_FAULT: &str = "traps: PANIC: double fault";
+
 /// What the guest reported on its serial line.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
@@ -42,7 +45,7 @@ impl Report {
 
     /// Takes in the next line.
     pub(super) fn note(&mut self, line: &str) {
-        self.stuck |= line.contains(STUCK);
+        self.stuck |= line.contains(STUCK) || line.contains(DOUBLE_FAULT);
         if let Some(word) = line.strip_prefix("vm: ") {
             let mut words = word.split(' ');
             let (subject, value) = (words.next(), words.next().unwrap_or_default());
@@ -92,5 +95,8 @@ mod tests {
         assert!(report.may_be_the_emulator());
         report.note("test loops::grow ... FAILED");
         assert!(!report.may_be_the_emulator());
+        let mut faulty = Report::default();
+        faulty.note("[  179.826870] traps: PANIC: double fault, error_code: 0x0");
+        assert!(faulty.may_be_the_emulator());
     }
 }

@@ -7,8 +7,20 @@ use crate::{Result, progress};
 use std::fs;
 use std::path::PathBuf;
 
-/// Beside the engine: what a node's host has, and what the suites call on it.
-const PACKAGES: &str = "iptables,iproute2,kmod,procps,busybox-static,apparmor";
+/// Beside the engine: what a node's host has, and what the suites call on it. systemd and podman are for guests that map users.
+const PACKAGES: &str = "iptables,iproute2,kmod,procps,busybox-static,apparmor,systemd-sysv,dbus,podman,crun,netavark,aardvark-dns";
+
+/// The user that the engine maps others to, as dockerd itself would make it, so that its number is known (dockerd(8)); and the one
+/// that podman does, which podman 5 does not find unless it exists.
+const MAPPED: [(&str, &str); 4] = [
+    (
+        "passwd",
+        "dockremap:x:990:990::/nonexistent:/usr/sbin/nologin\ncontainers:x:991:991::/nonexistent:/usr/sbin/nologin\n",
+    ),
+    ("group", "dockremap:x:990:\ncontainers:x:991:\n"),
+    ("subuid", "dockremap:165536:65536\ncontainers:2147483647:2147483648\n"),
+    ("subgid", "dockremap:165536:65536\ncontainers:2147483647:2147483648\n"),
+];
 
 /// Room for what a run writes; the disk is sparse, and what is written is thrown away.
 const SIZE: &str = "4G";
@@ -26,7 +38,9 @@ pub(super) struct System {
 pub(super) fn ensure(workspace: &Workspace, release: Release) -> Result<System> {
     let place = workspace.guests().join(release.suite());
     let system = System { directory: place.join("system"), disk: place.join("system.img") };
-    if system.disk.exists() {
+    let key = system.disk.with_extension("key");
+    let wanted = format!("{PACKAGES} {MAPPED:?}");
+    if system.disk.exists() && fs::read_to_string(&key).is_ok_and(|have| have == wanted) {
         return Ok(system);
     }
     progress::step(&format!("bootstrap the guest's {}", release.suite()), || {
@@ -42,7 +56,13 @@ pub(super) fn ensure(workspace: &Workspace, release: Release) -> Result<System> 
         for directory in ["lib/modules", "var/lib/docker"] {
             fs::create_dir_all(system.directory.join(directory))?;
         }
-        disk::make(workspace, &system.directory, &system.disk, SIZE)
+        for (file, lines) in MAPPED {
+            let path = system.directory.join("etc").join(file);
+            let have = fs::read_to_string(&path).unwrap_or_default();
+            fs::write(&path, have + lines)?;
+        }
+        disk::make(workspace, &system.directory, &system.disk, SIZE)?;
+        Ok(fs::write(&key, &wanted)?)
     })?;
     Ok(system)
 }

@@ -1,0 +1,89 @@
+//! The sets as pods.
+
+use super::Set;
+use super::sets::{NO_APPARMOR, added, without_module};
+use crate::doctor::facts::Observed;
+use crate::doctor::report::Alternative;
+
+/// From containerd 2.1 on, a pod's cgroup can be written to without `privileged` (docs/cri/config.md, `cgroup_writable`).
+const RUNTIME_CLASS: &str = "\
+# On each machine, in containerd's config.toml (containerd 2.1 or newer):
+#   [plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.dind]
+#     runtime_type = 'io.containerd.runc.v2'
+#     cgroup_writable = true
+apiVersion: node.k8s.io/v1
+kind: RuntimeClass
+metadata:
+  name: dind
+handler: dind
+---
+";
+
+/// The pod, and what it needs. Nothing is known of the cluster here.
+pub(super) fn alternative(set: Set, observed: &Observed, profile_file: &str) -> Alternative {
+    Alternative {
+        name: set.name().to_owned(),
+        flags: Vec::new(),
+        works: None,
+        why: "from here it is not known what the cluster can have".to_owned(),
+        possible: None,
+        gives: set.gives().to_owned(),
+        costs: costs(set),
+        needs: needs(set, profile_file),
+        daemon_json: None,
+        manifest: Some(manifest(set, observed, profile_file)),
+    }
+}
+
+fn costs(set: Set) -> Vec<String> {
+    let costs: &[&str] = match set {
+        Set::Userns | Set::Reduced => {
+            &["no loop devices: the data root has to be a volume", "inner containers: no --privileged"]
+        }
+        Set::Privileged => &["root in the node is the machine's root"],
+    };
+    costs.iter().map(|cost| (*cost).to_owned()).collect()
+}
+
+fn needs(set: Set, profile_file: &str) -> Vec<String> {
+    let profile = || {
+        format!(
+            "`result.seccomp_profile` of this document as the file /var/lib/kubelet/seccomp/{profile_file} on each machine"
+        )
+    };
+    match set {
+        Set::Userns => vec![
+            "Kubernetes 1.33 or newer, or the feature gate UserNamespacesSupport; containerd 2.1 and runc 1.2, or newer".to_owned(),
+            profile(),
+        ],
+        Set::Reduced => vec![profile()],
+        Set::Privileged => vec!["users of the node who can be trusted with the whole machine".to_owned()],
+    }
+}
+
+fn manifest(set: Set, observed: &Observed, profile_file: &str) -> String {
+    let (class, users) = match set {
+        Set::Userns => (RUNTIME_CLASS, "  runtimeClassName: dind\n  hostUsers: false\n"),
+        Set::Reduced | Set::Privileged => ("", ""),
+    };
+    let context = match set {
+        Set::Privileged => "        privileged: true\n".to_owned(),
+        Set::Userns | Set::Reduced => {
+            let added: Vec<_> = added(observed).collect();
+            let apparmor = match without_module(observed).contains(&NO_APPARMOR) {
+                true => "        appArmorProfile:\n          type: Unconfined\n",
+                false => "",
+            };
+            format!(
+                "        capabilities:\n          add: [{}]\n        seccompProfile:\n          type: Localhost\n          \
+                 localhostProfile: {profile_file}\n{apparmor}",
+                added.join(", ")
+            )
+        }
+    };
+    format!(
+        "{class}apiVersion: v1\nkind: Pod\nmetadata:\n  name: node\nspec:\n{users}  containers:\n    - name: node\n      \
+         image: dind:dev\n      securityContext:\n{context}      volumeMounts:\n        - name: docker\n          \
+         mountPath: /var/lib/docker\n  volumes:\n    - name: docker\n      emptyDir: {{}}\n"
+    )
+}
