@@ -18,7 +18,7 @@ const LONGEST: u8 = 30;
 /// The pools; nothing where there are none.
 ///
 /// dockerd passes over networks that the container reaches. Where none is left it ends, unless its default bridge needs none
-/// (`has_bridge`: it has an address already, or does not exist). With an address that is only a setting, versions such as 20.10
+/// (`bridge_needs_none`: it has an address already, or does not exist). With an address that is only a setting, versions such as 20.10
 /// end all the same (moby, `ElectInterfaceAddresses`), and 28 does not.
 ///
 /// # Errors
@@ -27,7 +27,7 @@ const LONGEST: u8 = 30;
 pub fn check(
     pools: &[AddressPool],
     engine: Option<u32>,
-    has_bridge: bool,
+    bridge_needs_none: bool,
     reached: &[Taken],
     warnings: &mut Vec<Warning>,
 ) -> Result<Option<Vec<AddressPool>>, Fault> {
@@ -40,7 +40,7 @@ pub fn check(
     let near: Vec<_> = reached.iter().filter(|other| !other.far).cloned().collect();
     if v4(pools).next().is_some() && free(pools, &near).is_none() {
         let fault = overlap(pools, &near);
-        if !has_bridge {
+        if !bridge_needs_none {
             return Err(fault);
         }
         warnings.push(Warning::new(fault::POOLS_TAKEN, fault.message, fault.hint));

@@ -84,7 +84,7 @@ fn a_reload_names_what_a_flag_overrides() {
         assert_eq!((status, &document["result"]["changed"]), (0, &changed), "{document}");
         let [warning] = &document["warnings"].as_array().unwrap()[..] else { panic!("{document}") };
         assert_eq!(warning["code"], "setting-overridden");
-        assert_eq!(warning["message"], r#"DOCKER_DAEMON_ARGS overrides `labels`: daemon.json has ["c=d"]"#);
+        assert_eq!(warning["message"], r#"a flag of dockerd overrides `labels`: daemon.json has ["c=d"]"#);
         assert_eq!(labels(&node), "[a=b]");
     }
 }
