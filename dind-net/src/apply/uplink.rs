@@ -18,6 +18,13 @@ use crate::plan::transition::{to_bridged, to_original};
 use dind_contract::step::{Applied, Step as _, Undo};
 use dind_contract::{Fault, Warning};
 use std::net::Ipv4Addr;
+use std::time::Duration;
+
+/// How long a gateway may take to answer: on a bridge of the same machine it takes microseconds.
+const ANSWER_LIMIT: Duration = Duration::from_millis(300);
+/// How long one that has answered may take to answer over the new bridge. The kernel takes up to a second to note that a link
+/// carries (net/core/link_watch.c: once a second), and longer where processors are busy or emulated.
+const BRIDGE_LIMIT: Duration = Duration::from_secs(3);
 
 /// What is expected after the last change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +64,7 @@ pub(crate) fn check(
     if bridged.before.neighbours.iter().any(|entry| entry.address == bridged.gateway) {
         return Ok((Expected::Changes, warnings));
     }
-    if answers(context, original.uplink_index, bridged.gateway)? {
+    if answers(context, original.uplink_index, bridged.gateway, ANSWER_LIMIT)? {
         return Ok((Expected::ChangesAndGateway, warnings));
     }
     let gateway = bridged.gateway;
@@ -69,10 +76,10 @@ pub(crate) fn check(
     Ok((Expected::Changes, warnings))
 }
 
-/// Whether a neighbour answers ARP. Where the kernel does not take the question, nobody does.
-fn answers(context: &mut Context, link: u32, gateway: Ipv4Addr) -> Result<bool, Fault> {
+/// Whether a neighbour answers ARP in time. Where the kernel does not take the question, nobody does.
+fn answers(context: &mut Context, link: u32, gateway: Ipv4Addr, limit: Duration) -> Result<bool, Fault> {
     let netlink = context.netlink()?;
-    match transient::retry(|| netlink.answers(link, gateway)) {
+    match transient::retry(|| netlink.answers(link, gateway, limit)) {
         Err(error) if transient::is_transient(&error) => Err(fault::NETLINK_FAILED
             .cannot("ask for", gateway, error)
             .hint("run it again; nothing is left changed")),
@@ -156,7 +163,7 @@ fn verify_bridge(bridged: &Bridged, expected: Expected, context: &mut Context) -
             .hint("stop what else changes the container's network, and run it again"));
     }
     let link = net.link(&bridging.bridge).map_or(0, |link| link.index);
-    if expected == Expected::ChangesAndGateway && !answers(context, link, bridged.gateway)? {
+    if expected == Expected::ChangesAndGateway && !answers(context, link, bridged.gateway, BRIDGE_LIMIT)? {
         let cause = format!("it answered over {}, but not over {}", bridging.uplink, bridging.bridge);
         return Err(fault::GATEWAY_LOST
             .cannot("reach", bridged.gateway, cause)

@@ -34,8 +34,9 @@ const CREATE: u16 = CHANGE | NLM_F_CREATE | NLM_F_EXCL;
 /// A request for something that takes the place of what is there.
 const REPLACE: u16 = CHANGE | NLM_F_CREATE | NLM_F_REPLACE;
 
-/// How long a neighbour may take to answer: on a bridge of the same machine it takes microseconds.
-const ANSWER_LIMIT: Duration = Duration::from_millis(300);
+/// When a neighbour that has not answered is asked again. The kernel itself does so after a second only, and the first request is lost
+/// where a link does not carry yet what a change has just made of it.
+const ASK_AGAIN: Duration = Duration::from_millis(100);
 
 /// An open netlink socket in the calling thread's network namespace.
 #[derive(Debug)]
@@ -200,44 +201,53 @@ impl Netlink {
         announced
     }
 
-    /// Has the kernel ask for a neighbour by ARP; whether it answers within 300 ms.
+    /// Has the kernel ask for a neighbour by ARP, again and again; whether it answers within `limit`.
     ///
     /// # Errors
     /// Those of the kernel.
-    pub fn answers(&self, link: u32, address: Ipv4Addr) -> io::Result<bool> {
+    pub fn answers(&self, link: u32, address: Ipv4Addr, limit: Duration) -> io::Result<bool> {
         let mut query = NeighbourMessage::default();
         query.header.ifindex = link;
         query.header.family = AddressFamily::Inet;
-        let whose = NeighbourAttribute::Destination(NeighbourAddress::Inet(address));
-        query.attributes.push(whose.clone());
+        query.attributes.push(NeighbourAttribute::Destination(NeighbourAddress::Inet(address)));
+        let end = Instant::now() + limit;
+        while Instant::now() < end {
+            self.ask_neighbour(&query)?;
+            let round = end.min(Instant::now() + ASK_AGAIN);
+            while Instant::now() < round {
+                if self.has_answered(&query)? {
+                    return Ok(true);
+                }
+                std::thread::sleep(Duration::from_micros(100));
+            }
+        }
+        Ok(false)
+    }
+
+    fn ask_neighbour(&self, query: &NeighbourMessage) -> io::Result<()> {
         let mut request = query.clone();
         request.header.flags = NeighbourFlags::Use;
         // What is known from before would be believed for a while.
-        match self.runtime.block_on(self.ask(Message::DelNeighbour(query), CHANGE)) {
+        match self.runtime.block_on(self.ask(Message::DelNeighbour(query.clone()), CHANGE)) {
             Err(error) if error.raw_os_error() != Some(nix::libc::ENOENT) => return Err(error),
             _ => {}
         }
-        self.runtime.block_on(self.ask(Message::NewNeighbour(request), CHANGE | NLM_F_CREATE))?;
-        let end = Instant::now() + ANSWER_LIMIT;
-        while Instant::now() < end {
-            let mut list = NeighbourMessage::default();
-            list.header.family = AddressFamily::Inet;
-            let list = Message::GetNeighbour(list);
-            let found = self.runtime.block_on(self.ask(list, NLM_F_REQUEST | NLM_F_DUMP))?;
-            let state = found.iter().find_map(|message| match message {
-                Message::NewNeighbour(entry)
-                    if entry.header.ifindex == link && entry.attributes.contains(&whose) =>
-                {
-                    Some(entry.header.state)
-                }
-                _ => None,
-            });
-            if state == Some(NeighbourState::Reachable) {
-                return Ok(true);
+        self.runtime.block_on(self.ask(Message::NewNeighbour(request), CHANGE | NLM_F_CREATE)).map(drop)
+    }
+
+    fn has_answered(&self, query: &NeighbourMessage) -> io::Result<bool> {
+        let mut list = NeighbourMessage::default();
+        list.header.family = query.header.family;
+        let found =
+            self.runtime.block_on(self.ask(Message::GetNeighbour(list), NLM_F_REQUEST | NLM_F_DUMP))?;
+        Ok(found.iter().any(|message| match message {
+            Message::NewNeighbour(entry) => {
+                entry.header.ifindex == query.header.ifindex
+                    && entry.header.state == NeighbourState::Reachable
+                    && query.attributes.iter().all(|whose| entry.attributes.contains(whose))
             }
-            std::thread::sleep(Duration::from_micros(100));
-        }
-        Ok(false)
+            _ => false,
+        }))
     }
 
     async fn set(&self, change: LinkMessageBuilder<LinkUnspec>) -> io::Result<()> {
