@@ -48,7 +48,7 @@ impl Certificate {
 
     fn of(der: Vec<u8>) -> Result<Self, String> {
         let (_, parsed) =
-            X509Certificate::from_der(&der).map_err(|error| format!("it is no certificate ({error})"))?;
+            X509Certificate::from_der(&der).map_err(|error| format!("it is not a certificate ({error})"))?;
         let broken = |error| format!("an extension of the certificate cannot be read ({error})");
         let names = parsed.subject_alternative_name().map_err(broken)?;
         let names =

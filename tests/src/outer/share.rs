@@ -1,6 +1,6 @@
 //! A directory that a test sees, its node, and the node's inner containers.
 
-use crate::outer::LIMIT;
+use super::LIMIT;
 use crate::{eventually, scratch};
 use std::fs;
 use std::path::PathBuf;

@@ -9,9 +9,9 @@ use crate::doctor::report::Alternative;
 use serde_json::{Value, json};
 
 /// `docker-default` refuses all mounts.
-pub(in crate::doctor) const NO_APPARMOR: &str = "apparmor=unconfined";
+pub(crate) const NO_APPARMOR: &str = "apparmor=unconfined";
 /// So do the types that container engines give.
-pub(in crate::doctor) const NO_LABEL: &str = "label=disable";
+pub(crate) const NO_LABEL: &str = "label=disable";
 
 /// The set, and whether this machine can have it.
 pub(super) fn alternative(
