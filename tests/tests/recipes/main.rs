@@ -14,6 +14,7 @@ mod gitlab;
 mod gitlab_documented;
 mod jenkins;
 mod pod;
+mod run_flags;
 mod sidecar;
 
 use dind_tests::outer::{Ended, docker, host, image, inner_image, setting};
