@@ -33,6 +33,9 @@ pub const LINK_PREFIX: &str = "dt";
 /// The factor on every bound that [`eventually`] and [`within`] set.
 const SLOWNESS: &str = "DIND_TEST_SLOWNESS";
 
+/// The set of `doctor --run-flags` whose flags nodes get in the place of `--privileged`.
+const RUN_FLAGS: &str = "DIND_TEST_RUN_FLAGS";
+
 /// A binary under test, by path: a wrapper of cargo's would put it into other namespaces.
 ///
 /// # Panics
@@ -105,7 +108,12 @@ pub fn scratch_on_disk() -> TempDir {
 fn scratch_in(parent: impl AsRef<Path>) -> TempDir {
     let parent = parent.as_ref().canonicalize().unwrap();
     let prefix = format!("{PREFIX}{}-", std::process::id());
-    tempfile::Builder::new().prefix(&prefix).tempdir_in(parent).unwrap()
+    let directory = tempfile::Builder::new().prefix(&prefix).tempdir_in(parent).unwrap();
+    // Root of a node may be another user outside.
+    if std::env::var_os(RUN_FLAGS).is_some() {
+        fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    }
+    directory
 }
 
 /// A bound for a machine that has nothing else to do, times `DIND_TEST_SLOWNESS`.

@@ -1,80 +1,10 @@
-//! Nodes without `--privileged`: the flags that `doctor --run-flags` prints, and the node that the reduced set makes.
+//! Nodes without `--privileged`: the node that a set of flags of `doctor --run-flags` makes.
 
-use crate::outer::{LIMIT, Node, SLEEP, address_of, host, image, inner_image, on_host};
-use crate::{bin, eventually, scratch};
+use crate::eventually;
+use crate::outer::{LIMIT, Node, SLEEP, address_of, image, inner_image, on_host};
 use serde_json::Value;
-use std::fs;
-use std::path::PathBuf;
-use std::process::{Command, Output};
-use tempfile::TempDir;
 
-/// The engine's default runtime may be one that gives less than was asked for.
-pub const RUNC: [&str; 2] = ["--runtime", "runc"];
-
-/// What `doctor --run-flags` reports outside of any container, with the profile in the file that it names.
-#[derive(Debug)]
-pub struct RunFlags {
-    /// The whole report.
-    pub document: Value,
-    directory: TempDir,
-}
-
-impl RunFlags {
-    /// Runs `doctor --run-flags`.
-    ///
-    /// # Panics
-    /// It fails.
-    #[must_use]
-    pub fn ask() -> Self {
-        let mut flags = Self { document: Value::Null, directory: scratch() };
-        let output = flags.doctor(&[]);
-        assert_eq!(output.status.code(), Some(0), "{output:?}");
-        flags.document = serde_json::from_slice(&output.stdout).unwrap();
-        fs::write(flags.profile(), flags.document["result"]["seccomp_profile"].to_string()).unwrap();
-        flags
-    }
-
-    fn profile(&self) -> PathBuf {
-        self.directory.path().join("seccomp.json")
-    }
-
-    /// Runs `doctor --run-flags` with more arguments.
-    ///
-    /// # Panics
-    /// It cannot be run.
-    #[must_use]
-    pub fn doctor(&self, args: &[&str]) -> Output {
-        let mut command = Command::new(bin("dind-launch"));
-        command.env("DOCKER_HOST", host()).args(["doctor", "--run-flags", "--seccomp"]).arg(self.profile());
-        command.args(args).output().unwrap()
-    }
-
-    /// The flags of one alternative, for the plain runc.
-    ///
-    /// # Panics
-    /// There is no such alternative.
-    #[must_use]
-    pub fn of(&self, name: &str) -> Vec<String> {
-        let alternatives = self.document["result"]["run_flags"].as_array().unwrap();
-        let found = alternatives.iter().find(|one| one["name"] == name).expect("it is listed");
-        let flags = found["flags"].as_array().unwrap().iter();
-        let flags = flags.map(|flag| flag.as_str().unwrap().to_owned());
-        RUNC.map(str::to_owned).into_iter().chain(flags).collect()
-    }
-
-    /// The reduced set without the flag whose value starts so.
-    ///
-    /// # Panics
-    /// There is no such flag, or there are several.
-    #[must_use]
-    pub fn without(&self, value: &str) -> Vec<String> {
-        let flags = self.of("reduced");
-        let kept = flags.chunks(2).filter(|pair| !pair[1].starts_with(value));
-        let kept: Vec<_> = kept.flatten().cloned().collect();
-        assert_eq!(kept.len() + 2, flags.len(), "one of {flags:?} starts with {value}");
-        kept
-    }
-}
+pub use crate::outer::{RUNC, RunFlags};
 
 /// Starts a node of the image under test with these flags alone.
 #[must_use]
@@ -117,4 +47,19 @@ pub fn makes_a_whole_node(set: &str) {
     let writable = again["steps"].as_array().unwrap().iter().filter(|step| step["op"] == "remount-writable");
     assert_eq!(writable.count(), 0, "all is writable already: {again}");
     assert_eq!(node.stop().0, 143, "{}", node.log());
+}
+
+/// The commands of a README that begin and go on so, for the image under test and a node of a name that the shell has in `$node`.
+///
+/// # Panics
+/// The README does not show them.
+#[must_use]
+pub fn commands(readme: &str, first: &str, then: &str) -> String {
+    let mut blocks = readme.split("```sh\n").skip(1).map(|block| block.split("```").next().unwrap());
+    let block = blocks.find(|block| block.starts_with(first) && block.contains(then));
+    let mut block = block.expect("the README shows it").replace("dind:dev", &image());
+    for before in ["--name", "exec", "stop"] {
+        block = block.replace(&format!("{before} node"), &format!("{before} $node"));
+    }
+    block
 }

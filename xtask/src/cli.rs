@@ -1,7 +1,7 @@
 //! The commands and their options.
 
 use crate::release;
-use crate::suite::Tier;
+use crate::suite::{self, Tier};
 use clap::{CommandFactory, Parser, Subcommand};
 use dind_bench::Subject;
 use dind_lab::base::{Base, Release};
@@ -44,6 +44,10 @@ pub(crate) enum Command {
         tiers: Vec<Tier>,
         #[command(flatten)]
         guests: GuestArgs,
+        /// In the vm tier: suites of the image tier to run in the guest, in place of its own; with --userns, their nodes are in user
+        /// namespaces
+        #[arg(long = "suite", value_name = "NAME", value_delimiter = ',', value_parser = suite::in_guests)]
+        suites: Vec<&'static str>,
         /// Write the outcome into the README's support table
         #[arg(long)]
         record: bool,

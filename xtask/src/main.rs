@@ -51,12 +51,13 @@ fn run(command: Command) -> Result<()> {
         Command::Up { base, mesos } => up::up(&workspace, base.choice(), mesos),
         Command::Down { purge } => up::down(&workspace, purge),
         Command::Image { base, mesos } => image::build(&workspace, base.choice(), mesos),
-        Command::Test { tiers, guests, record, base, extra } => {
+        Command::Test { tiers, guests, suites, record, base, extra } => {
             let guests = guests.chosen();
             let options = Options {
                 tiers: &tiers,
                 base: base.choice(),
                 guests: &guests,
+                suites: &suites,
                 record,
                 extra: &extra,
                 ..Options::default()

@@ -1,7 +1,7 @@
 //! `bench`: figures that hold on any machine. Everything that is compared is measured in turns, in one run.
 //!
 //! * `series`: tasks that take turns, and what was measured of them; `table`: what is printed of it
-//! * the subjects: `storage`, `net`, `lifecycle`, `mesos`
+//! * the subjects: `storage`, `net`, `lifecycle`, `mesos`; `userns`, which a program of its own measures in a virtual machine
 #![allow(clippy::print_stdout)]
 
 mod lifecycle;
@@ -10,12 +10,15 @@ mod net;
 mod series;
 mod storage;
 mod table;
+mod userns;
 
 use clap::ValueEnum;
 use dind_lab::product::binaries;
 use dind_lab::{Result, Workspace, progress, setup};
 use std::fs;
 use std::path::Path;
+
+pub use lifecycle::guest::run as in_guest;
 
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -28,6 +31,8 @@ pub enum Subject {
     Lifecycle,
     /// The part of `lifecycle` that is about certificates, alone.
     Tls,
+    /// Start and stop of a node in a user namespace against one with --privileged, in a virtual machine.
+    Userns,
     /// A Mesos agent: from `docker run` to registered, and to its first task.
     Mesos,
 }
@@ -43,6 +48,7 @@ pub fn run(workspace: &Workspace, subjects: &[Subject], rounds: usize) -> Result
             Subject::Storage => storage::run(workspace, rounds)?,
             Subject::Net => net::run(workspace, rounds)?,
             Subject::Lifecycle => lifecycle::run(workspace, rounds)?,
+            Subject::Userns => userns::run(workspace, rounds)?,
             Subject::Mesos => mesos::run(workspace, rounds)?,
         }
     }

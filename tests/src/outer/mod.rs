@@ -1,14 +1,16 @@
 //! The outer engine: its client, and the machine's network and devices as it sees them. `node`: the nodes that a test starts
-//! on it. `shell`: images with a shell entrypoint. `network`: its networks and volumes. `share`: a directory that a test and its
+//! on it, and `run_flags`: with which privileges. `shell`: images with a shell entrypoint. `network`: its networks and volumes. `share`: a directory that a test and its
 //! containers see. Whatever a handle stands for is removed when the handle is dropped.
 
 mod network;
 mod node;
+mod run_flags;
 mod share;
 mod shell;
 
 pub use network::{Network, Volume};
 pub use node::Node;
+pub use run_flags::{RUNC, RunFlags};
 pub use share::Share;
 pub use shell::{ShellImage, readme_entrypoint};
 
@@ -88,11 +90,11 @@ impl Ended {
     }
 }
 
-/// The outer engine's client.
+/// The outer engine's client. `DIND_TEST_RUN_FLAGS` exchanges the `--privileged` of a new container for the flags of another set.
 #[must_use]
 pub fn docker(args: &[&str]) -> Ended {
     let mut command = Command::new("docker");
-    command.env("DOCKER_HOST", host()).args(args);
+    command.env("DOCKER_HOST", host()).args(run_flags::exchanged(args));
     command.output().expect("docker is installed").into()
 }
 

@@ -1,22 +1,16 @@
 //! The commands of the READMEs, and the profile that the image carries for them.
 
 use dind_tests::outer::{Node, docker, host, image};
-use dind_tests::reduced::RunFlags;
+use dind_tests::reduced::{RunFlags, commands};
 use dind_tests::{bin, scratch, unique};
 use serde_json::Value;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-/// The commands of a section of a README that begin and go on so, for the image under test and a node of a name that it finds in
-/// `$node`.
-fn commands(readme: &str, first: &str, then: &str) -> String {
-    let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join(readme);
-    let text = fs::read_to_string(file).unwrap();
-    let mut blocks = text.split("```sh\n").map(|block| block.split("```").next().unwrap());
-    let block = blocks.find(|block| block.starts_with(first) && block.contains(then));
-    let block = block.expect("the README shows it");
-    block.replace("--name node", "--name $node").replace("dind:dev", &image())
+/// A file of the checkout.
+fn text(file: &str) -> String {
+    fs::read_to_string(PathBuf::from(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join(file)).unwrap()
 }
 
 #[test]
@@ -32,7 +26,7 @@ fn the_commands_of_the_readmes_start_a_node() {
         let node = Node::named(unique("readme"));
         let directory = scratch();
         let mut shell = Command::new("sh");
-        shell.args(["-euc", &commands(readme, first, then)]).current_dir(directory.path());
+        shell.args(["-euc", &commands(&text(readme), first, then)]).current_dir(directory.path());
         shell.env("DOCKER_HOST", &engine).env("PATH", &path).env("node", &node.name);
         let output = shell.output().unwrap();
         assert!(output.status.success(), "{readme}: {output:?}");

@@ -5,6 +5,7 @@
 mod bridged;
 mod disk;
 mod environment;
+mod everyday;
 mod image_content;
 mod image_recipe;
 mod ipv6;

@@ -58,6 +58,17 @@ impl Tier {
     }
 }
 
+/// A suite of the image tier by its name, if a guest has what it needs: no other images, no programs of package registries.
+///
+/// # Errors
+/// It is none.
+pub(crate) fn in_guests(name: &str) -> Result<&'static str, String> {
+    let fitting = Tier::Image.programs().iter().filter(|suite| **suite != "recipes");
+    let found = fitting.clone().find(|suite| **suite == name);
+    let all = || fitting.copied().collect::<Vec<_>>().join(", ");
+    found.copied().ok_or_else(|| format!("expected one of {}", all()))
+}
+
 /// How to run the suites.
 #[derive(Debug, Default)]
 pub(crate) struct Options<'a> {
@@ -69,6 +80,8 @@ pub(crate) struct Options<'a> {
     pub(crate) image: Option<&'a str>,
     /// The virtual machines of the `vm` tier; the usual one where this is empty.
     pub(crate) guests: &'a [Guest],
+    /// Suites of the image tier to run in them, in place of their own.
+    pub(crate) suites: &'a [&'static str],
     /// Whether the support table gets the outcome.
     pub(crate) record: bool,
     /// For the test programs: filters, `--nocapture`.

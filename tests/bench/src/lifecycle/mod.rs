@@ -1,6 +1,7 @@
 //! A node's start and stop against those of bare dockerd in the same image, and what the node itself costs.
 
 mod api;
+pub(crate) mod guest;
 mod outer;
 mod tls;
 
@@ -57,7 +58,7 @@ pub(super) fn run_tls(workspace: &Workspace, rounds: usize) -> Result<()> {
 fn on_site(
     workspace: &Workspace,
     rounds: usize,
-    measure: impl FnOnce(&Site<'_>, &Path) -> Result<()>,
+    measure: impl FnOnce(&Site, &Path) -> Result<()>,
 ) -> Result<()> {
     setup::install(workspace, &[setup::BUILD, setup::ENGINE, setup::OPENSSL])?;
     let binaries = binaries::build(workspace)?;
@@ -65,7 +66,8 @@ fn on_site(
     image::build(workspace, &engine, Base::Usual)?;
     // Not below /run: the private engine has another. Not below `target/`: a socket's path has room for 107 bytes.
     let directory = std::env::temp_dir().join(format!("{}-bench", workspace.engine_name()));
-    let site = Site { workspace, engine: &engine, directory };
+    let (host, pid) = (engine.host.clone(), engine.pid.to_string());
+    let site = Site { host, pid, preload: workspace.preload(), directory };
     progress::heading(&format!("measure lifecycle, {rounds} rounds"));
     let measured = measure(&site, &binaries);
     let _ = fs::remove_dir_all(&site.directory);
@@ -74,7 +76,7 @@ fn on_site(
 }
 
 /// Start until ready, of new containers and after a kill. Gives the resident memory of the node's PID 1, in bytes.
-fn starts(site: &Site<'_>, rounds: usize) -> Result<Vec<f64>> {
+fn starts(site: &Site, rounds: usize) -> Result<Vec<f64>> {
     let (killed_bare, killed) = (RefCell::new(None), RefCell::new(None));
     let rss = RefCell::new(Vec::new());
     let first = |label, kind, data_root| {
@@ -133,7 +135,7 @@ fn resident(container: &Container<'_>) -> Result<f64> {
 }
 
 /// `docker stop`, with inner containers that end on TERM.
-fn stops(site: &Site<'_>, rounds: usize) -> Result<()> {
+fn stops(site: &Site, rounds: usize) -> Result<()> {
     let mut pairs = Vec::new();
     for (count, ..) in STOPS {
         let filled = |name: &str, kind| {
@@ -170,7 +172,7 @@ fn stops(site: &Site<'_>, rounds: usize) -> Result<()> {
 }
 
 /// `docker stop` of crowds, with how many of the containers ended without having come to their own end.
-fn crowds(site: &Site<'_>) -> Result<()> {
+fn crowds(site: &Site) -> Result<()> {
     let (mut rows, mut lost) = (Vec::new(), Vec::new());
     for (count, names) in CROWDS {
         let mut pair = Vec::new();

@@ -2,15 +2,15 @@
 
 use super::api::Api;
 use crate::series::timed;
-use dind_lab::engine::Engine;
+use dind_lab::Result;
 use dind_lab::product::image;
-use dind_lab::{Result, Workspace};
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::Mode;
 use serde_json::Value;
 use std::fs;
 use std::os::fd::AsFd;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Command;
 use std::thread::sleep;
@@ -63,19 +63,35 @@ impl DataRoot {
 }
 
 /// Where the containers run.
-pub(super) struct Site<'a> {
-    /// For the outer engine's client.
-    pub(super) workspace: &'a Workspace,
-    /// The outer engine.
-    pub(super) engine: &'a Engine,
+pub(super) struct Site {
+    /// The outer engine, as `DOCKER_HOST` has it.
+    pub(super) host: String,
+    /// Its process.
+    pub(super) pid: String,
+    /// The directory with the archive of the inner containers' image.
+    pub(super) preload: PathBuf,
     /// Has a directory for each container, with the pipe and the inner engine's socket. Short: a socket's path is.
     pub(super) directory: PathBuf,
 }
 
+impl Site {
+    /// What the outer engine's client prints; its complaints are in the error.
+    fn ask(&self, args: &[&str]) -> Result<String> {
+        let output = Command::new("docker").env("DOCKER_HOST", &self.host).args(args).output()?;
+        if output.status.success() {
+            return Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned());
+        }
+        let complaint = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        Err(format!("`docker {}` failed: {complaint}", args.join(" ")).into())
+    }
+}
+
 /// A container. It is gone, with its volumes, when this is.
 pub(super) struct Container<'a> {
-    site: &'a Site<'a>,
+    site: &'a Site,
     kind: Kind,
+    /// Flags of `docker create`.
+    privileges: Vec<String>,
     name: String,
     outer: Api,
     inner: Api,
@@ -83,8 +99,19 @@ pub(super) struct Container<'a> {
 }
 
 impl<'a> Container<'a> {
-    /// Creates the container; it does not run yet.
-    pub(super) fn create(site: &'a Site<'a>, label: &str, kind: Kind, data_root: DataRoot) -> Result<Self> {
+    /// Creates the container with every privilege; it does not run yet.
+    pub(super) fn create(site: &'a Site, label: &str, kind: Kind, data_root: DataRoot) -> Result<Self> {
+        Self::with(site, label, kind, data_root, vec!["--privileged".to_owned()])
+    }
+
+    /// The same with privileges of the caller's choice.
+    pub(super) fn with(
+        site: &'a Site,
+        label: &str,
+        kind: Kind,
+        data_root: DataRoot,
+        privileges: Vec<String>,
+    ) -> Result<Self> {
         let name = format!("dind-bench-{label}");
         let directory = site.directory.join(label);
         fs::create_dir_all(&directory)?;
@@ -92,9 +119,13 @@ impl<'a> Container<'a> {
         if !pipe.exists() {
             nix::unistd::mkfifo(&pipe, Mode::S_IRUSR | Mode::S_IWUSR)?;
         }
+        // For whoever root of the container is outside.
+        for (path, mode) in [(&directory, 0o777), (&pipe, 0o666)] {
+            fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
+        }
         let inner = Api::at(&directory.join("docker.sock"));
-        let outer = Api::of(&site.engine.host)?;
-        let container = Self { site, kind, name, outer, inner, directory };
+        let outer = Api::of(&site.host)?;
+        let container = Self { site, kind, privileges, name, outer, inner, directory };
         container.remove();
         container.docker_create(data_root)?;
         Ok(container)
@@ -102,7 +133,7 @@ impl<'a> Container<'a> {
 
     fn docker_create(&self, data_root: DataRoot) -> Result<()> {
         let share = format!("{}:/bench", self.directory.display());
-        let preload = format!("{}:/preload:ro", self.site.workspace.preload().display());
+        let preload = format!("{}:/preload:ro", self.site.preload.display());
         let variable = format!("DIND_DATA_ROOT={}", data_root.path());
         let host = "unix:///bench/docker.sock";
         let listen = format!("DOCKER_DAEMON_ARGS=--host {host}");
@@ -111,7 +142,8 @@ impl<'a> Container<'a> {
         if certificates.exists() {
             fs::remove_dir_all(&certificates)?;
         }
-        let mut words = vec!["create", "--privileged", "--no-healthcheck", "--name", &self.name];
+        let mut words = vec!["create", "--no-healthcheck", "--name", &self.name];
+        words.extend(self.privileges.iter().map(String::as_str));
         words.extend(["--volume", &share, "--volume", &preload, "--env", &variable, "--env", &listen]);
         if self.kind == Kind::NodeWithTls {
             words.extend(["--env", "DOCKER_TLS_CERTDIR=/bench/certs"]);
@@ -122,7 +154,7 @@ impl<'a> Container<'a> {
             Kind::Bare => words.extend(["dockerd", "--host", host, "--data-root", data_root.path()]),
             Kind::Node | Kind::NodeWithTls => words.extend(["dind-launch", "run", "--", "sleep", "infinity"]),
         }
-        self.site.engine.ask(self.site.workspace, &words).map(drop)
+        self.site.ask(&words).map(drop)
     }
 
     /// Starts it; gives the time from the start of PID 1 until the inner engine answers.
@@ -150,9 +182,8 @@ impl<'a> Container<'a> {
     /// `docker version` by the real client: over TCP with certificates on both sides where the node has them, over the socket
     /// otherwise. Gives its time.
     pub(super) fn version(&self) -> Result<Duration> {
-        let network = self.site.engine.pid.to_string();
         let mut command = Command::new("nsenter");
-        command.args(["--target", &network, "--net", "docker"]);
+        command.args(["--target", &self.site.pid, "--net", "docker"]);
         if self.kind == Kind::NodeWithTls {
             let address = self.inspect("{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}")?;
             let client = self.directory.join("certs/client");
@@ -225,16 +256,24 @@ impl<'a> Container<'a> {
 
     /// What a command in the container prints.
     pub(super) fn exec(&self, args: &[&str]) -> Result<String> {
-        self.site.engine.ask(self.site.workspace, &[&["exec", &self.name], args].concat())
+        self.site.ask(&[&["exec", &self.name], args].concat())
+    }
+
+    /// The launcher's record of a node that has ended.
+    pub(super) fn last_record(&self) -> Result<String> {
+        let copy = self.directory.join("record");
+        let path = copy.display().to_string();
+        self.site.ask(&["cp", &format!("{}:/run/dind/launch.json", self.name), &path])?;
+        Ok(fs::read_to_string(copy)?)
     }
 
     fn inspect(&self, format: &str) -> Result<String> {
-        self.site.engine.ask(self.site.workspace, &["inspect", "--format", format, &self.name])
+        self.site.ask(&["inspect", "--format", format, &self.name])
     }
 
     fn remove(&self) {
         // One that is not there is as good.
-        let _ = self.site.engine.ask(self.site.workspace, &["rm", "--force", "--volumes", &self.name]);
+        let _ = self.site.ask(&["rm", "--force", "--volumes", &self.name]);
     }
 }
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 /// The part of a node's start that certificates may add.
 const GOAL: f64 = 1.15;
 
-pub(super) fn run(site: &Site<'_>, rounds: usize) -> Result<()> {
+pub(super) fn run(site: &Site, rounds: usize) -> Result<()> {
     let answer = |label, kind| -> Result<Duration> {
         let container = Container::create(site, label, kind, DataRoot::Volume)?;
         Ok(container.start()? + container.version()?)

@@ -5,13 +5,14 @@
 //! what a run writes is thrown away.
 //!
 //! What is made once: `system`, the disk with Debian and its engine; `kernel`, which QEMU boots; `images`, the disk with
-//! the engine's data root. `disk` makes such disks. For each run: `payload`, the test program; `qemu`, the machine itself;
-//! `report`, what it says on its serial line.
+//! the engine's data root. `disk` makes such disks. For each run: `program`, what is to run there; `payload`, the archive
+//! with it; `qemu`, the machine itself; `report`, what it says on its serial line.
 
 mod disk;
 mod images;
 mod kernel;
 mod payload;
+mod program;
 mod qemu;
 mod report;
 mod system;
@@ -22,6 +23,7 @@ use crate::workspace::Workspace;
 use crate::{Result, progress};
 use clap::ValueEnum;
 pub use kernel::Kernel;
+pub use program::{Program, Run};
 pub use report::Report;
 use std::fmt;
 
@@ -89,6 +91,9 @@ impl GuestArgs {
 impl Guest {
     /// What most hosts are.
     pub const USUAL: Self = Self { kernel: Kernel::Linux61, cgroup: Cgroup::V2, userns: false };
+
+    /// The same with an engine that maps users.
+    pub const MAPPING: Self = Self { userns: true, ..Self::USUAL };
 }
 
 /// `6.1-v2` or `6.1-v2-userns`, as it is in the names of logs.
@@ -105,9 +110,8 @@ pub struct Suite<'a> {
     pub node: &'a str,
     /// The guest's system, and so the outer engine's version.
     pub release: Release,
-    /// For the test program: filters, `--nocapture`. Each list is one run of it: the next begins after the engine was started anew,
-    /// where it maps users without systemd's groups.
-    pub runs: &'a [Vec<String>],
+    /// One after the other, whatever becomes of the one before.
+    pub runs: &'a [Run],
 }
 
 /// Makes the parts of the guests that need neither binaries nor images.

@@ -134,7 +134,7 @@ impl Run {
     /// Follows the serial line to its end; what was reported before counts, however it ends. None: there was not a word.
     fn watch(mut self) -> Result<Option<Report>> {
         let mut log = File::create(&self.log)?;
-        let (mut report, mut spoke, mut tests_run) = (Report::default(), false, false);
+        let (mut report, mut spoke, mut programs_run) = (Report::default(), false, false);
         let whole = stretched(LIMIT);
         loop {
             let limit = if spoke { stretched(SILENCE) } else { stretched(self.first_word) };
@@ -148,9 +148,9 @@ impl Run {
                         report.trouble = Some(self.broken("is stuck"));
                         return Ok(Some(report));
                     }
-                    // Before the tests begin, the kernel and the engine have the word.
-                    tests_run |= line.starts_with("running ");
-                    if tests_run || line.starts_with("vm: ") {
+                    // Before the programs begin, the kernel and the engine have the word.
+                    programs_run |= line.starts_with("vm: run ");
+                    if programs_run || line.starts_with("vm: ") {
                         progress::note(&line);
                     }
                 }

@@ -4,6 +4,7 @@ mod attempts;
 mod escape;
 mod place;
 mod podman;
+mod readmes;
 
 use dind_tests::cell::{Mode, SLOW, Storage, cell_of};
 use dind_tests::outer::{LIMIT, Node, docker, image, inner_image};

@@ -1,0 +1,27 @@
+//! Nodes in user namespaces: on an engine that maps users, which the virtual machine has.
+
+use dind_lab::base::{Base, Release};
+use dind_lab::engine::Engine;
+use dind_lab::guest::{self, Guest, Program, Run, Suite};
+use dind_lab::product::{binaries, image};
+use dind_lab::{Result, Workspace, progress, setup};
+
+/// Measures in the guest, which prints the table.
+pub(super) fn run(workspace: &Workspace, rounds: usize) -> Result<()> {
+    setup::install(workspace, &[setup::BUILD, setup::ENGINE, setup::VM])?;
+    binaries::build(workspace)?;
+    let engine = Engine::find_or_start(workspace)?;
+    let release = Release::Bookworm;
+    let node = image::build(workspace, &engine, Base::Usual)?;
+    progress::heading(&format!("measure nodes in user namespaces, {rounds} rounds"));
+    let args = vec![rounds.to_string()];
+    let runs = [Run { program: Program::Bench, args, env: Vec::new(), engine: Vec::new() }];
+    let suite = Suite { node: &node, release, runs: &runs };
+    for (_, report) in guest::run(workspace, engine, &suite, &[Guest::MAPPING])? {
+        let report = report?;
+        if !report.passed() {
+            return Err(report.trouble().into());
+        }
+    }
+    Ok(())
+}

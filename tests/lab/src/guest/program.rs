@@ -1,0 +1,89 @@
+//! What is to run in a guest.
+
+use crate::Result;
+use crate::product::binaries;
+use crate::workspace::Workspace;
+use serde_json::Value;
+use std::path::PathBuf;
+
+/// A program of this workspace that guests can run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Program {
+    /// A suite in `tests/tests`.
+    Suite(&'static str),
+    /// The benchmarks of guests.
+    Bench,
+}
+
+impl Program {
+    /// Its name in the guest.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Suite(name) => name,
+            Self::Bench => "dind-bench-guest",
+        }
+    }
+
+    /// Cargo's command that makes it.
+    fn build(self) -> Vec<&'static str> {
+        match self {
+            Self::Suite(name) => vec!["test", "--no-run", "--package", "dind-tests", "--test", name],
+            Self::Bench => vec!["build", "--release", "--package", "dind-bench", "--bin", self.name()],
+        }
+    }
+}
+
+/// One program's run.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// What runs.
+    pub program: Program,
+    /// Its arguments.
+    pub args: Vec<String>,
+    /// Its environment, beside what tells it of the guest.
+    pub env: Vec<(&'static str, String)>,
+    /// Arguments for the guest's engine, which is started anew where it has run with others.
+    pub engine: Vec<&'static str>,
+}
+
+impl Run {
+    /// A suite's run with these arguments: filters, `--nocapture`. There is a test for each of the guest's processors at any time.
+    #[must_use]
+    pub fn of_suite(name: &'static str, args: &[String]) -> Self {
+        let own = ["--color=never", "--test-threads=2"].map(str::to_owned);
+        let args = own.into_iter().chain(args.iter().cloned()).collect();
+        Self { program: Program::Suite(name), args, env: Vec::new(), engine: Vec::new() }
+    }
+}
+
+/// Builds a program that needs neither this machine's libraries nor its cargo; returns its path.
+pub(super) fn build(workspace: &Workspace, program: Program) -> Result<PathBuf> {
+    let target = binaries::host_triple(workspace)?;
+    let how = ["--locked", "--target", &target, "--message-format", "json-render-diagnostics"];
+    let cargo = workspace.cargo(&[&program.build()[..], &how].concat());
+    let messages = cargo.env("RUSTFLAGS", binaries::STATIC).read()?;
+    let name = program.name();
+    executable(&messages, name).ok_or_else(|| format!("cargo built no program `{name}`").into())
+}
+
+/// Cargo names the file it has made in one of its messages.
+fn executable(messages: &str, program: &str) -> Option<PathBuf> {
+    let messages = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let mut made = messages.filter(|message| message["target"]["name"] == program);
+    made.find_map(|message| Some(PathBuf::from(message["executable"].as_str()?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::executable;
+    use std::path::Path;
+
+    #[test]
+    fn the_program_is_found_among_cargo_s_messages() {
+        let messages = r#"{"reason":"compiler-artifact","target":{"name":"nix"},"executable":null}
+{"reason":"compiler-artifact","target":{"name":"vm"},"executable":"/t/vm-1234"}
+{"reason":"build-finished","success":true}"#;
+        assert_eq!(executable(messages, "vm").as_deref(), Some(Path::new("/t/vm-1234")));
+        assert_eq!(executable(messages, "nix"), None);
+    }
+}
