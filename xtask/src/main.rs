@@ -8,6 +8,7 @@
 
 mod cli;
 mod dist;
+mod escape_table;
 mod image;
 mod image_sizes;
 mod lint;

@@ -64,6 +64,11 @@ pub(crate) fn is_shown(workspace: &Workspace) -> Result<bool> {
     Ok(replace(&text, &table(&load(workspace)?)).as_deref() == Some(text.as_str()))
 }
 
+/// Whether a run had any of the cells among its tests.
+pub(crate) fn has_cells(tests: &[(String, bool)]) -> bool {
+    tests.iter().any(|(test, _)| CELLS.iter().any(|(cell, _)| cell == test))
+}
+
 fn file(workspace: &Workspace) -> PathBuf {
     workspace.root.join("tests/support.json")
 }
@@ -77,7 +82,7 @@ fn load(workspace: &Workspace) -> Result<Vec<Value>> {
 }
 
 /// `6.1.0-50` of `6.1.0-50-cloud-amd64`.
-fn numbers(release: &str) -> &str {
+pub(crate) fn numbers(release: &str) -> &str {
     let end = release.find(|c: char| !c.is_ascii_digit() && !".-".contains(c));
     release[..end.unwrap_or(release.len())].trim_end_matches(['.', '-'])
 }

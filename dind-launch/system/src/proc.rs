@@ -239,14 +239,17 @@ pub fn parse_cgroups(text: &str) -> Vec<Cgroup> {
     text.lines().filter_map(parse).collect()
 }
 
-/// The directories of a controller, from our own cgroup up to the mount. A v1 hierarchy goes before the unified one beside it.
+/// The directories of a controller, from our own cgroup up to the mount. A v1 hierarchy goes before the unified one beside it, and a mount
+/// whose root lies above our cgroup namespace, such as the machine's /sys at another place, after all others.
 #[must_use]
 pub fn cgroup_directories(groups: &[Cgroup], mounts: &[Mount], controller: &str) -> Vec<PathBuf> {
-    let v1 = mounts
-        .iter()
-        .rev()
-        .find(|mount| mount.kind == "cgroup" && mount.options.iter().any(|option| option == controller));
-    let Some(mount) = v1.or_else(|| mounts.iter().rev().find(|mount| mount.kind == "cgroup2")) else {
+    let last = |is_wanted: &dyn Fn(&Mount) -> bool| {
+        let all = mounts.iter().filter(|mount| is_wanted(mount));
+        all.max_by_key(|mount| !mount.root.starts_with("/.."))
+    };
+    let has = |mount: &Mount| mount.options.iter().any(|option| option == controller);
+    let v1 = last(&|mount| mount.kind == "cgroup" && has(mount));
+    let Some(mount) = v1.or_else(|| last(&|mount| mount.kind == "cgroup2")) else {
         return Vec::new();
     };
     let is_ours = |group: &&Cgroup| match v1 {

@@ -102,5 +102,8 @@ fn directories_of_cgroups_from_our_own_to_the_mount() {
     // Mounted from another namespace: its root is outside of our own.
     let foreign = v2.replace(" / /sys", " /../../.. /sys");
     assert_eq!(found("0::/\n", &foreign, "cpu"), ["/sys/fs/cgroup"]);
+    // The machine's /sys beside the container's own.
+    let beside = v2.to_owned() + &foreign.replace("/sys/fs", "/mnt/sys/fs");
+    assert_eq!(found("0::/\n", &beside, "cpu"), ["/sys/fs/cgroup"]);
     assert!(found("0::/\n", "", "cpu").is_empty());
 }

@@ -1,7 +1,7 @@
 //! The rules of the house that no other tool checks.
 
 use super::imports;
-use crate::support_table;
+use crate::{escape_table, support_table};
 use dind_lab::{Result, Workspace};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -47,6 +47,10 @@ pub(super) fn check(workspace: &Workspace, commands: &[String]) -> Result<()> {
     }
     if !support_table::is_shown(workspace)? {
         faults.push("README.md: the support table is not the one in tests/support.json".to_owned());
+    }
+    if !escape_table::is_shown(workspace)? {
+        faults
+            .push("dind-launch/README.md: the escape table is not the one in tests/escapes.json".to_owned());
     }
     if faults.is_empty() { Ok(()) } else { Err(faults.join("\n").into()) }
 }

@@ -2,6 +2,7 @@
 
 use super::engine::{images, inner_version};
 use super::tier::{Options, Tier};
+use crate::escape_table;
 use crate::support_table::{self, Row};
 use dind_lab::engine::Engine;
 use dind_lab::guest::{self, Guest, Run};
@@ -43,6 +44,13 @@ pub(super) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         let Guest { kernel, cgroup, userns } = guest;
         let how = if *userns { "--userns".to_owned() } else { format!("--cgroup {cgroup}") };
         let command = format!("cargo xtask test vm --kernel {kernel} {how}{}", options.base.flags());
+        if !report.escapes.is_empty() {
+            escape_table::record(workspace, &command, &inner, &report)?;
+        }
+        // A run of other tests says nothing about the cells.
+        if !options.extra.is_empty() && !support_table::has_cells(&report.tests) {
+            continue;
+        }
         let (cgroup, inner) = (cgroup.to_string(), inner.clone());
         let (kernel, outer, tests) = (report.linux, report.docker, report.tests);
         support_table::record(workspace, &Row { command, kernel, cgroup, outer, inner, tests })?;

@@ -1,7 +1,7 @@
 //! What changes from run to run: the programs, linked statically, with what they need in their environment.
 
 use super::Suite;
-use super::program::{self, Run};
+use super::program::{self, Program, Run};
 use crate::product::{binaries, image};
 use crate::workspace::Workspace;
 use crate::{Result, progress};
@@ -26,6 +26,8 @@ pub(super) fn pack(workspace: &Workspace, suite: &Suite) -> Result<PathBuf> {
         }
         describe(run, &place.join(format!("run.{number}")))?;
     }
+    let attempts = Program::Attempts;
+    fs::copy(program::build(workspace, attempts)?, place.join("bin").join(attempts.name()))?;
     for tool in binaries::TOOLS {
         fs::copy(workspace.binaries().join(tool), place.join("bin").join(tool))?;
     }

@@ -13,6 +13,8 @@ pub enum Program {
     Suite(&'static str),
     /// The benchmarks of guests.
     Bench,
+    /// What suites run in containers, to get out of them.
+    Attempts,
 }
 
 impl Program {
@@ -21,6 +23,7 @@ impl Program {
         match self {
             Self::Suite(name) => name,
             Self::Bench => "dind-bench-guest",
+            Self::Attempts => "dind-test-attempt",
         }
     }
 
@@ -29,6 +32,7 @@ impl Program {
         match self {
             Self::Suite(name) => vec!["test", "--no-run", "--package", "dind-tests", "--test", name],
             Self::Bench => vec!["build", "--release", "--package", "dind-bench", "--bin", self.name()],
+            Self::Attempts => vec!["build", "--package", "dind-tests", "--bin", self.name()],
         }
     }
 }

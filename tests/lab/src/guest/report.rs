@@ -17,6 +17,10 @@ pub struct Report {
     pub docker: String,
     /// The tests, and whether each passed.
     pub tests: Vec<(String, bool)>,
+    /// What came of each attempt to get out of a container: place, attempt, and `YES`, `no` or `-`.
+    pub escapes: Vec<[String; 3]>,
+    /// What else that depends on.
+    pub escapes_with: String,
     /// The programs' status, once all have ended.
     pub(super) status: Option<i32>,
     /// Why it did not get that far.
@@ -55,6 +59,11 @@ impl Report {
                 Some("end") => self.status = value.parse().ok(),
                 _ => {}
             }
+        } else if let Some(cell) = line.strip_prefix("escape: ") {
+            let cell: Vec<_> = cell.split(" | ").map(str::to_owned).collect();
+            self.escapes.extend(<[String; 3]>::try_from(cell));
+        } else if let Some(with) = line.strip_prefix("escape-with: ") {
+            with.clone_into(&mut self.escapes_with);
         } else {
             self.tests.extend(verdict::parse(line));
         }
@@ -74,6 +83,8 @@ mod tests {
             "running 2 tests",
             "test limits ... ok",
             "test loops::grow ... FAILED",
+            "escape: a node | clock | no",
+            "escape-with: podman 4",
             "test result: FAILED. 1 passed; 1 failed",
             "vm: end 1",
         ] {
@@ -84,6 +95,8 @@ mod tests {
             ("6.1.0-50-cloud-amd64", "20.10.24+dfsg1")
         );
         assert_eq!(report.tests, [("limits".to_owned(), true), ("grow".to_owned(), false)]);
+        assert_eq!(report.escapes, [["a node", "clock", "no"].map(str::to_owned)]);
+        assert_eq!(report.escapes_with, "podman 4");
         assert!(!report.passed() && report.status == Some(1));
     }
     #[test]

@@ -2,9 +2,12 @@
 
 mod attempts;
 mod escape;
+mod machine;
+mod no_boundary;
 mod place;
 mod podman;
 mod readmes;
+mod scene;
 
 use dind_tests::cell::{Mode, SLOW, Storage, cell_of};
 use dind_tests::outer::{LIMIT, Node, docker, image, inner_image};
