@@ -18,6 +18,7 @@ ARG XFS=false
 #                  docker-compose is version 1, and no plugin)
 # iptables, nftables   dockerd writes its rules with them, and people look at them
 # e2fsprogs        makes, checks and grows the loop image where the data root cannot carry overlay
+# erofs-utils      makes a seed of images in a file, where the release has it: 240 KB
 # apparmor         on a host that confines programs and has no profile for containers, the engine loads its own with it
 # procps           `docker top` runs the `ps` of the engine's side
 # ca-certificates  pulls from registries
@@ -40,7 +41,7 @@ RUN set -eu; \
     apt-get update; \
     packages='docker.io iptables nftables apparmor e2fsprogs procps ca-certificates git openssh-client'; \
     packages="$packages xz-utils pigz bzip2 zstd"; \
-    for package in docker-cli docker-buildx; do if has $package; then packages="$packages $package"; fi; done; \
+    for package in docker-cli docker-buildx erofs-utils; do if has $package; then packages="$packages $package"; fi; done; \
     if has docker-compose-v2; then packages="$packages docker-compose-v2"; \
     elif apt-cache policy docker-compose | grep -q '^  Candidate: [2-9]'; then packages="$packages docker-compose"; fi; \
     if [ "$XFS" = true ]; then packages="$packages xfsprogs"; fi; \

@@ -10,33 +10,33 @@ pub struct Cli {
     /// Shared by all tools.
     #[command(flatten)]
     pub common: Common,
-    /// The options.
-    #[command(flatten)]
-    pub texts: Texts,
     /// What to do.
     #[command(subcommand)]
     pub verb: Verb,
 }
 
 /// What to do.
-#[derive(Clone, Copy, Debug, Subcommand)]
+#[derive(Clone, Debug, Subcommand)]
 pub enum Verb {
     /// Print what `apply` would do; change nothing.
-    Plan,
+    Plan(Texts),
     /// Prepare the data root.
-    Apply,
+    Apply(Texts),
     /// Undo an apply: unmount the image and free its loop device. The image stays.
-    Release,
+    Release(Texts),
+    /// Make a seed of the images in a data root whose engine is stopped.
+    Seal(SealTexts),
 }
 
 impl Verb {
     /// The verb as documents spell it.
     #[must_use]
-    pub fn name(self) -> &'static str {
+    pub fn name(&self) -> &'static str {
         match self {
-            Self::Plan => "plan",
-            Self::Apply => "apply",
-            Self::Release => "release",
+            Self::Plan(_) => "plan",
+            Self::Apply(_) => "apply",
+            Self::Release(_) => "release",
+            Self::Seal(_) => "seal",
         }
     }
 }
@@ -45,24 +45,41 @@ impl Verb {
 #[derive(Args, Clone, Debug, Default)]
 pub struct Texts {
     /// Where the Docker Engine keeps its data [default: /var/lib/docker].
-    #[arg(long, value_name = "DIR", env = "DIND_DATA_ROOT", global = true)]
+    #[arg(long, value_name = "DIR", env = "DIND_DATA_ROOT")]
     pub data_root: Option<String>,
     /// File of the loop image, if one is needed [default: /data/docker].
-    #[arg(long, value_name = "FILE", env = "DIND_STORAGE_IMAGE", global = true)]
+    #[arg(long, value_name = "FILE", env = "DIND_STORAGE_IMAGE")]
     pub image: Option<String>,
     /// Size of the loop image: a plain number is in GiB; also 20GiB, 512MiB, 5GB [default: 5].
-    #[arg(long, value_name = "SIZE", env = "VAR_LIB_DOCKER_SIZE", allow_hyphen_values = true, global = true)]
+    #[arg(long, value_name = "SIZE", env = "VAR_LIB_DOCKER_SIZE", allow_hyphen_values = true)]
     pub size: Option<String>,
     /// auto, overlay2, aufs, btrfs, zfs, fuse-overlayfs or vfs [default: auto].
-    #[arg(long, value_name = "NAME", env = "DIND_STORAGE_DRIVER", global = true)]
+    #[arg(long, value_name = "NAME", env = "DIND_STORAGE_DRIVER")]
     pub driver: Option<String>,
     /// auto, native (the data root as it is) or loop (an image, which also limits disk usage) [default: auto].
-    #[arg(long, value_name = "BACKING", env = "DIND_STORAGE_BACKING", global = true)]
+    #[arg(long, value_name = "BACKING", env = "DIND_STORAGE_BACKING")]
     pub backing: Option<String>,
     /// File system of a new image: ext4 or xfs [default: ext4].
-    #[arg(long, value_name = "NAME", env = "DIND_STORAGE_FS", global = true)]
+    #[arg(long, value_name = "NAME", env = "DIND_STORAGE_FS")]
     pub filesystem: Option<String>,
     /// Create a new image as a sparse file instead of reserving its space [default: false].
-    #[arg(long, value_name = "BOOL", env = "DIND_STORAGE_SPARSE", global = true)]
+    #[arg(long, value_name = "BOOL", env = "DIND_STORAGE_SPARSE")]
     pub sparse: Option<String>,
+}
+
+/// What to make a seed of, as text.
+#[derive(Args, Clone, Debug, Default)]
+pub struct SealTexts {
+    /// Where the stopped engine has kept its data [default: /var/lib/docker].
+    #[arg(long, value_name = "DIR", env = "DIND_DATA_ROOT")]
+    pub data_root: Option<String>,
+    /// What the seed is to be called: a directory, or a file with erofs and squashfs. There must be nothing of that name.
+    #[arg(long, value_name = "SEED")]
+    pub to: String,
+    /// The images, by name or id as docker takes them, separated by commas or each with a flag [default: all].
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub images: Vec<String>,
+    /// dir, or a file system in a file: erofs or squashfs [default: dir].
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<String>,
 }

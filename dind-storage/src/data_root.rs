@@ -7,5 +7,8 @@ pub const NAME: &str = ".dind-node";
 /// Space for the start of a node on a full file system.
 pub const RESERVE: &str = ".dind-reserve";
 
+/// What seeds have brought into a data root, and the record of it.
+pub const SEED: &str = ".dind-seed";
+
 /// What is no data: ours, and what a fresh ext4 has. A mount over it hides nothing.
-pub const NOT_DATA: [&str; 3] = ["lost+found", NAME, RESERVE];
+pub const NOT_DATA: [&str; 4] = ["lost+found", NAME, RESERVE, SEED];

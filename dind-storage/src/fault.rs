@@ -82,6 +82,30 @@ pub const NOT_ROOT: Code = Code::new("not-root", ExitCode::Privilege);
 pub const CAP_SYS_ADMIN_MISSING: Code = Code::new("cap-sys-admin-missing", ExitCode::Privilege);
 /// `--root` was given to a verb that changes the machine.
 pub const ROOT_IS_FAKE: Code = Code::new("root-is-fake", ExitCode::Config);
+/// A seed that was given is not there.
+pub const SEED_MISSING: Code = Code::new("seed-missing", ExitCode::Config);
+/// Others than root may change a seed, or it belongs to others.
+pub const SEED_UNSAFE: Code = Code::new("seed-unsafe", ExitCode::Config);
+/// What was given as a seed is none, is damaged, or has a newer format.
+pub const SEED_INVALID: Code = Code::new("seed-invalid", ExitCode::Config);
+/// A seed does not fit the driver, the engine's image store, or the file system that it lies on.
+pub const SEED_UNSUITABLE: Code = Code::new("seed-unsuitable", ExitCode::Config);
+/// Containers need layers of a seed that is gone.
+pub const SEED_NEEDED: Code = Code::new("seed-needed", ExitCode::Config);
+/// There is something under the name that a new seed is to have.
+pub const SEED_EXISTS: Code = Code::new("seed-exists", ExitCode::CannotCreate);
+/// Another process is making a seed.
+pub const SEED_IN_USE: Code = Code::new("seed-in-use", ExitCode::InUse);
+/// A seed cannot be made.
+pub const SEED_NOT_MADE: Code = Code::new("seed-not-made", ExitCode::CannotCreate);
+/// An unknown format of seeds.
+pub const FORMAT_UNKNOWN: Code = Code::new("format-unknown", ExitCode::Config);
+/// No image has this name, or several have.
+pub const IMAGE_UNKNOWN: Code = Code::new("image-unknown", ExitCode::Config);
+/// The data root has no images, or those of another image store.
+pub const DATA_ROOT_UNSUITABLE: Code = Code::new("data-root-unsuitable", ExitCode::Config);
+/// The images in the data root are not whole.
+pub const DATA_ROOT_BROKEN: Code = Code::new("data-root-broken", ExitCode::Io);
 
 /// All codes; README.md explains each.
 pub const CODES: &[Code] = &[
@@ -125,6 +149,18 @@ pub const CODES: &[Code] = &[
     NOT_ROOT,
     CAP_SYS_ADMIN_MISSING,
     ROOT_IS_FAKE,
+    SEED_MISSING,
+    SEED_UNSAFE,
+    SEED_INVALID,
+    SEED_UNSUITABLE,
+    SEED_NEEDED,
+    SEED_EXISTS,
+    SEED_IN_USE,
+    SEED_NOT_MADE,
+    FORMAT_UNKNOWN,
+    IMAGE_UNKNOWN,
+    DATA_ROOT_UNSUITABLE,
+    DATA_ROOT_BROKEN,
 ];
 
 /// The driver was chosen by the file system's type: the probe could not be run.

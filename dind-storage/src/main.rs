@@ -2,11 +2,18 @@
 
 use clap::Parser;
 use dind_contract::finish;
-use dind_storage::cli::Cli;
-use dind_storage::{TOOL, run};
+use dind_storage::cli::{Cli, Verb};
+use dind_storage::{TOOL, run_apply, run_plan, run_release, seal};
+use dind_system::Root;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    finish(TOOL, cli.verb.name(), cli.common.output, run(&cli))
+    let (mode, output, root) = (cli.verb.name(), cli.common.output, Root::at(&cli.common.root));
+    match &cli.verb {
+        Verb::Plan(texts) => finish(TOOL, mode, output, run_plan(&root, texts)),
+        Verb::Apply(texts) => finish(TOOL, mode, output, run_apply(&root, texts)),
+        Verb::Release(texts) => finish(TOOL, mode, output, run_release(&root, texts)),
+        Verb::Seal(texts) => finish(TOOL, mode, output, seal::seal(&root, texts)),
+    }
 }

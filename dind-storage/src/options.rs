@@ -116,7 +116,8 @@ fn sparse(text: &str) -> Result<bool, Fault> {
     })
 }
 
-fn data_root(text: &str) -> Result<PathBuf, Fault> {
+/// A data root from users.
+pub(crate) fn data_root(text: &str) -> Result<PathBuf, Fault> {
     let path = path("DIND_DATA_ROOT", text)?;
     if safe_path::is_system_directory(&path) { Err(system_directory(&path)) } else { Ok(path) }
 }
@@ -128,7 +129,8 @@ pub(crate) fn system_directory(path: &Path) -> Fault {
     fault.hint("set DIND_DATA_ROOT to a directory of its own, such as /var/lib/docker or /srv/docker")
 }
 
-fn path(name: &str, text: &str) -> Result<PathBuf, Fault> {
+/// A path from users: absolute, without `..`.
+pub(crate) fn path(name: &str, text: &str) -> Result<PathBuf, Fault> {
     safe_path::plain(text).map_err(|cause| {
         let fault = fault::PATH_INVALID.invalid(name, text, cause);
         fault.hint(format!("set {name} to an absolute path without `..`"))

@@ -2,6 +2,7 @@
 //!
 //! - `captured`, `readme`: what the tools' own tests check.
 //! - `outer`: the outer engine, its networks and volumes, and the nodes on it.
+//! - `store`: a made-up data root with images.
 //! - `cell`: a cell of the support table. `reduced`: a node without `--privileged`. Several suites run these.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
@@ -12,6 +13,7 @@ pub mod outer;
 #[cfg(feature = "readme")]
 pub mod readme;
 pub mod reduced;
+pub mod store;
 
 use std::fmt::Display;
 use std::fs;

@@ -45,7 +45,8 @@ pub(crate) fn hint(groups: &[Cgroup], owner: Option<u32>) -> String {
     });
     let namespace = if namespace { "run the container with --cgroupns private, and " } else { "" };
     format!(
-        "{namespace}set \"exec-opts\": [\"native.cgroupdriver=systemd\"] in the host's daemon.json; with podman, --runtime crun. Where the host has no systemd, \
+        "{namespace}set \"exec-opts\": [\"native.cgroupdriver=systemd\"] in the host's daemon.json; with podman, --runtime crun, or with runc \
+         --security-opt unmask=/sys/fs/cgroup. Where the host has no systemd, \
          start the node with an entrypoint that waits until {CGROUPS}/cgroup.procs is writable, and on the host: \
          chown {owner} the node's cgroup and the files cgroup.procs, cgroup.threads and {CONTROL} in it"
     )

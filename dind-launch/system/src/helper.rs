@@ -82,7 +82,15 @@ impl Helper {
         self
     }
 
-    /// Runs the program to its end. stdin is empty, the environment is `PATH`, `LC_ALL=C` and what [`Helper::keep`] names.
+    /// Sets a variable.
+    #[must_use]
+    pub fn set(mut self, name: &str, value: impl Into<OsString>) -> Self {
+        self.kept.push((name.into(), value.into()));
+        self
+    }
+
+    /// Runs the program to its end. stdin is empty, the environment is `PATH`, `LC_ALL=C` and what [`Helper::keep`] and
+    /// [`Helper::set`] name.
     ///
     /// # Errors
     /// The program cannot be executed, or did not end within `limit` and was killed ([`io::ErrorKind::TimedOut`]).

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 /// What is locked with flock(2) while a node runs: databases, by containerd and dockerd (bbolt, `db.go`), and the file with the
 /// name, by a shell script that wants to be as careful as the launcher.
-const FLOCKED: [&str; 3] =
+pub(crate) const FLOCKED: [&str; 3] =
     ["containerd/daemon/io.containerd.metadata.v1.bolt/meta.db", "volumes/metadata.db", NAME];
 
 /// Who has the data root of a captured machine: no file of a real machine holds that.

@@ -7,6 +7,7 @@
 mod lifecycle;
 mod mesos;
 mod net;
+mod seeds;
 mod series;
 mod storage;
 mod table;
@@ -23,7 +24,7 @@ pub use lifecycle::guest::run as in_guest;
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Subject {
-    /// Loop images: made, mounted, found up to date, written to.
+    /// Loop images: made, mounted, found up to date, written to; seeds: by their number of layers.
     Storage,
     /// The network: bridged, planned, found up to date.
     Net,
@@ -33,6 +34,8 @@ pub enum Subject {
     Tls,
     /// Start and stop of a node in a user namespace against one with --privileged, in a virtual machine.
     Userns,
+    /// The part of `lifecycle` that is about images: those of a seed against `docker load`, alone.
+    Seeds,
     /// A Mesos agent: from `docker run` to registered, and to its first task.
     Mesos,
 }
@@ -43,7 +46,8 @@ pub fn run(workspace: &Workspace, subjects: &[Subject], rounds: usize) -> Result
     for subject in if subjects.is_empty() { all } else { subjects } {
         match subject {
             // Measured with the rest of `lifecycle`.
-            Subject::Tls if subjects.is_empty() => {}
+            Subject::Tls | Subject::Seeds if subjects.is_empty() => {}
+            Subject::Seeds => lifecycle::run_seeds(workspace, rounds)?,
             Subject::Tls => lifecycle::run_tls(workspace, rounds)?,
             Subject::Storage => storage::run(workspace, rounds)?,
             Subject::Net => net::run(workspace, rounds)?,

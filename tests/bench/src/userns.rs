@@ -17,7 +17,7 @@ pub(super) fn run(workspace: &Workspace, rounds: usize) -> Result<()> {
     let args = vec![rounds.to_string()];
     let runs = [Run { program: Program::Bench, args, env: Vec::new(), engine: Vec::new() }];
     let suite = Suite { node: &node, release, runs: &runs };
-    for (_, report) in guest::run(workspace, engine, &suite, &[Guest::MAPPING])? {
+    for (_, report) in guest::run(workspace, engine, &suite, &[Guest { counts: true, ..Guest::MAPPING }])? {
         let report = report?;
         if !report.passed() {
             return Err(report.trouble().into());

@@ -45,8 +45,8 @@ impl Node {
         own.extend(["--volume", &preload, "--env", "DIND_PRELOAD=/preload"]);
         // Where processors are emulated, a check every ten seconds takes a tenth of one, for each node.
         own.extend(["--health-interval", "60s"]);
-        // Passed on where it is set. There, an engine does better without collecting its garbage.
-        own.extend(["--env", "GOGC"]);
+        // Passed on where they are set. There, an engine does better without collecting its garbage, and takes longer to start.
+        own.extend(["--env", "GOGC", "--env", "DIND_READY_TIMEOUT"]);
         docker(&[&own[..], options, &[image], command].concat()).ok();
         node
     }

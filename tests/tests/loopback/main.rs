@@ -13,5 +13,7 @@ mod lifecycle;
 mod limits;
 mod machine;
 mod refusals;
+mod seal;
 mod strace;
 mod sweep;
+mod tree;

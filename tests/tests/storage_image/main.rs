@@ -1,6 +1,8 @@
-//! The loop image of real nodes that share a volume, on a real outer engine.
+//! The loop image of real nodes that share a volume, and seeds of real data roots, on a real outer engine.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod seals;
 
 use dind_tests::outer::{Node, SLEEP, Volume, docker, inner_image};
 use dind_tests::within;

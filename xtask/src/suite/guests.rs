@@ -21,7 +21,7 @@ const OF_USER_NAMESPACES: &str = "userns::";
 /// What runs where it maps users and their groups stay the machine's.
 const OF_BLOCKED_GROUPS: &str = "blocked::";
 
-/// What runs there of the image tier, with nodes in user namespaces: what differs most, and takes two minutes without KVM.
+/// What runs there of the image tier, with nodes in user namespaces: what differs most, on four nodes.
 const OF_THE_IMAGE_TIER: [(&str, &[&str]); 2] = [
     ("users", &["everyday::"]),
     ("dropin", &["drain::a_drain_ends_with_the_last_container", "forms::gitlab_s_flags"]),
@@ -41,10 +41,11 @@ pub(super) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     let outcomes = guest::run(workspace, engine, &suite, options.guests())?;
     for (guest, report) in outcomes.iter().filter(|_| options.record) {
         let report = report.as_ref().ok().cloned().unwrap_or_default();
-        let Guest { kernel, cgroup, userns } = guest;
+        let Guest { kernel, cgroup, userns, .. } = guest;
         let how = if *userns { "--userns".to_owned() } else { format!("--cgroup {cgroup}") };
         let command = format!("cargo xtask test vm --kernel {kernel} {how}{}", options.base.flags());
-        if !report.escapes.is_empty() {
+        // Which is there where the test has passed.
+        if !report.escapes_with.is_empty() {
             escape_table::record(workspace, &command, &inner, &report)?;
         }
         // A run of other tests says nothing about the cells.
@@ -92,6 +93,8 @@ fn runs(options: &Options, userns: bool) -> Vec<Run> {
 
 /// The same with nodes that have the flags of another set than `--privileged`: the caller's, or where the engine maps users, that for it.
 fn with_set(mut run: Run, userns: bool) -> Run {
+    // Emulated, a second's work takes ten.
+    run.env.push(("DIND_READY_TIMEOUT", "3m".to_owned()));
     let chosen = std::env::var(RUN_FLAGS).ok();
     run.env.extend(chosen.or_else(|| userns.then(|| "userns".to_owned())).map(|set| (RUN_FLAGS, set)));
     run

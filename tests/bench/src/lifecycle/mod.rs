@@ -3,6 +3,7 @@
 mod api;
 pub(crate) mod guest;
 mod outer;
+mod seeds;
 mod tls;
 
 use crate::series::{Series, Task, in_turns};
@@ -45,13 +46,19 @@ pub(super) fn run(workspace: &Workspace, rounds: usize) -> Result<()> {
         cost(binaries, &rss)?;
         tls::run(site, rounds)?;
         stops(site, rounds)?;
-        crowds(site)
+        crowds(site)?;
+        seeds::run(site, rounds)
     })
 }
 
 /// The part about certificates alone.
 pub(super) fn run_tls(workspace: &Workspace, rounds: usize) -> Result<()> {
     on_site(workspace, rounds, |site, _| tls::run(site, rounds))
+}
+
+/// The part about seeds alone.
+pub(super) fn run_seeds(workspace: &Workspace, rounds: usize) -> Result<()> {
+    on_site(workspace, rounds, |site, _| seeds::run(site, rounds))
 }
 
 /// Measures on an engine with the image, in a directory that is removed afterwards.

@@ -42,6 +42,8 @@ pub(super) enum Kind {
     Node,
     /// The same, with certificates for TCP to be made first.
     NodeWithTls,
+    /// The same as a node, with images of a seed.
+    NodeWithSeed,
 }
 
 /// Where the inner engine's data root lies.
@@ -75,6 +77,11 @@ pub(super) struct Site {
 }
 
 impl Site {
+    /// Where seeds lie, once there are some.
+    pub(super) fn seeds(&self) -> PathBuf {
+        self.directory.join("seeds")
+    }
+
     /// What the outer engine's client prints; its complaints are in the error.
     fn ask(&self, args: &[&str]) -> Result<String> {
         let output = Command::new("docker").env("DOCKER_HOST", &self.host).args(args).output()?;
@@ -148,11 +155,20 @@ impl<'a> Container<'a> {
         if self.kind == Kind::NodeWithTls {
             words.extend(["--env", "DOCKER_TLS_CERTDIR=/bench/certs"]);
         }
+        let seeds = format!("{}:/seeds:ro", self.site.seeds().display());
+        if self.site.seeds().exists() {
+            words.extend(["--volume", &seeds]);
+        }
+        if self.kind == Kind::NodeWithSeed {
+            words.extend(["--env", "DIND_STORAGE_SEED=/seeds/seed"]);
+        }
         words.extend(["--entrypoint", "sh", image::NODE]);
         words.extend(BEGIN);
         match self.kind {
             Kind::Bare => words.extend(["dockerd", "--host", host, "--data-root", data_root.path()]),
-            Kind::Node | Kind::NodeWithTls => words.extend(["dind-launch", "run", "--", "sleep", "infinity"]),
+            Kind::Node | Kind::NodeWithTls | Kind::NodeWithSeed => {
+                words.extend(["dind-launch", "run", "--", "sleep", "infinity"]);
+            }
         }
         self.site.ask(&words).map(drop)
     }
@@ -265,6 +281,16 @@ impl<'a> Container<'a> {
         let path = copy.display().to_string();
         self.site.ask(&["cp", &format!("{}:/run/dind/launch.json", self.name), &path])?;
         Ok(fs::read_to_string(copy)?)
+    }
+
+    /// The container's name, for the outer engine.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// A file that the container sees in /bench.
+    pub(super) fn shared(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
     }
 
     fn inspect(&self, format: &str) -> Result<String> {

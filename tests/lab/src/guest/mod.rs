@@ -54,6 +54,8 @@ pub struct Guest {
     pub cgroup: Cgroup,
     /// Whether its engine maps users (`userns-remap`). Then systemd is its first process, which gives containers their groups.
     pub userns: bool,
+    /// Whether its clock counts instructions where it is emulated: what else the machine does changes nothing in it then.
+    pub counts: bool,
 }
 
 /// The guests of the `vm` tier.
@@ -68,6 +70,10 @@ pub struct GuestArgs {
     /// In the vm tier: a guest whose engine maps users, with systemd
     #[arg(long, conflicts_with_all = ["cgroup", "all"])]
     userns: bool,
+    /// In the vm tier: where the guest is emulated, let its clock count instructions, so that a busy machine makes it slow and breaks
+    /// no promise of seconds in it
+    #[arg(long)]
+    count: bool,
     /// In the vm tier: every kernel with every version of control groups that it has whole
     #[arg(long, conflicts_with_all = ["kernel", "cgroup"])]
     all: bool,
@@ -77,11 +83,16 @@ impl GuestArgs {
     /// The guests to run, one after the other.
     pub fn chosen(&self) -> Vec<Guest> {
         if !self.all {
-            return vec![Guest { kernel: self.kernel, cgroup: self.cgroup, userns: self.userns }];
+            return vec![Guest {
+                kernel: self.kernel,
+                cgroup: self.cgroup,
+                userns: self.userns,
+                counts: self.count,
+            }];
         }
         let kernels = Kernel::value_variants().iter().copied();
         let groups = Cgroup::value_variants().iter().copied();
-        let guest = |kernel, cgroup| Guest { kernel, cgroup, userns: false };
+        let guest = |kernel, cgroup| Guest { kernel, cgroup, userns: false, counts: self.count };
         let guests = kernels.flat_map(|kernel| groups.clone().map(move |cgroup| guest(kernel, cgroup)));
         // Debian built 6.12 without the memory controller of v1 (CONFIG_MEMCG_V1): nothing limits memory there.
         guests.filter(|guest| (guest.kernel, guest.cgroup) != (Kernel::Linux612, Cgroup::V1)).collect()
@@ -90,7 +101,8 @@ impl GuestArgs {
 
 impl Guest {
     /// What most hosts are.
-    pub const USUAL: Self = Self { kernel: Kernel::Linux61, cgroup: Cgroup::V2, userns: false };
+    pub const USUAL: Self =
+        Self { kernel: Kernel::Linux61, cgroup: Cgroup::V2, userns: false, counts: false };
 
     /// The same with an engine that maps users.
     pub const MAPPING: Self = Self { userns: true, ..Self::USUAL };

@@ -19,7 +19,7 @@ pub struct Report {
     pub tests: Vec<(String, bool)>,
     /// What came of each attempt to get out of a container: place, attempt, and `YES`, `no` or `-`.
     pub escapes: Vec<[String; 3]>,
-    /// What else that depends on.
+    /// What else that depends on; empty where the attempts did not come to their end.
     pub escapes_with: String,
     /// The programs' status, once all have ended.
     pub(super) status: Option<i32>,

@@ -68,6 +68,8 @@ pub const TESTS: &[Need] = &[
     Need::Program("nft", "nftables"),
     Need::Program("mkfs.ext4", "e2fsprogs"),
     Need::Program("mkfs.xfs", "xfsprogs"),
+    Need::Program("mkfs.erofs", "erofs-utils"),
+    Need::Program("mksquashfs", "squashfs-tools"),
     Need::Program("strace", "strace"),
     Need::Program("nbdkit", "nbdkit"),
     Need::Program("nbdfuse", "libnbd-bin"),

@@ -17,7 +17,7 @@ use std::io::Write;
 /// Lines that begin so are cells of the README's table: place, attempt, `YES` or `no`; `-` where the place cannot be had.
 const CELL: &str = "escape:";
 
-/// The same for what the table was made with.
+/// The same for what the table was made with, which only a whole run prints.
 const WITH: &str = "escape-with:";
 
 /// Shows a line even of a test that passes, whose output by macros is kept.
@@ -121,12 +121,12 @@ fn root_of_a_node_in_a_user_namespace_gets_nowhere() {
     drop(all);
     podman_nodes();
     drop(scene);
+    show(&format!("{WITH} {}", podman::versions()));
 }
 
 /// podman's, in ranges of users of their own. A privileged one has the machine's devices, whatever its users are.
 fn podman_nodes() {
     let alone = podman::alone();
-    show(&format!("{WITH} {}", podman::versions()));
     let run_flags = RunFlags::ask();
     let flags = podman::flags(&run_flags);
     let flags: Vec<_> = flags.iter().map(String::as_str).chain(OPTIONS).collect();

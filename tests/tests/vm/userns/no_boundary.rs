@@ -1,18 +1,15 @@
 //! What a user namespace does not stop: root of a node may do with the node's own network what every container may that has
 //! `NET_RAW` and `NET_ADMIN` there. The README says so; this shows that it is still true.
 
-use super::machine::run;
 use super::place::Place;
 use dind_tests::outer::{LIMIT, Node, address_of, docker, inner_image, ping_from_host};
 use dind_tests::{eventually, unique};
-use std::path::Path;
 use std::process::Command;
 
 /// In a node of the set, with the scripts' tools.
 pub(super) fn shown(node: &Node) {
     let mut place = Place::of("", &node.name);
     takes_the_address_of_a_neighbour(&mut place);
-    has_a_module_loaded(&mut place);
 }
 
 /// On one bridge, whoever says last whose an address is has it. The machine then sends there what is for the neighbour.
@@ -34,14 +31,4 @@ fn takes_the_address_of_a_neighbour(place: &mut Place) {
     assert!(ours.is_some());
     eventually("the machine takes the node for the neighbour", LIMIT, || (owner() == ours).then_some(()));
     docker(&["rm", "--force", &neighbour]).ok();
-}
-
-/// The kernel asks for what it does not have yet, whoever needs it (net/core/rtnetlink.c, `rtnl_newlink`).
-fn has_a_module_loaded(place: &mut Place) {
-    let is_loaded = || Path::new("/sys/module/dummy").exists();
-    assert!(!is_loaded());
-    place.run("b ip link add b05e83d17a type dummy");
-    assert!(is_loaded());
-    place.run("b ip link del b05e83d17a");
-    run(&["rmmod", "dummy"]);
 }

@@ -12,9 +12,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// Where the guest's images are for podman, beside those of Docker.
 const STORE: [&str; 4] = ["--root", "/var/lib/docker/podman", "--storage-driver", "overlay"];
 
-/// Without a journal, and without the older plugins for networks, which podman takes where their configuration is.
+/// Without a journal, without nftables, and without the older plugins for networks, which podman takes where their configuration is.
 const SETTINGS: &str = "[containers]\nlog_driver = \"k8s-file\"\n[engine]\nevents_logger = \"file\"\n\
-    cgroup_manager = \"systemd\"\n[network]\nnetwork_backend = \"netavark\"\n";
+    cgroup_manager = \"systemd\"\n[network]\nnetwork_backend = \"netavark\"\n\
+    firewall_driver = \"iptables\"\n";
 
 /// podman as this guest has it, for more arguments.
 pub(super) fn client() -> Command {
@@ -94,6 +95,7 @@ impl Drop for Node {
     fn drop(&mut self) {
         let _ = podman(&["rm", "--force", "--volumes", "--time", "0", &self.0]);
         let made = "umount /var/lib/docker/podman/overlay /var/lib/containers/storage/overlay
+            umount /run/netns
             ip link del podman0
             systemctl stop machine.slice";
         let _ = Command::new("sh").args(["-c", made]).output();
