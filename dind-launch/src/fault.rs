@@ -184,6 +184,7 @@ pub const WARNINGS: &[&str] = &[
     "published-ports-unanswered",
     "restart-needed",
     "securityfs-missing",
+    "seed-not-used",
     "setting-ignored",
     "setting-overridden",
     "tcp-closed",

@@ -65,6 +65,15 @@ pub struct Texts {
     /// Create a new image as a sparse file instead of reserving its space [default: false].
     #[arg(long, value_name = "BOOL", env = "DIND_STORAGE_SPARSE")]
     pub sparse: Option<String>,
+    /// Seeds, which are directories or file system images with images for the engine, separated by colons.
+    #[arg(long, value_name = "PATHS", env = "DIND_STORAGE_SEED")]
+    pub seed: Option<String>,
+    /// Bring back the seeds' images that were removed from this data root [default: false].
+    #[arg(long, value_name = "BOOL", env = "DIND_STORAGE_SEED_RESTORE")]
+    pub seed_restore: Option<String>,
+    /// refuse or set-aside: what happens to containers that need a seed that is gone [default: refuse].
+    #[arg(long, value_name = "WHAT", env = "DIND_STORAGE_SEED_MISSING")]
+    pub seed_missing: Option<String>,
 }
 
 /// What to make a seed of, as text.

@@ -92,6 +92,10 @@ pub const SEED_INVALID: Code = Code::new("seed-invalid", ExitCode::Config);
 pub const SEED_UNSUITABLE: Code = Code::new("seed-unsuitable", ExitCode::Config);
 /// Containers need layers of a seed that is gone.
 pub const SEED_NEEDED: Code = Code::new("seed-needed", ExitCode::Config);
+/// What should happen to containers that need a seed that is gone is unknown.
+pub const MISSING_UNKNOWN: Code = Code::new("missing-unknown", ExitCode::Config);
+/// The images of a seed cannot be brought into the data root, or its record cannot be read.
+pub const SEED_NOT_MERGED: Code = Code::new("seed-not-merged", ExitCode::Io);
 /// There is something under the name that a new seed is to have.
 pub const SEED_EXISTS: Code = Code::new("seed-exists", ExitCode::CannotCreate);
 /// Another process is making a seed.
@@ -154,6 +158,8 @@ pub const CODES: &[Code] = &[
     SEED_INVALID,
     SEED_UNSUITABLE,
     SEED_NEEDED,
+    MISSING_UNKNOWN,
+    SEED_NOT_MERGED,
     SEED_EXISTS,
     SEED_IN_USE,
     SEED_NOT_MADE,
@@ -191,6 +197,11 @@ pub const FILESYSTEM_HAS_ERRORS: &str = FILESYSTEM_ERRORS.name;
 /// The mount that holds the data root has flags that inner containers notice.
 pub const MOUNT_FLAGS: &str = "mount-flags";
 
+/// Images of a seed went with it.
+pub const SEED_IMAGES_REMOVED: &str = "seed-images-removed";
+/// Images or containers of the user's own wait for a seed that is gone.
+pub const SEED_IMAGES_SET_ASIDE: &str = "seed-images-set-aside";
+
 /// All warnings; README.md explains each.
 pub const WARNINGS: &[&str] = &[
     PROBE_NOT_RUN,
@@ -206,4 +217,6 @@ pub const WARNINGS: &[&str] = &[
     SPACE_LOW,
     QUOTA_UNAVAILABLE,
     FILESYSTEM_HAS_ERRORS,
+    SEED_IMAGES_REMOVED,
+    SEED_IMAGES_SET_ASIDE,
 ];

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod apply;
+pub mod bind_mount;
 pub mod cli;
 pub mod data_root;
 pub mod facts;

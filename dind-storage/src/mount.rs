@@ -15,6 +15,14 @@ pub fn device(device: &Path, point: &Path, filesystem: &str, options: Option<&st
     mount(Some(device), point, Some(filesystem), MsFlags::empty(), options)
 }
 
+/// Mounts a device with flags.
+///
+/// # Errors
+/// Those of mount(2).
+pub fn with_flags(device: &Path, point: &Path, filesystem: &str, flags: MsFlags) -> Result<(), Errno> {
+    mount(Some(device), point, Some(filesystem), flags, None::<&str>)
+}
+
 /// Unmounts what is on top of a point, and never what a link in its place leads to.
 ///
 /// # Errors

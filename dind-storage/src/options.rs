@@ -3,6 +3,7 @@
 use crate::cli::Texts;
 use crate::image::superblock::Filesystem;
 use crate::report::{Backing, Driver};
+use crate::seed::options::SeedOptions;
 use crate::{fault, safe_path, size};
 use dind_contract::cli::given;
 use dind_contract::{Code, Fault, value};
@@ -25,6 +26,8 @@ pub struct Options {
     pub filesystem: Filesystem,
     /// Whether the space of a new image is not reserved.
     pub sparse: bool,
+    /// Those of seeds.
+    pub seeds: SeedOptions,
     /// Those that were given and concern the image, as `VARIABLE=text`.
     pub of_image: Vec<String>,
 }
@@ -50,6 +53,11 @@ impl Options {
             backing: backing(given(text.backing.as_ref()))?,
             filesystem,
             sparse: given(text.sparse.as_ref()).map_or(Ok(false), sparse)?,
+            seeds: SeedOptions::parse(
+                given(text.seed.as_ref()),
+                given(text.seed_restore.as_ref()),
+                given(text.seed_missing.as_ref()),
+            )?,
             of_image: [
                 ("DIND_STORAGE_IMAGE", &text.image),
                 ("VAR_LIB_DOCKER_SIZE", &text.size),

@@ -92,6 +92,12 @@ pub struct Storage {
     pub space: Option<Space>,
     /// Health of that file system, where it is mounted on the data root or the data root is used as it is.
     pub health: Option<Health>,
+    /// The seeds that were given.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub seeds: Vec<Seed>,
+    /// Images that the data root has apart from those of seeds, where seeds are or were used and the data root can be seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own_images: Option<Vec<NamedImage>>,
 }
 
 impl Storage {
@@ -133,6 +139,58 @@ pub struct PassedOver {
     pub backing: Backing,
     /// Why not.
     pub reason: String,
+}
+
+/// A seed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Seed {
+    /// As it was given.
+    pub path: PathBuf,
+    /// Digest of its manifest; nothing, here and below, for a file that is not mounted yet.
+    pub digest: Option<String>,
+    /// Version of its layout.
+    pub format: Option<u32>,
+    /// The storage driver that has made its layers.
+    pub driver: Option<String>,
+    /// Its images.
+    pub images: Vec<SeedImage>,
+    /// How many layers it has.
+    pub layers: usize,
+    /// Size of their files in bytes.
+    pub size_bytes: u64,
+}
+
+/// An image of a seed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SeedImage {
+    /// Its id and names.
+    #[serde(flatten)]
+    pub image: NamedImage,
+    /// What has become of it in this data root.
+    pub state: SeedImageState,
+}
+
+/// What has become of a seed's image in a data root.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum SeedImageState {
+    /// An apply brings it.
+    Planned,
+    /// It is there.
+    Present,
+    /// The user has removed it.
+    Removed,
+    /// The data root has it without the seed.
+    Own,
+}
+
+/// An image.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct NamedImage {
+    /// Its id.
+    pub id: String,
+    /// Its names.
+    pub names: Vec<String>,
 }
 
 /// Health of a mounted file system.

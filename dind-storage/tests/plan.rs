@@ -14,6 +14,7 @@ use dind_storage::options::Options;
 use dind_storage::plan::decide;
 use dind_storage::plan::step::Step;
 use dind_storage::report::{Health, ProbeSource, Space};
+use dind_storage::seed::facts::SeedFacts;
 use dind_system::proc::Mount;
 use std::path::PathBuf;
 
@@ -50,6 +51,7 @@ fn facts(image: ImageInfo) -> Facts {
         occupant: Occupant::default(),
         reserve: 0,
         no_mkfs: None,
+        seeds: Ok(SeedFacts::default()),
         overlay: Verdict::Fails("mounting overlay fails".to_owned()),
         probe: ProbeSource::Run,
         fuse: false,

@@ -9,6 +9,7 @@ use dind_storage::facts::observe;
 use dind_storage::image::create::NewImage;
 use dind_storage::image::superblock::Filesystem;
 use dind_storage::options::Options;
+use dind_storage::seed::options::SeedOptions;
 use dind_storage::{plan, release};
 use dind_system::Root;
 use serde_json::{Value, json};
@@ -44,6 +45,9 @@ fn plan_of(case: &Path) -> Option<(PathBuf, Value, Vec<plan::step::Step>)> {
             "DIND_STORAGE_BACKING" => &mut texts.backing,
             "DIND_STORAGE_FS" => &mut texts.filesystem,
             "DIND_STORAGE_SPARSE" => &mut texts.sparse,
+            "DIND_STORAGE_SEED" => &mut texts.seed,
+            "DIND_STORAGE_SEED_RESTORE" => &mut texts.seed_restore,
+            "DIND_STORAGE_SEED_MISSING" => &mut texts.seed_missing,
             _ => panic!("{name}"),
         };
         *text = Some(value.to_owned());
@@ -79,6 +83,9 @@ fn steps_come_in_an_order_in_which_they_can_be_made() {
             "mount-image",
             "adjust-reserve",
             "name-node",
+            "attach-seed",
+            "merge-seeds",
+            "bind-seeds",
         ];
         let found: Vec<_> = order.iter().filter_map(|op| position(op)).collect();
         assert!(found.is_sorted(), "{}: {steps:?}", case.display());
@@ -116,7 +123,14 @@ fn apply_steps() -> Vec<plan::step::Step> {
         StopPropagation { .. } => Some(MountImage { target: path(), mounted: false, grows: false }),
         MountImage { .. } => Some(AdjustReserve { data_root: path(), holds: false }),
         AdjustReserve { .. } => Some(NameNode { data_root: path(), name: String::new(), named: false }),
-        NameNode { .. } => None,
+        NameNode { .. } => Some(AttachSeed { seed: path(), data_root: path(), attached: false }),
+        AttachSeed { .. } => {
+            Some(MergeSeeds { data_root: path(), options: SeedOptions::default(), merged: false })
+        }
+        MergeSeeds { .. } => {
+            Some(BindSeeds { data_root: path(), options: SeedOptions::default(), bound: false })
+        }
+        BindSeeds { .. } => None,
     };
     std::iter::successors(Some(MakeDirectory(path())), next).collect()
 }
@@ -126,7 +140,9 @@ fn release_steps() -> Vec<release::steps::Step> {
     use release::steps::Step::{self, *};
     let path = || PathBuf::from("/data/docker");
     let next = |step: &Step| match step {
-        RemoveRemains { .. } => Some(Unmount(path())),
+        RemoveRemains { .. } => Some(UnbindSeeds { data_root: path(), points: Vec::new() }),
+        UnbindSeeds { .. } => Some(DetachSeed { point: path() }),
+        DetachSeed { .. } => Some(Unmount(path())),
         Unmount(_) => Some(TrimImage { point: path(), size: 1 }),
         TrimImage { .. } => Some(UnmountImage { point: path() }),
         UnmountImage { .. } => Some(DetachImage { device: path() }),

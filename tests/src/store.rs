@@ -60,6 +60,23 @@ impl DataRoot {
         root
     }
 
+    /// One that is there. The label decides what the driver calls layers that are added.
+    #[must_use]
+    pub fn existing(path: &Path, label: &str) -> Self {
+        Self { path: path.to_owned(), label: label.to_owned() }
+    }
+
+    /// What the driver writes into the `lower` of a layer or a container upon a layer that is there under whatever name.
+    #[must_use]
+    pub fn lower_upon(&self, layer: &Layer) -> String {
+        let cache_id = self.images().join("layerdb/sha256").join(&layer.chain_id).join("cache-id");
+        let cache = self.driver().join(fs::read_to_string(cache_id).unwrap());
+        let link = fs::read_to_string(cache.join("link")).unwrap();
+        let below = fs::read_to_string(cache.join("lower"))
+            .map_or_else(|_| String::new(), |lower| format!(":{lower}"));
+        format!("l/{link}{below}")
+    }
+
     /// Where the driver keeps its part.
     #[must_use]
     pub fn driver(&self) -> PathBuf {
@@ -86,10 +103,7 @@ impl DataRoot {
             Some(parent) => sha256(format!("sha256:{} {diff_id}", parent.chain_id)),
         };
         let unique = sha256(format!("{} {chain_id}", self.label));
-        let lower = parent.map(|parent| {
-            let below = parent.lower.as_ref().map_or_else(String::new, |lower| format!(":{lower}"));
-            format!("l/{}{below}", parent.link)
-        });
+        let lower = parent.map(|parent| self.lower_upon(parent));
         let mut diff_ids = parent.map_or_else(Vec::new, |parent| parent.diff_ids.clone());
         diff_ids.push(diff_id.clone());
         let link = unique[..26].to_uppercase();

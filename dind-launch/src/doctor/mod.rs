@@ -81,7 +81,7 @@ pub fn examine(root: &Root, args: &NodeArgs) -> Outcome<Examination> {
     let mut checks = Checks::default();
     checks::container(&observed, args, &mut checks);
     checks::kernel(&observed, &mut checks);
-    checks::installation(root, &observed, &mut checks);
+    checks::installation(root, &observed, args, &mut checks);
     let mut draft = document(checks)?;
     if observed.in_user_namespace {
         draft.result.limitations = limitations::in_a_user_namespace();

@@ -11,6 +11,10 @@ use std::path::Path;
 /// The key of the storage driver.
 const DRIVER: &str = "storage-driver";
 
+/// The key of the users that inner containers' root is mapped to. It moves the engine's data (moby, `daemon/daemon_unix.go`,
+/// `setupRemappedRoot`).
+const REMAP: &str = "userns-remap";
+
 /// Keys that the tools have decided where they set them, each with the reason. The user may set the same value.
 const DECIDED: &[(&str, &str)] = &[
     ("bip", "the network is dind-net's: use DOCKER_NETWORK_OFFSET for a bridged node"),
@@ -83,6 +87,35 @@ fn is_same(one: &Value, other: &Value) -> bool {
     one == other || paths() == Some(true)
 }
 
+/// The warning that the engine will not see the images of the seeds that `dind-storage` has brought, with these settings.
+/// `has_store`: whether the engine can keep its images in containerd at all.
+#[must_use]
+pub fn seed_not_used(
+    storage: &Value,
+    merged: &Map<String, Value>,
+    args: &DaemonArgs,
+    has_store: impl FnOnce() -> bool,
+) -> Option<Warning> {
+    storage.get("seeds")?.as_array().filter(|seeds| !seeds.is_empty())?;
+    let remap = merged.get(REMAP).is_some_and(|user| user != "") || args.keys.contains(REMAP);
+    let in_containerd = keeps_images_in_containerd(merged) && has_store();
+    let other_driver =
+        merged.get(DRIVER).map_or(!keeps_images_in_containerd(merged), |driver| driver != "overlay2");
+    let (why, hint) = if in_containerd {
+        ("the engine keeps its images in containerd", "leave the feature `containerd-snapshotter` out")
+    } else if other_driver {
+        ("the engine's storage driver is not overlay2", "leave `storage-driver` out")
+    } else if remap {
+        (
+            "with `userns-remap`, the engine keeps its images in a directory of their own",
+            "leave `userns-remap` out",
+        )
+    } else {
+        return None;
+    };
+    Some(Warning::new("seed-not-used", format!("the images of DIND_STORAGE_SEED are not there: {why}"), hint))
+}
+
 /// Whether dockerd would switch forwarding on, with iptables and a policy of drop. It does unless one of these keys is set
 /// (moby, `setupIPv4Forwarding`; `firewall-backend` came with engine 29).
 #[must_use]
@@ -151,6 +184,31 @@ mod tests {
         }
         let refused = merge(&[&net], &user(json!({"bip": "10.1.0.6/16"}), &none), &none).unwrap_err();
         assert_eq!(refused.code, fault::DAEMON_ARG_OWNED);
+    }
+
+    #[test]
+    fn a_seed_that_the_engine_does_not_see_is_told() {
+        let none = DaemonArgs::default();
+        let seeds = json!({"seeds": [{"path": "/seed"}]});
+        let warned = |storage: &Value, config: Value, args: &DaemonArgs| {
+            seed_not_used(storage, config.as_object().unwrap(), args, || true).map(|warning| warning.message)
+        };
+        let feature = json!({"features": {"containerd-snapshotter": true}});
+        let old = seed_not_used(&seeds, feature.as_object().unwrap(), &none, || false);
+        assert_eq!(old, None, "an engine that does not know the feature has them");
+        let plain = json!({"storage-driver": "overlay2"});
+        assert_eq!(warned(&seeds, plain.clone(), &none), None);
+        assert_eq!(warned(&json!({}), json!({}), &none), None);
+        for (config, why) in [
+            (json!({"features": {"containerd-snapshotter": true}}), "in containerd"),
+            (json!({"storage-driver": "vfs"}), "not overlay2"),
+            (json!({"storage-driver": "overlay2", "userns-remap": "default"}), "userns-remap"),
+        ] {
+            let message = warned(&seeds, config, &none).unwrap();
+            assert!(message.contains(why), "{message}");
+        }
+        let flag = args::parse("--userns-remap=default").unwrap();
+        assert!(warned(&seeds, plain, &flag).is_some());
     }
 
     #[test]

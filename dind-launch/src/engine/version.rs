@@ -8,6 +8,9 @@ use std::time::Duration;
 /// The first engine that supports cgroup v2 (moby 20.10 release notes), and the oldest that the suites run on.
 const OLDEST: (u32, u32) = (20, 10);
 
+/// The first engine with an image store in containerd (moby 24.0 release notes).
+const CONTAINERD_STORE: u32 = 24;
+
 /// `dockerd --version` takes some thirty milliseconds.
 const LIMIT: Duration = Duration::from_secs(2);
 
@@ -37,6 +40,12 @@ pub fn objection(version: &str) -> Option<String> {
 #[must_use]
 pub fn installed() -> Option<String> {
     parse(&Helper::find("dockerd")?.arg("--version").run(LIMIT).ok()?.stdout)
+}
+
+/// Whether the installed engine can keep its images in containerd; so one of unknown version might.
+#[must_use]
+pub fn has_containerd_store() -> bool {
+    installed().and_then(|version| major(&version)).is_none_or(|major| major >= CONTAINERD_STORE)
 }
 
 /// Refuses an engine that is too old.

@@ -189,6 +189,11 @@ fn start_engine(
     let args = &state.options.daemon_args;
     merged.warnings.extend(hairpin::warning(&Root::default(), &merged.config, args));
     merged.warnings.extend(cut_off::warning(&Root::default(), &merged.config, args));
+    let storage = state.writer.record.documents.get("storage");
+    let has_store = version::has_containerd_store;
+    let unused =
+        storage.and_then(|storage| config::seed_not_used(&storage.result, &merged.config, args, has_store));
+    merged.warnings.extend(unused);
     for warning in &merged.warnings {
         log_warning(TOOL, warning);
     }

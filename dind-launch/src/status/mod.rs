@@ -86,6 +86,10 @@ fn storage_now(record: &Record) -> Option<Document> {
     let mut words = vec!["plan", "--data-root", value("/data_root")?, "--backing", value("/backing")?];
     words.extend(["--driver", value("/driver")?]);
     words.extend(value("/image/path").into_iter().flat_map(|image| ["--image", image]));
+    let seeds = applied.get("seeds").and_then(Value::as_array).into_iter().flatten();
+    let seeds: Vec<_> = seeds.filter_map(|seed| seed.get("path")?.as_str()).collect();
+    let seeds = (!seeds.is_empty()).then(|| seeds.join(":"));
+    words.extend(seeds.iter().flat_map(|seeds| ["--seed", seeds]));
     let tool = Helper::find(record.tools.as_ref()?.storage.to_str()?)?;
     let done = tool.args(words).run(STORAGE_LIMIT).ok()?;
     serde_json::from_str(&done.stdout).ok()

@@ -1,5 +1,6 @@
 //! What the steps of an apply hand on to each other.
 
+use super::seeds::SeedContext;
 use crate::facts::mounts::MountedImage;
 use crate::image::inspect::{self, ImageInfo};
 use crate::image::location::ImageLocation;
@@ -24,6 +25,8 @@ pub struct Context {
     pub(super) node: Option<Node>,
     /// The image's device. It frees itself with the last user, and until the mount that is this value.
     pub(super) attached: Option<Attached>,
+    /// What the steps of seeds hand on.
+    pub(super) seeds: SeedContext,
     /// The document's result, completed by the steps.
     pub(super) storage: Storage,
     /// Warnings of the plan and of the steps.
@@ -43,11 +46,12 @@ impl Context {
     pub(super) fn new(
         root: &Root,
         mounted: Option<MountedImage>,
+        seeds: SeedContext,
         storage: Storage,
         warnings: Vec<Warning>,
     ) -> Self {
         let root = root.clone();
-        Self { root, mounted, image: None, node: None, attached: None, storage, warnings }
+        Self { root, mounted, image: None, node: None, attached: None, seeds, storage, warnings }
     }
 
     /// The image that the plan has seen, or that a step has made.

@@ -1,8 +1,9 @@
 //! Carries a plan out: [`steps`] makes each step of the plan, in order, with what [`context`] holds; `data_root` is about our
-//! files there. A failure takes all of them back.
+//! files there, and `seeds` about seeds. A failure takes all of them back.
 
 pub mod context;
 mod data_root;
+mod seeds;
 pub mod steps;
 
 use crate::facts::directory;
@@ -14,6 +15,7 @@ use dind_contract::step::Journal;
 use dind_contract::{Draft, Failed, Outcome};
 use dind_system::Root;
 use nix::sys::signal::{SigSet, Signal};
+use seeds::SeedContext;
 
 /// Decides, and makes the steps.
 ///
@@ -29,11 +31,13 @@ pub fn apply(root: &Root, options: &Options) -> Outcome<Storage> {
     let plan = plan::decide(&facts, options)?;
     let is_new_mount = plan.storage.backing == Backing::Loop && facts.mounted.is_none();
     let carrier = plan::carrier(&facts, plan.storage.backing);
-    let mut context = Context::new(root, facts.mounted, plan.storage, plan.warnings);
+    let seeds = facts.seeds.as_ref().map_or_else(|_| SeedContext::default(), SeedContext::new);
+    let mut context = Context::new(root, facts.mounted, seeds, plan.storage, plan.warnings);
     let mut journal = Journal::default();
     if let Err(fault) = journal.run(&plan.steps, &mut context) {
         return Err(Failed { fault: Box::new(fault), steps: journal.undo(&mut context) });
     }
+    context.seeds.finish();
     let Context { storage, mut warnings, .. } = context;
     if let Some(space) = directory::space(root, &facts.data_root.path).filter(|_| is_new_mount) {
         warnings.extend(plan::space::low(&space, &options.data_root, carrier));

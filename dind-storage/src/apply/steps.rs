@@ -1,7 +1,7 @@
 //! How each step of a plan is made, and taken back.
 
 use super::context::{Context, OpenImage};
-use super::data_root;
+use super::{data_root, seeds};
 use crate::data_root::NOT_DATA;
 use crate::image::create::{self, NewImage};
 use crate::image::location::ImageLocation;
@@ -38,6 +38,9 @@ impl Apply for Step {
             Self::AdjustReserve { data_root, .. } => {
                 Ok(kept_if(data_root::adjust_reserve(&context.root, data_root)))
             }
+            Self::AttachSeed { seed, data_root, .. } => seeds::attach(context, data_root, seed),
+            Self::MergeSeeds { data_root, options, .. } => seeds::merge_seeds(context, data_root, options),
+            Self::BindSeeds { data_root, options, .. } => seeds::bind_seeds(context, data_root, options),
             Self::NameNode { data_root, name, .. } => Ok(kept_if(data_root::name_node(data_root, name))),
         }
     }
@@ -182,7 +185,10 @@ fn mount_image(context: &mut Context, target: &Path, grows: bool) -> Made {
     let unmount = |target: &PathBuf| mount::unmount(target).is_ok();
     let target = target.to_owned();
     finish_mount(context, &target, rdev, grows).inspect_err(|_| _ = unmount(&target))?;
-    Ok(Applied::undo(move |_| unmount(&target)))
+    Ok(Applied::undo(move |context: &mut Context| {
+        context.seeds.unlock();
+        unmount(&target)
+    }))
 }
 
 /// What is mounted must be our device, only here, and closed to all but root.

@@ -18,7 +18,8 @@ use crate::image::create;
 use crate::image::inspect::ImageInfo;
 use crate::options::Options;
 use crate::report::{Health, ProbeSource};
-use crate::{fault, privileges};
+use crate::seed::facts::SeedFacts;
+use crate::{fault, privileges, seed};
 use dind_contract::Fault;
 use dind_system::{Root, proc};
 use directory::Directory;
@@ -62,6 +63,8 @@ pub struct Facts {
     pub no_mkfs: Option<Fault>,
     /// The directory of the image.
     pub image_directory: Directory,
+    /// What seeds there are, and what they have brought; the fault is why they cannot be used.
+    pub seeds: Result<SeedFacts, Fault>,
     /// Whether /dev has no node of the loop device that the kernel would give out now.
     pub loop_node_missing: bool,
 }
@@ -99,6 +102,7 @@ pub fn observe(root: &Root, options: &Options) -> Result<Facts, Fault> {
         occupant: occupant::observe(root, &data_root.path),
         reserve: count_reserve(root, &data_root.path),
         no_mkfs: root.is_host().then(|| create::mkfs(options.filesystem).err()).flatten(),
+        seeds: seed::facts::observe(root, &data_root.path, &mounts, &options.seeds),
         data_root,
         image_directory,
         loop_node_missing: loop_node::is_missing(root),

@@ -1,6 +1,6 @@
 //! The structures and requests of linux/loop.h that the crate `loopdev` does not have.
 
-/// Set by the kernel where it could not get the file or the device for writing.
+/// The device cannot be written to. Set by the kernel, too, where it could not get the file or the device for writing.
 pub(crate) const READ_ONLY: u32 = 1;
 /// The device frees itself with its last user.
 pub(crate) const AUTOCLEAR: u32 = 4;
@@ -14,8 +14,8 @@ pub(crate) struct Info {
     pub(crate) device: u64,
     pub(crate) inode: u64,
     rdevice: u64,
-    offset: u64,
-    size_limit: u64,
+    pub(crate) offset: u64,
+    pub(crate) size_limit: u64,
     number: u32,
     encrypt_type: u32,
     encrypt_key_size: u32,

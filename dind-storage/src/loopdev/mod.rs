@@ -84,10 +84,23 @@ pub fn free_node() -> Result<Node, Fault> {
 ///
 /// # Errors
 /// A privilege is missing, all devices stay busy, or the kernel refuses. Nodes that were made here are removed.
-pub fn attach(file: &File, mut first: Option<Node>) -> Result<Attached, Fault> {
+pub fn attach(file: &File, first: Option<Node>) -> Result<Attached, Fault> {
+    attach_as(file, first, 0)
+}
+
+/// The same for a file opened for reading, to a device that cannot be written to.
+///
+/// # Errors
+/// As [`attach`] has them.
+pub fn attach_read_only(file: &File) -> Result<Attached, Fault> {
+    attach_as(file, None, READ_ONLY)
+}
+
+/// `mode` is [`READ_ONLY`] or nothing.
+fn attach_as(file: &File, mut first: Option<Node>, mode: u32) -> Result<Attached, Fault> {
     let mut made = Vec::new();
-    let attached = attach_to_free(file, &mut first, &mut made);
-    match attached.and_then(|attached| checked(attached, file)) {
+    let attached = attach_to_free(file, &mut first, &mut made, mode);
+    match attached.and_then(|attached| checked(attached, file, mode)) {
         Ok(attached) => Ok(Attached { made, ..attached }),
         Err(fault) => {
             made.iter().for_each(|path| drop(std::fs::remove_file(path)));
@@ -96,7 +109,12 @@ pub fn attach(file: &File, mut first: Option<Node>) -> Result<Attached, Fault> {
     }
 }
 
-fn attach_to_free(file: &File, first: &mut Option<Node>, made: &mut Vec<PathBuf>) -> Result<Attached, Fault> {
+fn attach_to_free(
+    file: &File,
+    first: &mut Option<Node>,
+    made: &mut Vec<PathBuf>,
+    mode: u32,
+) -> Result<Attached, Fault> {
     let deadline = Instant::now() + Duration::from_secs(5);
     let mut pause = Jitter::new();
     loop {
@@ -109,7 +127,7 @@ fn attach_to_free(file: &File, first: &mut Option<Node>, made: &mut Vec<PathBuf>
             }
         };
         let connected = LoopDevice::open(node.reachable()).map_err(|error| raw(&error)).and_then(|device| {
-            connect(&device, file)?;
+            connect(&device, file, mode)?;
             Ok(device)
         });
         match connected {
@@ -131,6 +149,31 @@ fn refused(node: &Node, error: Errno) -> Fault {
     };
     let fault = code.cannot("attach the image to", node.path.display(), error.desc());
     fault.hint("look at `losetup --list` and at the kernel's log")
+}
+
+/// A device that another node has attached read-only to the same whole file: who mounts it shares its page cache. It stays as long
+/// as this value is there. Nothing where there is none, or none that may be opened.
+#[must_use]
+pub fn shared(file: &File) -> Option<(File, Node)> {
+    let meta = file.metadata().ok()?;
+    let is_same = |device: &File| {
+        status(device).is_ok_and(|info| {
+            (info.device, info.inode) == (meta.dev(), meta.ino())
+                && (info.offset, info.size_limit) == (0, 0)
+                && info.flags & (READ_ONLY | AUTOCLEAR) == READ_ONLY | AUTOCLEAR
+        })
+    };
+    let blocks = std::fs::read_dir("/sys/block").ok()?.flatten();
+    let numbers = blocks.filter_map(|block| block.file_name().to_str()?.strip_prefix("loop")?.parse().ok());
+    numbers.filter(|number| backing_file(*number).exists()).find_map(|number| {
+        let node = node::open(number).ok()?;
+        // Open, it cannot become another file's.
+        let device = File::open(node.reachable()).ok().filter(is_same);
+        if device.is_none() {
+            node.remove_if_made();
+        }
+        device.map(|device| (device, node))
+    })
 }
 
 /// What a loop device is attached to, by number; nothing for a free one.
@@ -174,23 +217,28 @@ pub fn backing_file(number: i32) -> PathBuf {
     PathBuf::from(format!("/sys/block/loop{number}/loop/backing_file"))
 }
 
-fn connect(device: &LoopDevice, file: &File) -> Result<(), Errno> {
+fn connect(device: &LoopDevice, file: &File, mode: u32) -> Result<(), Errno> {
     let fd = u32::try_from(file.as_raw_fd()).map_err(|_| Errno::EBADF)?;
-    let config = Config::new(fd, AUTOCLEAR | DIRECT_IO);
+    let config = Config::new(fd, AUTOCLEAR | DIRECT_IO | mode);
     // SAFETY: `config` is laid out as linux/loop.h says and outlives the call; both descriptors are open.
     #[allow(unsafe_code)]
     let answer = unsafe { request::configure(device.as_raw_fd(), &raw const config) };
     match answer {
         Ok(_) => Ok(()),
         // EINVAL is for a later kernel that knows the call but not one of the flags.
-        Err(Errno::ENOTTY | Errno::ENOSYS | Errno::EINVAL) => connect_old(device, file),
+        Err(Errno::ENOTTY | Errno::ENOSYS | Errno::EINVAL) => connect_old(device, file, mode),
         Err(error) => Err(error),
     }
 }
 
 /// For kernels before 5.8. A kill between the two calls leaves a device that does not free itself; that cannot be helped.
-fn connect_old(device: &LoopDevice, file: &File) -> Result<(), Errno> {
-    device.with().autoclear(true).attach_fd(file.as_raw_fd()).map_err(|error| raw(&error))?;
+fn connect_old(device: &LoopDevice, file: &File, mode: u32) -> Result<(), Errno> {
+    device
+        .with()
+        .autoclear(true)
+        .read_only(mode == READ_ONLY)
+        .attach_fd(file.as_raw_fd())
+        .map_err(|error| raw(&error))?;
     // Direct I/O is an optimisation: file systems that cannot do it refuse here.
     let _ = device.set_direct_io(true);
     Ok(())
@@ -201,15 +249,16 @@ fn raw(error: &io::Error) -> Errno {
 }
 
 /// Where the kernel cannot write to the file or the device, it silently makes the device read-only.
-fn checked(mut attached: Attached, file: &File) -> Result<Attached, Fault> {
+fn checked(mut attached: Attached, file: &File, mode: u32) -> Result<Attached, Fault> {
     let check = || {
         let info = status(&attached.device).map_err(|error| error.desc().to_owned())?;
         let meta = file.metadata().map_err(|error| error.to_string())?;
         if (info.device, info.inode) != (meta.dev(), meta.ino()) {
             return Err("another file is attached to it".to_owned());
         }
-        if info.flags & READ_ONLY != 0 {
-            return Err("it is read-only".to_owned());
+        if info.flags & READ_ONLY != mode {
+            let what = if mode == 0 { "it is read-only" } else { "it is not read-only" };
+            return Err(what.to_owned());
         }
         if info.flags & AUTOCLEAR == 0 {
             return Err("it would outlive the container".to_owned());

@@ -1,7 +1,7 @@
 //! The decision: a pure function of facts and options.
 //!
 //! [`driver`] chooses the storage driver and what lies beneath it, [`image`] lists the steps that a loop image takes, each of them a
-//! [`step`]. [`reserve`] is about the space that a full data root can still be started with; [`space`] and [`ignored`] are
+//! [`step`]. [`seeds`] lists those of seeds. [`reserve`] is about the space that a full data root can still be started with; [`space`] and [`ignored`] are
 //! warnings.
 
 pub mod driver;
@@ -9,6 +9,7 @@ pub mod ignored;
 pub mod image;
 pub mod mount_flags;
 pub mod reserve;
+pub mod seeds;
 pub mod space;
 pub mod step;
 
@@ -55,6 +56,8 @@ pub fn decide(facts: &Facts, options: &Options) -> Result<Plan, Fault> {
         passed_over,
         space: facts.data_root.space,
         health: (backing == Backing::Native || facts.mounted.is_some()).then_some(facts.health),
+        seeds: Vec::new(),
+        own_images: None,
     };
     let health = storage.health.and_then(|health| health.warning(&options.data_root));
     let flags = (backing == Backing::Native).then(|| mount_flags::warning(facts)).flatten();
@@ -70,6 +73,9 @@ pub fn decide(facts: &Facts, options: &Options) -> Result<Plan, Fault> {
     } else {
         plan.steps = native(facts)?;
     }
+    let (steps, warnings) = seeds::decide(facts, options, &mut plan.storage)?;
+    plan.steps.extend(steps);
+    plan.warnings.extend(warnings);
     // The space in an image that is not mounted is not known yet.
     if let Some(space) = facts.data_root.space.filter(|_| plan.storage.health.is_some()) {
         plan.warnings.extend(space::low(&space, &options.data_root, carrier(facts, backing)));

@@ -2,6 +2,8 @@
 
 use crate::data_root::{NAME, RESERVE};
 use crate::image::create::NewImage;
+use crate::seed::options::SeedOptions;
+use crate::store::{DRIVER_DIRECTORY, IMAGE_DIRECTORY};
 use dind_contract::step;
 use std::path::PathBuf;
 
@@ -65,6 +67,33 @@ pub enum Step {
         /// Whether it is there already.
         named: bool,
     },
+    /// `attach-seed`: mounts a seed that is a file in the data root.
+    AttachSeed {
+        /// The seed.
+        seed: PathBuf,
+        /// The data root, without links.
+        data_root: PathBuf,
+        /// Whether it is mounted already.
+        attached: bool,
+    },
+    /// `merge-seeds`: brings the images of seeds into the data root's image store, and takes out those whose seed is gone.
+    MergeSeeds {
+        /// The data root, without links.
+        data_root: PathBuf,
+        /// The seeds.
+        options: SeedOptions,
+        /// Whether nothing is to be changed.
+        merged: bool,
+    },
+    /// `bind-seeds`: mounts the files of the seeds' layers in the data root, read-only.
+    BindSeeds {
+        /// The data root, without links.
+        data_root: PathBuf,
+        /// The seeds.
+        options: SeedOptions,
+        /// Whether all are mounted already.
+        bound: bool,
+    },
     /// `mount-image`. It holds where the image is mounted.
     MountImage {
         /// The data root, without links.
@@ -89,6 +118,9 @@ impl step::Step for Step {
             Self::MountImage { .. } => "mount-image",
             Self::AdjustReserve { .. } => "adjust-reserve",
             Self::NameNode { .. } => "name-node",
+            Self::AttachSeed { .. } => "attach-seed",
+            Self::MergeSeeds { .. } => "merge-seeds",
+            Self::BindSeeds { .. } => "bind-seeds",
         }
     }
 
@@ -102,6 +134,13 @@ impl step::Step for Step {
             Self::MakeLoopNode => return "/dev/loop*".to_owned(),
             Self::StopPropagation { point } => point,
             Self::MountImage { target, .. } => target,
+            Self::AttachSeed { seed, .. } => seed,
+            Self::MergeSeeds { data_root, .. } => {
+                return data_root.join(IMAGE_DIRECTORY).display().to_string();
+            }
+            Self::BindSeeds { data_root, .. } => {
+                return data_root.join(DRIVER_DIRECTORY).display().to_string();
+            }
             Self::AdjustReserve { data_root, .. } => return data_root.join(RESERVE).display().to_string(),
             Self::NameNode { data_root, .. } => return data_root.join(NAME).display().to_string(),
         }
@@ -116,6 +155,9 @@ impl step::Step for Step {
                 | Self::MountImage { mounted: true, .. }
                 | Self::AdjustReserve { holds: true, .. }
                 | Self::NameNode { named: true, .. }
+                | Self::AttachSeed { attached: true, .. }
+                | Self::MergeSeeds { merged: true, .. }
+                | Self::BindSeeds { bound: true, .. }
         )
     }
 }

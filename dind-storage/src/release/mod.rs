@@ -10,6 +10,8 @@ use crate::facts::mounts::{self, MountedImage};
 use crate::image::location::ImageLocation;
 use crate::options::Options;
 use crate::report::{Backing, Image, ProbeSource, Storage};
+use crate::seed::record::Record;
+use crate::seed::{attach, bind};
 use crate::{fault, privileges};
 use dind_contract::step::Journal;
 use dind_contract::{Draft, Engine, Failed, Outcome, Warning};
@@ -38,11 +40,16 @@ pub fn release(root: &Root, options: &Options) -> Outcome<Storage> {
         passed_over: Vec::new(),
         space: None,
         health: None,
+        seeds: Vec::new(),
+        own_images: None,
     };
     let Some(mounted) = mounts::image_on(root, &mounts, &data_root, &options.image) else {
         let not_ours = options.backing == Some(Backing::Loop) && mount_at(&mounts, &data_root).is_some();
         let warnings = Vec::from_iter(not_ours.then(|| mount_not_ours(&data_root, &options.image)));
-        let steps = if not_ours { Vec::new() } else { remove_remains(&options.image) };
+        let mut steps = if not_ours { Vec::new() } else { seeds(&mounts, &data_root) };
+        if !not_ours {
+            steps.extend(remove_remains(&options.image));
+        }
         return run(&steps, Context::new(root, &data_root, None), storage, warnings);
     };
     storage.backing = Backing::Loop;
@@ -63,12 +70,31 @@ fn run(steps: &[Step], mut context: Context, storage: Storage, warnings: Vec<War
 
 /// Everything that is mounted below goes first, the deepest before the others.
 fn steps(mounts: &[Mount], data_root: &Path, mounted: &MountedImage, image: Option<&Image>) -> Vec<Step> {
-    let mut steps: Vec<_> = points_below(mounts, data_root).into_iter().map(Step::Unmount).collect();
+    let mut steps = seeds(mounts, data_root);
+    let of_seeds = steps.clone();
+    let is_of_seeds = |point: &Path| {
+        of_seeds.iter().any(|step| match step {
+            Step::UnbindSeeds { points, .. } => points.iter().any(|of| of == point),
+            Step::DetachSeed { point: of } => of == point,
+            _ => false,
+        })
+    };
+    let below = points_below(mounts, data_root).into_iter().filter(|point| !is_of_seeds(point));
+    steps.splice(0..0, below.map(Step::Unmount));
     let sparse = image.filter(|image| image.sparse);
     steps.extend(sparse.map(|image| Step::TrimImage { point: data_root.to_owned(), size: image.size_bytes }));
     steps.push(Step::UnmountImage { point: data_root.to_owned() });
     steps.push(Step::DetachImage { device: mounted.device() });
     steps
+}
+
+/// What is mounted for seeds in a data root. Without a readable record, it is mounted below the data root like anything else.
+fn seeds(mounts: &[Mount], data_root: &Path) -> Vec<Step> {
+    let record = Record::read(data_root).ok().flatten().unwrap_or_default();
+    let points = bind::points(data_root, &record, mounts);
+    let unbind = (!points.is_empty()).then(|| Step::UnbindSeeds { data_root: data_root.to_owned(), points });
+    let files = points_below(mounts, &attach::directory(data_root));
+    unbind.into_iter().chain(files.into_iter().map(|point| Step::DetachSeed { point })).collect()
 }
 
 /// What an apply that was killed has left while it made the image: a file that no process uses, with all the space of one.

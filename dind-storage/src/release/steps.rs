@@ -5,6 +5,7 @@ use crate::facts::health;
 use crate::facts::mounts::MountedImage;
 use crate::image::location::ImageLocation;
 use crate::image::{temporary, trim};
+use crate::store::DRIVER_DIRECTORY;
 use crate::{fault, loopdev, mount, safe_path};
 use dind_contract::Fault;
 use dind_contract::step::{self, Applied, Apply, Undo};
@@ -28,6 +29,18 @@ pub enum Step {
     RemoveRemains {
         /// The image's file.
         image: PathBuf,
+    },
+    /// `unbind-seeds`: the files of the seeds' layers. What is known of their images stays.
+    UnbindSeeds {
+        /// The data root.
+        data_root: PathBuf,
+        /// Where they are mounted.
+        points: Vec<PathBuf>,
+    },
+    /// `detach-seed`: a seed that is a file. The kernel frees its loop device with the last node that uses it.
+    DetachSeed {
+        /// Where it is mounted.
+        point: PathBuf,
     },
     /// `unmount`: a mount below the data root.
     Unmount(PathBuf),
@@ -54,6 +67,8 @@ impl step::Step for Step {
     fn op(&self) -> &'static str {
         match self {
             Self::RemoveRemains { .. } => "remove-remains",
+            Self::UnbindSeeds { .. } => "unbind-seeds",
+            Self::DetachSeed { .. } => "detach-seed",
             Self::Unmount(_) => "unmount",
             Self::TrimImage { .. } => "trim-image",
             Self::UnmountImage { .. } => "unmount-image",
@@ -62,7 +77,12 @@ impl step::Step for Step {
     }
 
     fn target(&self) -> String {
+        if let Self::UnbindSeeds { data_root, .. } = self {
+            return data_root.join(DRIVER_DIRECTORY).display().to_string();
+        }
         let (Self::RemoveRemains { image: path }
+        | Self::UnbindSeeds { data_root: path, .. }
+        | Self::DetachSeed { point: path }
         | Self::Unmount(path)
         | Self::TrimImage { point: path, .. }
         | Self::UnmountImage { point: path }
@@ -127,7 +147,10 @@ impl Apply for Step {
     fn apply(&self, context: &mut Context) -> Result<Applied<Context>, Fault> {
         match self {
             Self::RemoveRemains { image } => return Ok(remove_remains(image)),
-            Self::Unmount(point) => unmount(context, point)?,
+            Self::UnbindSeeds { points, .. } => {
+                points.iter().try_for_each(|point| unmount(context, point))?;
+            }
+            Self::DetachSeed { point } | Self::Unmount(point) => unmount(context, point)?,
             // An optimisation: where it does not work, the image keeps what it has.
             Self::TrimImage { point, size } => {
                 if trim::free_blocks(point, *size).is_err() {

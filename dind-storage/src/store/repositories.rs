@@ -55,6 +55,22 @@ impl Repositories {
         true
     }
 
+    /// Gives a name to an image, and takes it from any other.
+    pub fn set(&mut self, name: &str, id: &Digest) {
+        self.by_repository
+            .entry(repository(name).to_owned())
+            .or_default()
+            .insert(name.to_owned(), id.clone());
+    }
+
+    /// Takes away a name.
+    pub fn take(&mut self, name: &str) {
+        if let Some(names) = self.by_repository.get_mut(repository(name)) {
+            names.remove(name);
+        }
+        self.by_repository.retain(|_, names| !names.is_empty());
+    }
+
     /// Takes away all names of an image.
     pub fn remove(&mut self, id: &Digest) {
         for names in self.by_repository.values_mut() {

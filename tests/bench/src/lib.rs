@@ -1,7 +1,7 @@
 //! `bench`: figures that hold on any machine. Everything that is compared is measured in turns, in one run.
 //!
 //! * `series`: tasks that take turns, and what was measured of them; `table`: what is printed of it
-//! * the subjects: `storage`, `net`, `lifecycle`, `mesos`; `userns`, which a program of its own measures in a virtual machine
+//! * the subjects: `storage`, `seeds`, `net`, `lifecycle`, `mesos`; `userns`, which a program of its own measures in a virtual machine
 #![allow(clippy::print_stdout)]
 
 mod lifecycle;
@@ -24,8 +24,10 @@ pub use lifecycle::guest::run as in_guest;
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Subject {
-    /// Loop images: made, mounted, found up to date, written to; seeds: by their number of layers.
+    /// Loop images: made, mounted, found up to date, written to. Images that are there at the start.
     Storage,
+    /// The part of `storage` that is about seeds, alone.
+    Seeds,
     /// The network: bridged, planned, found up to date.
     Net,
     /// Start and stop of a node against bare dockerd, in the image; and what the node costs.
@@ -34,8 +36,6 @@ pub enum Subject {
     Tls,
     /// Start and stop of a node in a user namespace against one with --privileged, in a virtual machine.
     Userns,
-    /// The part of `lifecycle` that is about images: those of a seed against `docker load`, alone.
-    Seeds,
     /// A Mesos agent: from `docker run` to registered, and to its first task.
     Mesos,
 }
@@ -45,11 +45,14 @@ pub fn run(workspace: &Workspace, subjects: &[Subject], rounds: usize) -> Result
     let all = Subject::value_variants();
     for subject in if subjects.is_empty() { all } else { subjects } {
         match subject {
-            // Measured with the rest of `lifecycle`.
+            // Measured with the rest of `lifecycle`, and of `storage`.
             Subject::Tls | Subject::Seeds if subjects.is_empty() => {}
-            Subject::Seeds => lifecycle::run_seeds(workspace, rounds)?,
             Subject::Tls => lifecycle::run_tls(workspace, rounds)?,
-            Subject::Storage => storage::run(workspace, rounds)?,
+            Subject::Storage => {
+                storage::run(workspace, rounds)?;
+                seeds::run(workspace, rounds)?;
+            }
+            Subject::Seeds => seeds::run(workspace, rounds)?,
             Subject::Net => net::run(workspace, rounds)?,
             Subject::Lifecycle => lifecycle::run(workspace, rounds)?,
             Subject::Userns => userns::run(workspace, rounds)?,

@@ -1,7 +1,6 @@
 //! Loop images against the same by hand, and writing to one against writing to the volume that it lies on.
 
 use crate::in_directory;
-use crate::seeds;
 use crate::series::{Series, Task, in_turns, timed};
 use crate::table::{Row, print};
 use dind_lab::{Result, Workspace};
@@ -25,7 +24,6 @@ pub(super) fn run(workspace: &Workspace, rounds: usize) -> Result<()> {
         unshare(CloneFlags::CLONE_NEWNS)?;
         mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)?;
         let site = Site { tool, directory };
-        seeds::run(tool, directory, rounds)?;
         images(&site, rounds)?;
         writing(&site, rounds.min(MOST_ROUNDS_OF_WRITING))
     })

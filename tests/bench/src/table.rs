@@ -23,6 +23,13 @@ impl Row {
         self
     }
 
+    /// Compared, with a goal for how much longer than the reference it takes, in milliseconds.
+    pub(crate) fn at_most_later(series: &Series, reference: &Series, milliseconds: f64) -> Self {
+        let later = series.median() - reference.median();
+        let goal = Some((format!("<= {} + {milliseconds} ms", reference.name), later <= milliseconds));
+        Self { series: series.clone(), ratio: format!("{later:+.1} ms"), goal }
+    }
+
     /// Compared, with a goal for its median as a part of the reference's.
     pub(crate) fn within(series: &Series, reference: &Series, part: f64) -> Self {
         let ratio = series.median() / reference.median();

@@ -14,6 +14,7 @@ mod limits;
 mod machine;
 mod refusals;
 mod seal;
+mod seeds;
 mod strace;
 mod sweep;
 mod tree;

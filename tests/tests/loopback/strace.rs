@@ -1,8 +1,10 @@
 //! An apply whose system calls are looked at, or fail on request.
 
 use crate::machine::Machine;
+use crate::seeds::host::Host;
 use dind_tests::bin;
 use std::fs;
+use std::path::Path;
 use std::process::{Command, Output};
 
 /// How strace shall run.
@@ -44,14 +46,26 @@ impl Strace {
         self
     }
 
+    /// The same with seeds.
+    pub(crate) fn seeds(&self, host: &Host, seeds: &[&Path]) -> (Output, String) {
+        self.run(&host.machine, |command| {
+            host.environment(command, seeds);
+            command.env("DIND_STORAGE_SEED_MISSING", "set-aside");
+        })
+    }
+
     /// Runs an apply; returns what it printed, and what strace saw.
     pub(crate) fn apply(&self, machine: &Machine) -> (Output, String) {
+        self.run(machine, |command| _ = command.env("VAR_LIB_DOCKER_SIZE", self.size))
+    }
+
+    fn run(&self, machine: &Machine, change: impl Fn(&mut Command)) -> (Output, String) {
         let log = machine.path("strace");
         let words = [&self.before[..], &["strace", "-o"]].concat();
         let mut command = Command::new(words[0]);
         command.args(&words[1..]).arg(&log).args(&self.args).arg(bin("dind-storage")).arg("apply");
         machine.environment(&mut command);
-        command.env("VAR_LIB_DOCKER_SIZE", self.size);
+        change(&mut command);
         let output = command.output().expect("strace is missing: run `cargo xtask test`");
         (output, fs::read_to_string(log).unwrap())
     }

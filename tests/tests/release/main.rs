@@ -2,61 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use dind_tests::outer::{
-    Ended, LIMIT, docker, engine_pid, enter_host_network, image, inner_image, on_host, setting,
-};
-use dind_tests::{eventually, scratch, unique};
+use dind_tests::outer::{Ended, Registry, docker, image, inner_image, setting};
+use dind_tests::{scratch, unique};
 use serde_json::Value;
 use std::fs;
-use std::net::TcpListener;
-use std::process::{Child, Command};
-
-/// A registry where the outer engine's loopback is; it is gone with its handle.
-struct Registry {
-    child: Child,
-    address: String,
-    _directory: tempfile::TempDir,
-}
-
-impl Registry {
-    fn start() -> Self {
-        let directory = scratch();
-        let (config, data) = (directory.path().join("config.yml"), directory.path().join("data"));
-        let address = free_address();
-        let text = format!(
-            "version: 0.1\nlog: {{level: error}}\nhttp: {{addr: \"{address}\"}}\n\
-             storage: {{filesystem: {{rootdirectory: {}}}}}\n",
-            data.display()
-        );
-        fs::write(&config, text).unwrap();
-        let mut command = Command::new("nsenter");
-        command.args(["--target", &engine_pid(), "--net", "docker-registry", "serve"]).arg(config);
-        let child = command.spawn().expect("nsenter is installed");
-        let registry = Self { child, address, _directory: directory };
-        eventually("the registry answers", LIMIT, || (registry.get("").status == 0).then_some(()));
-        registry
-    }
-
-    fn get(&self, path: &str) -> Ended {
-        on_host(&["busybox", "wget", "-q", "-O", "-", &format!("http://{}/v2/{path}", self.address)])
-    }
-}
-
-/// An address of the outer host's loopback where nobody listens.
-fn free_address() -> String {
-    let thread = std::thread::spawn(|| {
-        enter_host_network();
-        TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap()
-    });
-    thread.join().unwrap().to_string()
-}
-
-impl Drop for Registry {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
+use std::process::Command;
 
 fn xtask(args: &[&str]) -> String {
     let ended: Ended = Command::new(setting("DIND_TEST_XTASK")).args(args).output().unwrap().into();
@@ -103,7 +53,7 @@ fn the_version_names_what_is_in_the_image() {
 
 #[test]
 fn a_push_puts_the_image_under_its_version_into_the_registry() {
-    let (registry, small) = (Registry::start(), Small::build());
+    let (registry, small) = (Registry::on_host(), Small::build());
     let repository = format!("{}/team/dind", registry.address);
     let name = xtask(&["push", "--image", &small.0, "--repository", &repository]);
     let version = format!("{}_mesos-9.8.7_docker-7.6.5_debian-12", env!("CARGO_PKG_VERSION"));

@@ -38,6 +38,7 @@ impl Tier {
                 "cgroups",
                 "engine",
                 "net_image",
+                "seeds",
                 "storage_image",
                 "reaper",
                 "reduced",

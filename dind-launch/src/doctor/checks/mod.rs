@@ -11,6 +11,7 @@ mod kernel;
 mod limits;
 mod privileges;
 mod programs;
+mod seeds;
 mod socket;
 mod tls;
 
@@ -36,8 +37,12 @@ pub(super) fn kernel(observed: &Observed, checks: &mut Checks) {
 }
 
 /// What is installed and running.
-pub(super) fn installation(root: &Root, observed: &Observed, checks: &mut Checks) {
+pub(super) fn installation(root: &Root, observed: &Observed, args: &NodeArgs, checks: &mut Checks) {
     programs::evaluate(root, observed, checks);
+    // By a sibling, which is not part of a captured machine.
+    if root.is_host() {
+        seeds::evaluate(args, checks);
+    }
     socket::evaluate(root, checks);
     tls::evaluate(root, checks);
     if observed.in_user_namespace {

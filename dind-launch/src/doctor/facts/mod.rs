@@ -34,6 +34,8 @@ pub struct NodeArgs {
     pub driver: String,
     /// `DIND_STORAGE_BACKING`; empty for `auto`.
     pub backing: String,
+    /// `DIND_STORAGE_SEED`; empty for none.
+    pub seeds: String,
     /// `DIND_ALLOW_HOST_DEVICES`: a node in a user namespace may have block devices of the machine.
     pub allow_host_devices: bool,
 }
@@ -47,6 +49,7 @@ impl NodeArgs {
             data_root: of("DIND_DATA_ROOT"),
             driver: of("DIND_STORAGE_DRIVER"),
             backing: of("DIND_STORAGE_BACKING"),
+            seeds: of("DIND_STORAGE_SEED"),
             allow_host_devices: false,
         }
     }

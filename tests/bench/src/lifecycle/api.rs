@@ -15,22 +15,22 @@ const LOOK_EVERY: Duration = Duration::from_millis(1);
 
 /// An engine's API on a unix socket.
 #[derive(Clone, Debug)]
-pub(super) struct Api(PathBuf);
+pub(crate) struct Api(PathBuf);
 
 impl Api {
     /// The engine that listens on this path, now or later.
-    pub(super) fn at(socket: &Path) -> Self {
+    pub(crate) fn at(socket: &Path) -> Self {
         Self(socket.to_owned())
     }
 
     /// The engine of a `DOCKER_HOST`.
-    pub(super) fn of(host: &str) -> Result<Self> {
+    pub(crate) fn of(host: &str) -> Result<Self> {
         let path = host.strip_prefix("unix://").ok_or_else(|| format!("`{host}` is not a unix socket"))?;
         Ok(Self(path.into()))
     }
 
     /// A call without a body. Gives the answer's body.
-    pub(super) fn call(&self, method: &str, path: &str) -> Result<String> {
+    pub(crate) fn call(&self, method: &str, path: &str) -> Result<String> {
         let answer = self.ask(method, path)?;
         let (head, body) = answer.split_once("\r\n\r\n").ok_or("the engine broke off its answer")?;
         match head.split(' ').nth(1) {
@@ -42,13 +42,13 @@ impl Api {
     }
 
     /// `start`, `kill`, `stop?t=10`, `wait`.
-    pub(super) fn container(&self, name: &str, verb: &str) -> Result<()> {
+    pub(crate) fn container(&self, name: &str, verb: &str) -> Result<()> {
         self.call("POST", &format!("/containers/{name}/{verb}")).map(drop)
     }
 
     /// Waits for the first answer to `/_ping` that is 200. dockerd listens long before it answers, so this mostly waits
     /// in one read.
-    pub(super) fn until_ping(&self) -> Result<()> {
+    pub(crate) fn until_ping(&self) -> Result<()> {
         let deadline = Instant::now() + LIMIT;
         while self.call("GET", "/_ping").is_err() {
             if Instant::now() > deadline {

@@ -51,7 +51,7 @@ pub fn run(rounds: usize) -> Result<()> {
     let flags = run_flags(&site, &PathBuf::from(variable("DIND_BIN_DIR")?).join("dind-launch"))?;
     let filled = |set: usize| -> Result<Container<'_>> {
         let label = format!("{}-filled", SETS[set]);
-        let container = Container::with(&site, &label, Kind::Node, DataRoot::Volume, flags[set].clone())?;
+        let container = Container::with(&site, &label, Kind::Node, DataRoot::Volume, &words(&flags[set]))?;
         container.start()?;
         container.fill(1)?;
         container.stop()?;
@@ -78,7 +78,7 @@ pub fn run(rounds: usize) -> Result<()> {
 /// One life of a new node.
 fn once(site: &Site, set: &str, flags: &[String], times: &mut Times) -> Result<()> {
     let began = Instant::now();
-    let container = Container::with(site, set, Kind::Node, DataRoot::Volume, flags.to_vec())?;
+    let container = Container::with(site, set, Kind::Node, DataRoot::Volume, &words(flags))?;
     let ready = container.start()?;
     let whole = began.elapsed();
     // The engine answers before the main process begins.
@@ -142,4 +142,8 @@ fn show(times: &[Times; 2]) {
         let (privileged, userns) = (median(privileged), median(userns));
         println!("{stage:46} {privileged:9.1} --privileged {userns:9.1} userns");
     }
+}
+
+fn words(flags: &[String]) -> Vec<&str> {
+    flags.iter().map(String::as_str).collect()
 }

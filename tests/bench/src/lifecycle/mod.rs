@@ -2,8 +2,7 @@
 
 mod api;
 pub(crate) mod guest;
-mod outer;
-mod seeds;
+pub(crate) mod outer;
 mod tls;
 
 use crate::series::{Series, Task, in_turns};
@@ -46,8 +45,7 @@ pub(super) fn run(workspace: &Workspace, rounds: usize) -> Result<()> {
         cost(binaries, &rss)?;
         tls::run(site, rounds)?;
         stops(site, rounds)?;
-        crowds(site)?;
-        seeds::run(site, rounds)
+        crowds(site)
     })
 }
 
@@ -56,13 +54,8 @@ pub(super) fn run_tls(workspace: &Workspace, rounds: usize) -> Result<()> {
     on_site(workspace, rounds, |site, _| tls::run(site, rounds))
 }
 
-/// The part about seeds alone.
-pub(super) fn run_seeds(workspace: &Workspace, rounds: usize) -> Result<()> {
-    on_site(workspace, rounds, |site, _| seeds::run(site, rounds))
-}
-
 /// Measures on an engine with the image, in a directory that is removed afterwards.
-fn on_site(
+pub(crate) fn on_site(
     workspace: &Workspace,
     rounds: usize,
     measure: impl FnOnce(&Site, &Path) -> Result<()>,
@@ -75,7 +68,7 @@ fn on_site(
     let directory = std::env::temp_dir().join(format!("{}-bench", workspace.engine_name()));
     let (host, pid) = (engine.host.clone(), engine.pid.to_string());
     let site = Site { host, pid, preload: workspace.preload(), directory };
-    progress::heading(&format!("measure lifecycle, {rounds} rounds"));
+    progress::heading(&format!("measure nodes, {rounds} rounds"));
     let measured = measure(&site, &binaries);
     let _ = fs::remove_dir_all(&site.directory);
     engine.release(workspace)?;

@@ -35,20 +35,18 @@ const INNER: &str = "trap 'echo >>/bench/ends; exit 0' TERM; sleep infinity & wa
 
 /// Who runs the inner engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// `dockerd`, with the containerd that it starts itself.
     Bare,
     /// `dind-launch`.
     Node,
     /// The same, with certificates for TCP to be made first.
     NodeWithTls,
-    /// The same as a node, with images of a seed.
-    NodeWithSeed,
 }
 
 /// Where the inner engine's data root lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum DataRoot {
+pub(crate) enum DataRoot {
     /// On the image's volume.
     Volume,
     /// On the container's own overlay.
@@ -65,25 +63,20 @@ impl DataRoot {
 }
 
 /// Where the containers run.
-pub(super) struct Site {
+pub(crate) struct Site {
     /// The outer engine, as `DOCKER_HOST` has it.
-    pub(super) host: String,
+    pub(crate) host: String,
     /// Its process.
-    pub(super) pid: String,
+    pub(crate) pid: String,
     /// The directory with the archive of the inner containers' image.
-    pub(super) preload: PathBuf,
+    pub(crate) preload: PathBuf,
     /// Has a directory for each container, with the pipe and the inner engine's socket. Short: a socket's path is.
-    pub(super) directory: PathBuf,
+    pub(crate) directory: PathBuf,
 }
 
 impl Site {
-    /// Where seeds lie, once there are some.
-    pub(super) fn seeds(&self) -> PathBuf {
-        self.directory.join("seeds")
-    }
-
     /// What the outer engine's client prints; its complaints are in the error.
-    fn ask(&self, args: &[&str]) -> Result<String> {
+    pub(crate) fn ask(&self, args: &[&str]) -> Result<String> {
         let output = Command::new("docker").env("DOCKER_HOST", &self.host).args(args).output()?;
         if output.status.success() {
             return Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned());
@@ -94,11 +87,9 @@ impl Site {
 }
 
 /// A container. It is gone, with its volumes, when this is.
-pub(super) struct Container<'a> {
+pub(crate) struct Container<'a> {
     site: &'a Site,
     kind: Kind,
-    /// Flags of `docker create`.
-    privileges: Vec<String>,
     name: String,
     outer: Api,
     inner: Api,
@@ -107,17 +98,17 @@ pub(super) struct Container<'a> {
 
 impl<'a> Container<'a> {
     /// Creates the container with every privilege; it does not run yet.
-    pub(super) fn create(site: &'a Site, label: &str, kind: Kind, data_root: DataRoot) -> Result<Self> {
-        Self::with(site, label, kind, data_root, vec!["--privileged".to_owned()])
+    pub(crate) fn create(site: &'a Site, label: &str, kind: Kind, data_root: DataRoot) -> Result<Self> {
+        Self::with(site, label, kind, data_root, &["--privileged"])
     }
 
-    /// The same with privileges of the caller's choice.
-    pub(super) fn with(
+    /// The same with flags of `docker create` of the caller's choice.
+    pub(crate) fn with(
         site: &'a Site,
         label: &str,
         kind: Kind,
         data_root: DataRoot,
-        privileges: Vec<String>,
+        flags: &[&str],
     ) -> Result<Self> {
         let name = format!("dind-bench-{label}");
         let directory = site.directory.join(label);
@@ -132,13 +123,13 @@ impl<'a> Container<'a> {
         }
         let inner = Api::at(&directory.join("docker.sock"));
         let outer = Api::of(&site.host)?;
-        let container = Self { site, kind, privileges, name, outer, inner, directory };
+        let container = Self { site, kind, name, outer, inner, directory };
         container.remove();
-        container.docker_create(data_root)?;
+        container.docker_create(data_root, flags)?;
         Ok(container)
     }
 
-    fn docker_create(&self, data_root: DataRoot) -> Result<()> {
+    fn docker_create(&self, data_root: DataRoot, flags: &[&str]) -> Result<()> {
         let share = format!("{}:/bench", self.directory.display());
         let preload = format!("{}:/preload:ro", self.site.preload.display());
         let variable = format!("DIND_DATA_ROOT={}", data_root.path());
@@ -150,31 +141,22 @@ impl<'a> Container<'a> {
             fs::remove_dir_all(&certificates)?;
         }
         let mut words = vec!["create", "--no-healthcheck", "--name", &self.name];
-        words.extend(self.privileges.iter().map(String::as_str));
+        words.extend(flags);
         words.extend(["--volume", &share, "--volume", &preload, "--env", &variable, "--env", &listen]);
         if self.kind == Kind::NodeWithTls {
             words.extend(["--env", "DOCKER_TLS_CERTDIR=/bench/certs"]);
-        }
-        let seeds = format!("{}:/seeds:ro", self.site.seeds().display());
-        if self.site.seeds().exists() {
-            words.extend(["--volume", &seeds]);
-        }
-        if self.kind == Kind::NodeWithSeed {
-            words.extend(["--env", "DIND_STORAGE_SEED=/seeds/seed"]);
         }
         words.extend(["--entrypoint", "sh", image::NODE]);
         words.extend(BEGIN);
         match self.kind {
             Kind::Bare => words.extend(["dockerd", "--host", host, "--data-root", data_root.path()]),
-            Kind::Node | Kind::NodeWithTls | Kind::NodeWithSeed => {
-                words.extend(["dind-launch", "run", "--", "sleep", "infinity"]);
-            }
+            Kind::Node | Kind::NodeWithTls => words.extend(["dind-launch", "run", "--", "sleep", "infinity"]),
         }
         self.site.ask(&words).map(drop)
     }
 
     /// Starts it; gives the time from the start of PID 1 until the inner engine answers.
-    pub(super) fn start(&self) -> Result<Duration> {
+    pub(crate) fn start(&self) -> Result<Duration> {
         let _ = fs::remove_file(self.directory.join("docker.sock"));
         // Opened first, and for reading without waiting: so the writer does not wait either.
         let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
@@ -197,7 +179,7 @@ impl<'a> Container<'a> {
 
     /// `docker version` by the real client: over TCP with certificates on both sides where the node has them, over the socket
     /// otherwise. Gives its time.
-    pub(super) fn version(&self) -> Result<Duration> {
+    pub(crate) fn version(&self) -> Result<Duration> {
         let mut command = Command::new("nsenter");
         command.args(["--target", &self.site.pid, "--net", "docker"]);
         if self.kind == Kind::NodeWithTls {
@@ -214,7 +196,7 @@ impl<'a> Container<'a> {
     }
 
     /// `docker stop`; gives its time. A node that had to be killed is an error; with bare dockerd it happens.
-    pub(super) fn stop(&self) -> Result<Duration> {
+    pub(crate) fn stop(&self) -> Result<Duration> {
         let asked = Instant::now();
         self.outer.container(&self.name, "stop?t=10")?;
         let took = asked.elapsed();
@@ -225,13 +207,13 @@ impl<'a> Container<'a> {
     }
 
     /// `docker kill`, and waits for the end.
-    pub(super) fn kill(&self) -> Result<()> {
+    pub(crate) fn kill(&self) -> Result<()> {
         self.outer.container(&self.name, "kill")?;
         self.outer.container(&self.name, "wait")
     }
 
     /// Gives the inner engine containers that come back each time it starts.
-    pub(super) fn fill(&self, count: usize) -> Result<()> {
+    pub(crate) fn fill(&self, count: usize) -> Result<()> {
         let docker = "docker --host unix:///bench/docker.sock";
         let run = format!(
             "{docker} run --detach --restart always --volume /bench:/bench {} sh -c \"{INNER}\"",
@@ -245,7 +227,7 @@ impl<'a> Container<'a> {
     }
 
     /// Waits until this many inner containers run.
-    pub(super) fn until_running(&self, count: usize) -> Result<()> {
+    pub(crate) fn until_running(&self, count: usize) -> Result<()> {
         let (limit, pause) = COME_BACK;
         let deadline = Instant::now() + limit;
         loop {
@@ -261,36 +243,41 @@ impl<'a> Container<'a> {
     }
 
     /// How many inner containers have come to their own end since [`Container::forget_ends`].
-    pub(super) fn ends(&self) -> Result<usize> {
+    pub(crate) fn ends(&self) -> Result<usize> {
         Ok(fs::read_to_string(self.directory.join("ends"))?.lines().count())
     }
 
     /// Begins to count them anew.
-    pub(super) fn forget_ends(&self) -> Result<()> {
+    pub(crate) fn forget_ends(&self) -> Result<()> {
         Ok(fs::write(self.directory.join("ends"), "")?)
     }
 
     /// What a command in the container prints.
-    pub(super) fn exec(&self, args: &[&str]) -> Result<String> {
+    pub(crate) fn exec(&self, args: &[&str]) -> Result<String> {
         self.site.ask(&[&["exec", &self.name], args].concat())
     }
 
     /// The launcher's record of a node that has ended.
-    pub(super) fn last_record(&self) -> Result<String> {
+    pub(crate) fn last_record(&self) -> Result<String> {
         let copy = self.directory.join("record");
         let path = copy.display().to_string();
         self.site.ask(&["cp", &format!("{}:/run/dind/launch.json", self.name), &path])?;
         Ok(fs::read_to_string(copy)?)
     }
 
-    /// The container's name, for the outer engine.
-    pub(super) fn name(&self) -> &str {
-        &self.name
+    /// How many images the inner engine lists.
+    pub(crate) fn images(&self) -> Result<usize> {
+        let images: Value = serde_json::from_str(&self.inner.call("GET", "/images/json")?)?;
+        Ok(images.as_array().ok_or("the engine lists no images")?.len())
     }
 
-    /// A file that the container sees in /bench.
-    pub(super) fn shared(&self, name: &str) -> PathBuf {
-        self.directory.join(name)
+    /// What its volume takes up on disk, in bytes: without what is mounted in it.
+    pub(crate) fn own_bytes(&self) -> Result<u64> {
+        let format = "{{range .Mounts}}{{if eq .Destination \"/var/lib/docker\"}}{{.Source}}{{end}}{{end}}";
+        let volume = format!("/proc/{}/root{}", self.site.pid, self.inspect(format)?);
+        let output = Command::new("du").args(["--summarize", "--block-size=1", &volume]).output()?;
+        let shown = String::from_utf8(output.stdout)?;
+        Ok(shown.split_whitespace().next().ok_or_else(|| format!("du shows nothing of {volume}"))?.parse()?)
     }
 
     fn inspect(&self, format: &str) -> Result<String> {
