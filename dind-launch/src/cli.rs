@@ -152,6 +152,9 @@ pub struct RunOptions {
     /// How much all evidence of a run may have: 64MiB, 1GiB [default: 256MiB].
     #[arg(long, value_name = "SIZE", env = "DIND_EVIDENCE_SIZE")]
     pub evidence_size: Option<String>,
+    /// The share of the data root's disk in use above which unused images and build cache go, oldest first: 85% [default: they stay].
+    #[arg(long, value_name = "PERCENT", env = "DIND_STORAGE_RECLAIM", allow_hyphen_values = true)]
+    pub reclaim: Option<String>,
     /// Whether a Mesos agent gets defaults that fit its container [default: true].
     #[arg(long, value_name = "BOOL", env = "DIND_MESOS_DEFAULTS")]
     pub mesos_defaults: Option<String>,

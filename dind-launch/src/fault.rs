@@ -44,6 +44,8 @@ pub const TLS_BUSY: Code = Code::new("tls-busy", ExitCode::InUse);
 pub const DAEMON_JSON_INVALID: Code = Code::new("daemon-json-invalid", ExitCode::Config);
 /// `DIND_EVIDENCE` is not an absolute path, or `DIND_EVIDENCE_SIZE` is not a size.
 pub const EVIDENCE_INVALID: Code = Code::new("evidence-invalid", ExitCode::Config);
+/// `DIND_STORAGE_RECLAIM` is not a percentage.
+pub const RECLAIM_INVALID: Code = Code::new("reclaim-invalid", ExitCode::Config);
 /// `DIND_MESOS_DEFAULTS` is not a boolean.
 pub const MESOS_DEFAULTS_INVALID: Code = Code::new("mesos-defaults-invalid", ExitCode::Config);
 /// The directory of image archives cannot be read, or `DIND_PRELOAD_WAIT` is not a boolean.
@@ -132,6 +134,7 @@ pub const CODES: &[Code] = &[
     TLS_BUSY,
     DAEMON_JSON_INVALID,
     EVIDENCE_INVALID,
+    RECLAIM_INVALID,
     MESOS_DEFAULTS_INVALID,
     PRELOAD_INVALID,
     PRELOAD_FAILED,
@@ -181,6 +184,7 @@ pub const WARNINGS: &[&str] = &[
     "network-settings-read-only",
     "node-degraded",
     "preload-failed",
+    "reclaim-failed",
     "published-ports-unanswered",
     "restart-needed",
     "securityfs-missing",

@@ -51,6 +51,8 @@ pub struct Options {
     pub tmp: Tmp,
     /// Where evidence goes, and its size as it was given.
     pub evidence: Option<(PathBuf, Option<String>)>,
+    /// The share of the disk, in percent, above which unused images and build cache go.
+    pub reclaim: Option<u8>,
     /// Whether a Mesos agent gets defaults that fit its container.
     pub mesos_defaults: bool,
     /// Who may reach the engine over TCP.
@@ -95,6 +97,7 @@ impl Options {
             preload_wait: given(text.preload_wait.as_ref()).map_or(Ok(true), preload_wait)?,
             tmp: Tmp::parse(text.tmp.as_ref())?,
             evidence: evidence(text)?,
+            reclaim: reclaim(text.reclaim.as_ref())?,
             mesos_defaults: mesos_defaults(text.mesos_defaults.as_ref())?,
             tls: TlsOptions::read(&text.tls)?,
             allow_host_devices: allow_host_devices(text.allow_host_devices.as_ref())?,
@@ -160,6 +163,19 @@ fn evidence(text: &RunOptions) -> Result<Option<(PathBuf, Option<String>)>, Faul
     Ok(Some((directory.into(), size.map(str::to_owned))))
 }
 
+/// Reads `DIND_STORAGE_RECLAIM`.
+///
+/// # Errors
+/// [`fault::RECLAIM_INVALID`].
+pub fn reclaim(text: Option<&String>) -> Result<Option<u8>, Fault> {
+    given(text).map(|text| value::percent(text).map_err(|cause| (text, cause))).transpose().map_err(
+        |(text, cause)| {
+            let fault = fault::RECLAIM_INVALID.invalid("DIND_STORAGE_RECLAIM", text, cause);
+            fault.hint("set DIND_STORAGE_RECLAIM=85%, or unset it to keep all images")
+        },
+    )
+}
+
 fn mesos_defaults(text: Option<&String>) -> Result<bool, Fault> {
     let Some(text) = given(text) else { return Ok(true) };
     value::boolean(text).map_err(|cause| {
@@ -213,6 +229,11 @@ mod tests {
         assert!(options.mesos_defaults);
         let wrong = RunOptions { mesos_defaults: Some("maybe".into()), ..RunOptions::default() };
         assert_eq!(Options::read(&wrong).unwrap_err().code, fault::MESOS_DEFAULTS_INVALID);
+        for text in ["0%", "100", "-5%", "8GiB"] {
+            let fault = reclaim(Some(&text.to_owned())).unwrap_err();
+            assert!(fault.code == fault::RECLAIM_INVALID && fault.hint.contains("85%"), "{fault:?}");
+        }
+        assert_eq!(reclaim(Some(&"85%".to_owned())), Ok(Some(85)));
         let wrong = RunOptions { ready_timeout: Some("soon".into()), ..RunOptions::default() };
         let fault = Options::read(&wrong).unwrap_err();
         assert_eq!(fault.code, fault::DURATION_INVALID);

@@ -40,6 +40,8 @@ pub struct RunPlan {
     pub log: String,
     /// The directory for evidence.
     pub evidence: Option<PathBuf>,
+    /// The share of the disk, in percent, above which unused images and build cache would go; nothing: they stay.
+    pub reclaim_percent: Option<u8>,
     /// How long the engine may take to answer, in milliseconds.
     pub ready_timeout_ms: u64,
     /// Whether an engine that dies would be started again: `no`, `on-failure`, `on-failure:N`.
@@ -122,6 +124,7 @@ pub fn plan(text: &RunOptions, command: &[String], common: &Common) -> Outcome<R
         preload: archives,
         log: if options.log == LogTo::Stderr { "stderr".to_owned() } else { LOG_FILE.to_owned() },
         evidence: options.evidence.map(|(directory, _)| directory),
+        reclaim_percent: options.reclaim,
         ready_timeout_ms: options.ready_timeout.as_millis() as u64,
         engine_restart: options.engine_restart.to_string(),
         stop_budget_ms: options.stop_budget.as_millis() as u64,

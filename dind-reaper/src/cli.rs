@@ -62,6 +62,23 @@ pub struct Evidence {
     pub record_only: bool,
 }
 
+/// When to take, and what not.
+#[derive(Args, Clone, Debug)]
+pub struct Reclaim {
+    /// The share of the disk in use above which unused images and build cache go, in percent: 85%.
+    #[arg(long, value_name = "PERCENT", env = "DIND_STORAGE_RECLAIM", allow_hyphen_values = true)]
+    pub above: Option<String>,
+    /// An image that stays, by its id; can be given more than once.
+    #[arg(long, value_name = "ID")]
+    pub keep: Vec<String>,
+    /// Wait until there is something to take, take it, and end; a signal ends the wait.
+    #[arg(long)]
+    pub wait: bool,
+    /// With `--wait`: it is known that nothing is left to take, so that need not be reported before there was something again.
+    #[arg(long)]
+    pub exhausted: bool,
+}
+
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
@@ -95,6 +112,8 @@ pub enum Verb {
     /// Write down what happens in the containers, as it happens, until the engine ends or a signal comes: their logs and ends, the
     /// engine's events, and its log, if that is piped to us.
     Evidence(Evidence),
+    /// Remove unused images and build cache, oldest first, where the disk of the data root is fuller than it should be.
+    Reclaim(Reclaim),
     /// Run a command as an init does, then stop all running containers. Prints no document: stdout is the command's.
     Exec {
         /// Process id of an engine that was started for the command: it is waited for first, ends with the command, as at a

@@ -3,6 +3,8 @@
 //! No request names an API version (bollard drops it), so each engine answers in its own. What is sent and read here has
 //! been the same since API 1.24; Docker 20.10 and all later engines speak it.
 
+pub mod images;
+
 use crate::container::{Container, Inspection, Listed};
 use crate::fault;
 use bollard::container::LogOutput;
@@ -39,6 +41,15 @@ pub enum RequestError {
     NotFound,
     /// Anything else, in words.
     Other(String),
+}
+
+impl std::fmt::Display for RequestError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NotFound => f.write_str("it no longer exists"),
+            Self::Other(words) => f.write_str(words),
+        }
+    }
 }
 
 impl From<Error> for RequestError {

@@ -12,6 +12,10 @@ pub const TIMEOUT_INVALID: Code = Code::new("timeout-invalid", ExitCode::Config)
 pub const EVIDENCE_INVALID: Code = Code::new("evidence-invalid", ExitCode::Config);
 /// The directory for evidence cannot be made.
 pub const EVIDENCE_UNWRITABLE: Code = Code::new("evidence-unwritable", ExitCode::CannotCreate);
+/// The share above which space is reclaimed is not a percentage.
+pub const RECLAIM_INVALID: Code = Code::new("reclaim-invalid", ExitCode::Config);
+/// It cannot be seen how full the disk is.
+pub const DISK_UNREADABLE: Code = Code::new("disk-unreadable", ExitCode::Io);
 /// `--root` with a verb that changes the machine.
 pub const ROOT_IS_FAKE: Code = Code::new("root-is-fake", ExitCode::Config);
 /// Nothing answers at the engine's socket.
@@ -34,6 +38,8 @@ pub const CODES: &[Code] = &[
     TIMEOUT_INVALID,
     EVIDENCE_INVALID,
     EVIDENCE_UNWRITABLE,
+    RECLAIM_INVALID,
+    DISK_UNREADABLE,
     ROOT_IS_FAKE,
     ENGINE_UNAVAILABLE,
     ENGINE_DENIED,
@@ -49,5 +55,8 @@ pub const BUDGET_RAISED: &str = "budget-raised";
 /// Not all evidence is there.
 pub const EVIDENCE_CUT: &str = "evidence-cut";
 
+/// The disk is fuller than it should be, and nothing is left to take.
+pub const RECLAIM_EXHAUSTED: &str = "reclaim-exhausted";
+
 /// All warnings; the README explains each.
-pub const WARNINGS: &[&str] = &[BUDGET_RAISED, EVIDENCE_CUT];
+pub const WARNINGS: &[&str] = &[BUDGET_RAISED, EVIDENCE_CUT, RECLAIM_EXHAUSTED];

@@ -9,6 +9,7 @@ pub mod fault;
 pub mod init;
 pub mod options;
 pub mod plan;
+pub mod reclaim;
 pub mod records;
 pub mod report;
 pub mod shutdown;
@@ -30,6 +31,7 @@ pub fn schema() -> serde_json::Value {
             generator.subschema_for::<Report<report::StopResult>>(),
             generator.subschema_for::<Report<drain::DrainResult>>(),
             generator.subschema_for::<Report<evidence::EvidenceResult>>(),
+            generator.subschema_for::<Report<reclaim::report::ReclaimResult>>(),
         ]
     })
 }

@@ -3,7 +3,7 @@
 use clap::Parser;
 use dind_contract::{Outcome, finish};
 use dind_reaper::cli::{Cli, Verb};
-use dind_reaper::{TOOL, drain, evidence, init, plan, stop};
+use dind_reaper::{TOOL, drain, evidence, init, plan, reclaim, stop};
 use serde::Serialize;
 use std::process::ExitCode;
 
@@ -15,6 +15,7 @@ fn main() -> ExitCode {
         Verb::Watch { meaning } => print(&cli, "watch", stop::watch(&cli, *meaning)),
         Verb::Drain { timeout } => print(&cli, "drain", drain::drain(&cli, timeout.as_ref())),
         Verb::Evidence(args) => print(&cli, "evidence", evidence::evidence(&cli, args)),
+        Verb::Reclaim(args) => print(&cli, "reclaim", reclaim::reclaim(&cli, args)),
         // stdout belongs to the command, so there is no document.
         Verb::Exec { engine, command } => init::run(&cli, *engine, command),
     }

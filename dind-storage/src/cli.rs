@@ -62,6 +62,9 @@ pub struct Texts {
     /// File system of a new image: ext4 or xfs [default: ext4].
     #[arg(long, value_name = "NAME", env = "DIND_STORAGE_FS")]
     pub filesystem: Option<String>,
+    /// A loop image that a new image is cloned from, instead of being made empty [default: none].
+    #[arg(long, value_name = "FILE", env = "DIND_STORAGE_IMAGE_FROM", global = true)]
+    pub image_from: Option<String>,
     /// Create a new image as a sparse file instead of reserving its space [default: false].
     #[arg(long, value_name = "BOOL", env = "DIND_STORAGE_SPARSE")]
     pub sparse: Option<String>,

@@ -28,6 +28,12 @@ pub const DATA_ROOT_MOUNTED: Code = Code::new("data-root-mounted", ExitCode::Con
 pub const IMAGE_MOUNTED: Code = Code::new("image-mounted", ExitCode::Config);
 /// The image's file is not root's alone: owner, mode, links or type.
 pub const IMAGE_UNSAFE: Code = Code::new("image-unsafe", ExitCode::Config);
+/// The golden image does not exist.
+pub const GOLDEN_IMAGE_MISSING: Code = Code::new("golden-image-missing", ExitCode::Config);
+/// The golden image has errors, or was not unmounted.
+pub const GOLDEN_IMAGE_UNCLEAN: Code = Code::new("golden-image-unclean", ExitCode::Config);
+/// The golden image is that of a member of a swarm.
+pub const GOLDEN_IMAGE_SWARM: Code = Code::new("golden-image-swarm", ExitCode::Config);
 /// The file under the image's name is not an image of ours.
 pub const IMAGE_FOREIGN: Code = Code::new("image-foreign", ExitCode::Config);
 /// The image is shorter than its file system, or has errors that cannot be repaired automatically.
@@ -126,6 +132,9 @@ pub const CODES: &[Code] = &[
     DATA_ROOT_MOUNTED,
     IMAGE_MOUNTED,
     IMAGE_UNSAFE,
+    GOLDEN_IMAGE_MISSING,
+    GOLDEN_IMAGE_UNCLEAN,
+    GOLDEN_IMAGE_SWARM,
     IMAGE_FOREIGN,
     IMAGE_BROKEN,
     IMAGE_IN_USE,
@@ -175,6 +184,8 @@ pub const PROBE_NOT_RUN: &str = "probe-not-run";
 pub const IMAGE_ON_OVERLAY: &str = "image-on-overlay";
 /// The image's space is not reserved.
 pub const IMAGE_SPARSE: &str = "image-sparse";
+/// The image shares blocks with the one that it was cloned from, and they are not reserved.
+pub const IMAGE_SHARES_BLOCKS: &str = "image-shares-blocks";
 /// The image has another file system than requested.
 pub const FILESYSTEM_KEPT: &str = "filesystem-kept";
 /// The image is mounted and can only grow at the next start.
@@ -207,6 +218,7 @@ pub const WARNINGS: &[&str] = &[
     PROBE_NOT_RUN,
     IMAGE_ON_OVERLAY,
     IMAGE_SPARSE,
+    IMAGE_SHARES_BLOCKS,
     FILESYSTEM_KEPT,
     GROW_DEFERRED,
     BUFFERED_IO,

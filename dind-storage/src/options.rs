@@ -28,6 +28,8 @@ pub struct Options {
     pub sparse: bool,
     /// Those of seeds.
     pub seeds: SeedOptions,
+    /// The golden image that a new image is cloned from: absolute, without `..`.
+    pub image_from: Option<PathBuf>,
     /// Those that were given and concern the image, as `VARIABLE=text`.
     pub of_image: Vec<String>,
 }
@@ -58,11 +60,15 @@ impl Options {
                 given(text.seed_restore.as_ref()),
                 given(text.seed_missing.as_ref()),
             )?,
+            image_from: given(text.image_from.as_ref())
+                .map(|text| path("DIND_STORAGE_IMAGE_FROM", text))
+                .transpose()?,
             of_image: [
                 ("DIND_STORAGE_IMAGE", &text.image),
                 ("VAR_LIB_DOCKER_SIZE", &text.size),
                 ("DIND_STORAGE_FS", &text.filesystem),
                 ("DIND_STORAGE_SPARSE", &text.sparse),
+                ("DIND_STORAGE_IMAGE_FROM", &text.image_from),
             ]
             .into_iter()
             .filter_map(|(name, text)| Some(format!("{name}={}", given(text.as_ref())?)))

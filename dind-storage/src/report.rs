@@ -128,6 +128,22 @@ pub struct Image {
     pub device: Option<PathBuf>,
     /// Whether the device bypasses the page cache, while it is attached and where that is known.
     pub direct_io: Option<bool>,
+    /// The golden image that it is cloned from, where it does not exist yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<PathBuf>,
+    /// How that was done, once it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cloned: Option<Cloned>,
+}
+
+/// How an image was cloned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Cloned {
+    /// It shares the blocks of the golden image until they are written to.
+    Reflink,
+    /// The blocks that are in use were copied.
+    Copy,
 }
 
 /// A combination that does not work here.

@@ -50,7 +50,8 @@ fn facts(image: ImageInfo) -> Facts {
         data_root: directory("/var/lib/docker", "overlay"),
         occupant: Occupant::default(),
         reserve: 0,
-        no_mkfs: None,
+        golden: None,
+        no_tool: None,
         seeds: Ok(SeedFacts::default()),
         overlay: Verdict::Fails("mounting overlay fails".to_owned()),
         probe: ProbeSource::Run,
@@ -69,6 +70,7 @@ fn image(file_mib: u64, filesystem_mib: u64) -> ImageInfo {
     ImageInfo {
         size: file_mib * MIB,
         allocated: file_mib * MIB,
+        sector: 0,
         superblock: Superblock {
             filesystem: Filesystem::Ext4,
             label: LABEL.to_owned(),

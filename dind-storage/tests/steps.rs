@@ -48,6 +48,7 @@ fn plan_of(case: &Path) -> Option<(PathBuf, Value, Vec<plan::step::Step>)> {
             "DIND_STORAGE_SEED" => &mut texts.seed,
             "DIND_STORAGE_SEED_RESTORE" => &mut texts.seed_restore,
             "DIND_STORAGE_SEED_MISSING" => &mut texts.seed_missing,
+            "DIND_STORAGE_IMAGE_FROM" => &mut texts.image_from,
             _ => panic!("{name}"),
         };
         *text = Some(value.to_owned());
@@ -81,6 +82,7 @@ fn steps_come_in_an_order_in_which_they_can_be_made() {
             "attach-image",
             "stop-propagation",
             "mount-image",
+            "remove-engine-id",
             "adjust-reserve",
             "name-node",
             "attach-seed",
@@ -112,7 +114,7 @@ fn every_op_is_documented_and_no_other() {
 fn apply_steps() -> Vec<plan::step::Step> {
     use plan::step::Step::{self, *};
     let path = || PathBuf::from("/data/docker");
-    let new = NewImage { size: 1, filesystem: Filesystem::Ext4, sparse: false };
+    let new = NewImage { size: 1, filesystem: Filesystem::Ext4, sparse: false, from: None };
     let next = |step: &Step| match step {
         MakeDirectory(_) => Some(MakeImage { image: path(), new: Some(new.clone()) }),
         MakeImage { .. } => Some(CheckImage { image: path() }),
@@ -121,7 +123,8 @@ fn apply_steps() -> Vec<plan::step::Step> {
         MakeLoopNode => Some(AttachImage { image: path() }),
         AttachImage { .. } => Some(StopPropagation { point: path() }),
         StopPropagation { .. } => Some(MountImage { target: path(), mounted: false, grows: false }),
-        MountImage { .. } => Some(AdjustReserve { data_root: path(), holds: false }),
+        MountImage { .. } => Some(RemoveEngineId { data_root: path() }),
+        RemoveEngineId { .. } => Some(AdjustReserve { data_root: path(), holds: false }),
         AdjustReserve { .. } => Some(NameNode { data_root: path(), name: String::new(), named: false }),
         NameNode { .. } => Some(AttachSeed { seed: path(), data_root: path(), attached: false }),
         AttachSeed { .. } => {

@@ -32,6 +32,17 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// A share between 1 and 99 percent: `85%`, or `85`.
+///
+/// # Errors
+/// Anything else.
+pub fn percent(text: &str) -> Result<u8, String> {
+    let number = text.strip_suffix('%').unwrap_or(text);
+    let digits = number.bytes().all(|byte| byte.is_ascii_digit());
+    let parsed = number.parse::<u8>().ok().filter(|share| digits && (1..100).contains(share));
+    parsed.ok_or_else(|| "expected a percentage between `1%` and `99%`".to_owned())
+}
+
 /// A size in bytes, with a unit as `docker run --memory` has them: `64MiB`, `512m`, `1g`.
 ///
 /// # Errors

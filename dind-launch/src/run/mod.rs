@@ -14,6 +14,7 @@ pub mod main_process;
 pub mod network_lock;
 pub mod preflight;
 mod range_probe;
+mod reclaim;
 mod reload;
 pub mod shutdown;
 pub mod start;

@@ -116,6 +116,7 @@ pub(super) fn preflight(
         preload_process: None,
         tls_process: None,
         evidence: None,
+        reclaim: None,
         range_probes: Vec::new(),
         network_lock: None,
         storage_applied: false,

@@ -56,6 +56,8 @@ pub struct RunState {
     pub tls_process: Option<ToolProcess>,
     /// `dind-reaper evidence`, while it runs.
     pub evidence: Option<ToolProcess>,
+    /// `dind-reaper reclaim`, while it waits for the disk to fill, or reclaims.
+    pub reclaim: Option<ToolProcess>,
     /// `dind-net probe`, until its answer is needed.
     pub range_probes: Vec<ToolProcess>,
     /// Keeps other nodes out of the network namespace.

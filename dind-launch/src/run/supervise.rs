@@ -4,10 +4,10 @@
 //! containerd's shims outlive both, so inner containers survive the death of containerd. Those of a dead dockerd are ended before
 //! a new one starts: without live-restore it would end them itself, and then it starts those with a restart policy again.
 
-use super::evidence;
 use super::reload::reload;
 use super::shutdown::start_reaper;
 use super::state::RunState;
+use super::{evidence, reclaim};
 use crate::TOOL;
 use crate::engine::daemon::{DaemonKind, died, wait_ready};
 use crate::options::Options;
@@ -32,8 +32,10 @@ const AFTER_BUDGET: Duration = Duration::from_secs(1);
 pub(super) fn supervise(node: &mut Node, state: &mut RunState) -> Result<(), StopReason> {
     let listener = Listener::bind().inspect_err(|fault| log(TOOL, "warning", fault)).ok();
     node.reloads_on_hup = listener.is_some();
+    reclaim::start(node, state);
     while !node.main_has_exited() {
         state.collect_preload(node);
+        reclaim::collect(node, state);
         evidence::notice_end(node, state);
         if let Some(kind) = state.dead_daemon(node) {
             restart_daemon(node, state, kind)?;
@@ -41,11 +43,16 @@ pub(super) fn supervise(node: &mut Node, state: &mut RunState) -> Result<(), Sto
         }
         let mut watched: Vec<_> = listener.iter().map(AsFd::as_fd).collect();
         let requests = watched.len();
-        watched.extend(state.preload_process.iter().filter_map(ToolProcess::stdout));
+        watched.extend(state.preload_process.iter().chain(&state.reclaim).filter_map(ToolProcess::stdout));
+        let preload = requests
+            + usize::from(state.preload_process.as_ref().is_some_and(|tool| tool.stdout().is_some()));
         match node.wait(&watched, None) {
             WaitOutcome::StopSignal(number) => return Err(StopReason::Signal(number)),
             WaitOutcome::Ready(index) if index < requests => answer(node, state, listener.as_ref())?,
-            WaitOutcome::Ready(_) => state.preload_process.iter_mut().for_each(ToolProcess::read_stdout),
+            WaitOutcome::Ready(index) if index < preload => {
+                state.preload_process.iter_mut().for_each(ToolProcess::read_stdout);
+            }
+            WaitOutcome::Ready(_) => state.reclaim.iter_mut().for_each(ToolProcess::read_stdout),
             WaitOutcome::Exited(_) | WaitOutcome::Deadline => {}
         }
     }

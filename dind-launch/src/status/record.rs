@@ -74,6 +74,21 @@ pub struct StageRecord {
     pub end_ms: Option<u64>,
 }
 
+/// What was reclaimed of the data root's disk since the start.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ReclaimRecord {
+    /// The share of the disk in use above which something goes, in percent.
+    pub above_percent: u8,
+    /// How often something went.
+    pub rounds: u64,
+    /// How many images went.
+    pub images: u64,
+    /// What is free again, in bytes.
+    pub freed_bytes: u64,
+    /// Whether nothing is left that could go, and the disk is still fuller than it should be.
+    pub exhausted: bool,
+}
+
 /// The record.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Record {
@@ -109,6 +124,9 @@ pub struct Record {
     pub daemon_json: Map<String, Value>,
     /// The variables that a Mesos agent gets; nothing for other main processes.
     pub mesos: Option<Agent>,
+    /// What was reclaimed of the data root's disk; nothing where that is not asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reclaim: Option<ReclaimRecord>,
     /// Start and stop, stage by stage.
     pub stages: Vec<StageRecord>,
     /// The documents of the sibling tools, by stage.
@@ -174,6 +192,11 @@ impl RecordWriter {
     pub fn keep(&mut self, stage: &str, document: Document) {
         self.record.warnings.extend(document.warnings.iter().cloned());
         self.record.documents.insert(stage.to_owned(), document);
+    }
+
+    /// Writes the record as it is.
+    pub fn update(&mut self) {
+        self.save();
     }
 
     /// Notes a daemon's pid.

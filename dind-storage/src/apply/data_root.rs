@@ -1,8 +1,10 @@
 //! Our files in a data root. What cannot be done with them fails no apply: an engine works without them.
 
-use crate::data_root::{NAME, RESERVE};
+use crate::data_root::{ENGINE_ID, NAME, RESERVE, SWARM};
 use crate::facts::{count_reserve, directory, mounts, occupant};
 use crate::plan::reserve;
+use crate::{fault, mount};
+use dind_contract::Fault;
 use dind_system::proc::mount_of;
 use dind_system::{Root, record_lock};
 use nix::fcntl::{FallocateFlags, OFlag, fallocate};
@@ -50,6 +52,25 @@ fn fill(directory: &Path, count: usize, length: u64) -> io::Result<()> {
         (0..count).for_each(|number| _ = fs::remove_file(path(number)));
         let _ = fs::remove_dir(directory);
     })
+}
+
+/// Removes the engine's id from a clone; the next engine makes one of its own. False: there is none.
+///
+/// # Errors
+/// The clone is that of a member of a swarm, or its id cannot be removed.
+pub(super) fn remove_engine_id(data_root: &Path) -> Result<bool, Fault> {
+    if data_root.join(SWARM).symlink_metadata().is_ok() {
+        let cause = "it holds a member of a swarm, which there can be only once";
+        let fault = fault::GOLDEN_IMAGE_SWARM.cannot("clone an image for", data_root.display(), cause);
+        return Err(
+            fault.hint("make the golden image of a node that has left its swarm: `docker swarm leave`")
+        );
+    }
+    match fs::remove_file(data_root.join(ENGINE_ID)) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(mount::failed("remove `engine-id` of", data_root, error)),
+    }
 }
 
 /// Writes our name. False: it cannot be written, or another node has the data root by now.

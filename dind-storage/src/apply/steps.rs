@@ -3,10 +3,12 @@
 use super::context::{Context, OpenImage};
 use super::{data_root, seeds};
 use crate::data_root::NOT_DATA;
+use crate::image::clone::{self, Clone};
 use crate::image::create::{self, NewImage};
 use crate::image::location::ImageLocation;
 use crate::image::superblock::Filesystem;
 use crate::image::{check, grow, inspect, lock, space};
+use crate::plan::clone::shares_blocks;
 use crate::plan::image::grow_deferred;
 use crate::plan::step::Step;
 use crate::{facts, fault, loopdev, mount, safe_path};
@@ -14,7 +16,7 @@ use dind_contract::step::{Applied, Apply, Undo};
 use dind_contract::{Fault, Warning};
 use nix::errno::Errno;
 use nix::sys::stat::fstat;
-use std::fs;
+use std::fs::{self, File};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -35,6 +37,7 @@ impl Apply for Step {
             Self::AttachImage { image } => attach_image(context, image),
             Self::StopPropagation { point } => stop_propagation(point),
             Self::MountImage { target, grows, .. } => mount_image(context, target, *grows),
+            Self::RemoveEngineId { data_root } => Ok(kept_if(data_root::remove_engine_id(data_root)?)),
             Self::AdjustReserve { data_root, .. } => {
                 Ok(kept_if(data_root::adjust_reserve(&context.root, data_root)))
             }
@@ -68,13 +71,32 @@ fn make_image(context: &mut Context, image: &Path, new: Option<&NewImage>) -> Ma
         return Ok(Applied::Skipped);
     }
     let new = new.ok_or_else(|| lock::in_use(image))?;
-    let file = create::create(&location, new)?;
+    let file = match &new.from {
+        Some(from) => clone_image(context, &location, new, from)?,
+        None => create::create(&location, new)?,
+    };
     let info = inspect::inspect(&file, image).inspect_err(|_| _ = location.remove(&location.name))?;
     context.image = Some(OpenImage { location, file, info });
     Ok(Applied::undo(|context: &mut Context| {
         // The file is open, and so locked, until its name is gone.
         context.image.take().is_some_and(|image| image.location.remove(&image.location.name).is_ok())
     }))
+}
+
+fn clone_image(
+    context: &mut Context,
+    location: &ImageLocation,
+    new: &NewImage,
+    from: &Path,
+) -> Result<File, Fault> {
+    let Clone { file, cloned, shared } = clone::create(location, new, from)?;
+    if let Some(report) = &mut context.storage.image {
+        report.cloned = Some(cloned);
+    }
+    if shared > 0 && !new.sparse {
+        context.warnings.push(shares_blocks(&location.path, from, shared));
+    }
+    Ok(file)
 }
 
 fn check_image(context: &mut Context, image: &Path) -> Made {
@@ -127,7 +149,7 @@ fn attach_image(context: &mut Context, image: &Path) -> Made {
         // Holes in its reservation. An image that cannot have all of its space back can still be used.
         let _ = space::reserve(location, file, info.size, false);
     }
-    let attached = loopdev::attach(file, node)?;
+    let attached = loopdev::attach(file, info.sector, node)?;
     if let Some(report) = &mut context.storage.image {
         report.device = Some(attached.node.path.clone());
         report.direct_io = Some(attached.direct_io);

@@ -1,12 +1,13 @@
 //! What the machine is like. Everything is read below a root, so that a captured machine can stand in for a real one.
 //!
 //! [`mounts`] finds our image on the data root, [`directory`] describes the data root and the image's directory,
-//! [`existing_image`] looks at the file under the image's name, [`occupant`] finds out whether another node has the data root,
+//! [`existing_image`] looks at the file under the image's name and [`golden_image`] at the one it would be cloned from, [`occupant`] finds out whether another node has the data root,
 //! [`overlay_probe`] tries overlay, [`loop_node`] looks for a
 //! device node, and [`health`] reads the state of a mounted file system.
 
 pub mod directory;
 pub mod existing_image;
+pub mod golden_image;
 pub mod health;
 pub mod loop_node;
 pub mod mounts;
@@ -14,8 +15,8 @@ pub mod occupant;
 pub mod overlay_probe;
 
 use crate::data_root::RESERVE;
-use crate::image::create;
 use crate::image::inspect::ImageInfo;
+use crate::image::{create, identity};
 use crate::options::Options;
 use crate::report::{Health, ProbeSource};
 use crate::seed::facts::SeedFacts;
@@ -23,6 +24,7 @@ use crate::{fault, privileges, seed};
 use dind_contract::Fault;
 use dind_system::{Root, proc};
 use directory::Directory;
+use golden_image::GoldenImage;
 use mounts::MountedImage;
 use occupant::Occupant;
 use overlay_probe::Verdict;
@@ -59,8 +61,10 @@ pub struct Facts {
     pub grows_mounted_ext4: bool,
     /// The file under the image's name; the fault is why it cannot be used.
     pub image: Option<Result<ImageInfo, Fault>>,
-    /// Why no new image can be made: its mkfs is not installed.
-    pub no_mkfs: Option<Fault>,
+    /// The golden image, where one is named and there is no image yet; the fault is why it cannot be cloned.
+    pub golden: Option<Result<GoldenImage, Fault>>,
+    /// Why no new image can be made: the program that makes it, or gives a clone its UUID, is not installed.
+    pub no_tool: Option<Fault>,
     /// The directory of the image.
     pub image_directory: Directory,
     /// What seeds there are, and what they have brought; the fault is why they cannot be used.
@@ -89,6 +93,9 @@ pub fn observe(root: &Root, options: &Options) -> Result<Facts, Fault> {
     let kernel = root.read(FILESYSTEMS).map_err(|error| {
         fault::FACTS_UNREADABLE.cannot("read", FILESYSTEMS, error).hint("mount /proc in the container")
     })?;
+    let image = existing_image::observe(root, &options.image);
+    let golden = options.image_from.as_ref().filter(|_| image.is_none() && mounted.is_none());
+    let golden = golden.map(|path| golden_image::observe(root, &mounts, path, &image_directory));
     Ok(Facts {
         kernel: parse_filesystems(&kernel),
         overlay,
@@ -98,15 +105,24 @@ pub fn observe(root: &Root, options: &Options) -> Result<Facts, Fault> {
         health: health::of(root, &data_root.mount),
         mounted,
         grows_mounted_ext4: privileges::can_grow_mounted_ext4(root)?,
-        image: existing_image::observe(root, &options.image),
+        image,
         occupant: occupant::observe(root, &data_root.path),
         reserve: count_reserve(root, &data_root.path),
-        no_mkfs: root.is_host().then(|| create::mkfs(options.filesystem).err()).flatten(),
+        no_tool: if root.is_host() { no_tool(options, golden.as_ref()) } else { None },
+        golden,
         seeds: seed::facts::observe(root, &data_root.path, &mounts, &options.seeds),
         data_root,
         image_directory,
         loop_node_missing: loop_node::is_missing(root),
     })
+}
+
+/// Why no new image can be made.
+fn no_tool(options: &Options, golden: Option<&Result<GoldenImage, Fault>>) -> Option<Fault> {
+    match golden {
+        Some(Ok(golden)) => identity::program(golden.info.superblock.filesystem).err(),
+        _ => create::mkfs(options.filesystem).err(),
+    }
 }
 
 /// How many files the reserve in a data root has.

@@ -12,7 +12,7 @@ use dind_contract::Fault;
 use dind_system::Helper;
 use std::fs::File;
 use std::os::fd::AsFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 const MKFS_LIMIT: Duration = Duration::from_secs(300);
@@ -30,6 +30,8 @@ pub struct NewImage {
     pub filesystem: Filesystem,
     /// Whether its space is not reserved.
     pub sparse: bool,
+    /// The golden image that it is cloned from; nothing for an empty one.
+    pub from: Option<PathBuf>,
 }
 
 /// Makes an image, and returns it locked.
@@ -69,7 +71,8 @@ fn format(file: &File, path: &Path, new: &NewImage) -> Result<(), Fault> {
             let extended = format!("nodiscard,lazy_itable_init=1,lazy_journal_init=1,resize={most}");
             helper.args(["-q", "-F", "-b", "4096", "-m", "0", "-L", LABEL, "-E", &extended])
         }
-        Filesystem::Xfs => helper.args(["-q", "-K", "-L", LABEL]),
+        // Sectors of 4 KiB allow direct I/O on any disk, and for a file that shares blocks.
+        Filesystem::Xfs => helper.args(["-q", "-K", "-s", "size=4096", "-L", LABEL]),
     };
     let program = helper.program().display().to_string();
     let done = helper

@@ -19,6 +19,8 @@ pub struct ImageInfo {
     pub size: u64,
     /// How much of it is allocated, in bytes.
     pub allocated: u64,
+    /// The smallest block that its file system may ask a device for, in bytes; 0 where that is never too small.
+    pub sector: u32,
     /// The file system in it.
     pub superblock: Superblock,
 }
@@ -106,19 +108,27 @@ pub fn open_locked(location: &ImageLocation) -> Result<Option<(File, ImageInfo)>
 /// # Errors
 /// It has no file system of ours, or is shorter than its file system.
 pub fn inspect(file: &File, path: &Path) -> Result<ImageInfo, Fault> {
+    let info = inspect_any(file, path)?;
+    let Superblock { filesystem, label, .. } = &info.superblock;
+    if label != LABEL {
+        let cause =
+            format!("its {} is labelled `{}`, not `{LABEL}`", filesystem.name(), label.escape_default());
+        return Err(foreign(path, &cause));
+    }
+    Ok(info)
+}
+
+/// The same for an image with any label.
+///
+/// # Errors
+/// It has no file system that we know, or is shorter than its file system.
+pub fn inspect_any(file: &File, path: &Path) -> Result<ImageInfo, Fault> {
     let meta = file.metadata().map_err(|error| unreadable(path, error))?;
     let mut head = vec![0; superblock::LENGTH.min(usize::try_from(meta.len()).unwrap_or(usize::MAX))];
     file.read_exact_at(&mut head, 0).map_err(|error| unreadable(path, error))?;
     let Some(superblock) = superblock::parse(&head) else {
         return Err(foreign(path, "it does not hold a valid ext4 or xfs file system"));
     };
-    if superblock.label != LABEL {
-        let label = superblock.label.escape_default();
-        return Err(foreign(
-            path,
-            &format!("its {} is labelled `{label}`, not `{LABEL}`", superblock.filesystem.name()),
-        ));
-    }
     if superblock.bytes > meta.len() {
         let cause = format!(
             "it has {} bytes and is shorter than its file system of {}",
@@ -128,7 +138,8 @@ pub fn inspect(file: &File, path: &Path) -> Result<ImageInfo, Fault> {
         let fault = fault::IMAGE_BROKEN.cannot("use", path.display(), cause);
         return Err(fault.hint("restore it from a copy, or move it away to start with an empty one"));
     }
-    Ok(ImageInfo { size: meta.len(), allocated: meta.blocks().saturating_mul(512), superblock })
+    let sector = superblock::sector(&head, superblock.filesystem);
+    Ok(ImageInfo { size: meta.len(), allocated: meta.blocks().saturating_mul(512), sector, superblock })
 }
 
 fn foreign(path: &Path, cause: &str) -> Fault {

@@ -23,18 +23,31 @@ const DYING: Duration = Duration::from_millis(250);
 /// # Errors
 /// Another process has it.
 pub fn take(file: &File, location: &ImageLocation, name: &str) -> Result<bool, Fault> {
+    lock(file, &location.path, FlockArg::LockExclusiveNonblock)?;
+    Ok(location.is_name_of(name, file))
+}
+
+/// Takes the lock of a file that is only read, together with all others who only read it.
+///
+/// # Errors
+/// Another process has it for writing.
+pub fn share(file: &File, path: &Path) -> Result<(), Fault> {
+    lock(file, path, FlockArg::LockSharedNonblock)
+}
+
+fn lock(file: &File, path: &Path, kind: FlockArg) -> Result<(), Fault> {
     let deadline = Instant::now() + DYING;
     loop {
         #[allow(deprecated)]
-        match nix::fcntl::flock(file.as_raw_fd(), FlockArg::LockExclusiveNonblock) {
-            Ok(()) => return Ok(location.is_name_of(name, file)),
+        match nix::fcntl::flock(file.as_raw_fd(), kind) {
+            Ok(()) => return Ok(()),
             Err(Errno::EWOULDBLOCK) if Instant::now() < deadline => {
                 std::thread::sleep(Duration::from_millis(5));
             }
             Err(Errno::EINTR) => {}
-            Err(Errno::EWOULDBLOCK) => return Err(in_use(&location.path)),
+            Err(Errno::EWOULDBLOCK) => return Err(in_use(path)),
             Err(error) => {
-                let fault = fault::IMAGE_UNREADABLE.cannot("lock", location.path.display(), error.desc());
+                let fault = fault::IMAGE_UNREADABLE.cannot("lock", path.display(), error.desc());
                 return Err(fault.hint("put the image on a file system that supports flock(2)"));
             }
         }

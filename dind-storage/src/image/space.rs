@@ -23,6 +23,10 @@ pub fn reserve(location: &ImageLocation, file: &File, size: u64, sparse: bool) -
     }
     let has = file.metadata().map_err(|error| not_made(path, error))?.blocks().saturating_mul(512);
     let needed = size.saturating_sub(has);
+    if needed == 0 && file.metadata().is_ok_and(|meta| meta.len() == size) {
+        // XFS wants as much free space again before it finds that there is nothing to reserve.
+        return Ok(());
+    }
     let available = available(location);
     if available.is_some_and(|available| available < needed) {
         return Err(short(path, needed, available));
@@ -48,7 +52,7 @@ pub fn reserve(location: &ImageLocation, file: &File, size: u64, sparse: bool) -
 }
 
 /// What a user may still write in the file system of the image's directory, in bytes.
-fn available(location: &ImageLocation) -> Option<u64> {
+pub fn available(location: &ImageLocation) -> Option<u64> {
     let stat = fstatvfs(&location.dir).ok()?;
     Some(stat.blocks_available().saturating_mul(stat.fragment_size()))
 }
@@ -59,6 +63,18 @@ pub fn short(path: &Path, needed: u64, available: Option<u64>) -> Fault {
     let has = available.map_or_else(String::new, |bytes| format!(", {bytes} bytes are available"));
     let fault = fault::SPACE_SHORT.cannot("make", path.display(), format!("it needs {needed} bytes{has}"));
     fault.hint("set a smaller VAR_LIB_DOCKER_SIZE, or DIND_STORAGE_IMAGE to a file on a larger volume")
+}
+
+/// The same for a clone: a smaller size is no way out, because an image is never shrunk.
+#[must_use]
+pub fn advised_for_clone(fault: Fault) -> Fault {
+    if fault.code != fault::SPACE_SHORT {
+        return fault;
+    }
+    fault.hint(
+        "set DIND_STORAGE_IMAGE to a file on a larger volume, or DIND_STORAGE_SPARSE=true to take no more than the golden \
+         image has in use",
+    )
 }
 
 /// An image that cannot be made.

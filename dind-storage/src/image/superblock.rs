@@ -67,6 +67,31 @@ pub fn parse(head: &[u8]) -> Option<Superblock> {
     ext4(head.get(1024..)?).or_else(|| xfs(head))
 }
 
+/// The UUID, where the head of an image is long enough to hold one.
+#[must_use]
+pub fn uuid(head: &[u8], filesystem: Filesystem) -> Option<&[u8]> {
+    match filesystem {
+        Filesystem::Ext4 => head.get(1024 + 0x68..1024 + 0x78),
+        Filesystem::Xfs => head.get(32..48),
+    }
+}
+
+/// The sector size that an XFS was made for, in bytes: it is not mounted from a device with larger ones. Our ext4 have blocks of 4 KiB,
+/// which fit all; 0.
+#[must_use]
+pub fn sector(head: &[u8], filesystem: Filesystem) -> u32 {
+    match (filesystem, head.get(102..104)) {
+        (Filesystem::Xfs, Some(&[high, low])) => u32::from(u16::from_be_bytes([high, low])),
+        _ => 0,
+    }
+}
+
+/// Whether the metadata of an ext4 has checksums (`RO_COMPAT_METADATA_CSUM`).
+#[must_use]
+pub fn has_checksums(head: &[u8]) -> bool {
+    head.get(1024 + 0x65).is_some_and(|features| features & 0x4 != 0)
+}
+
 fn ext4(block: &[u8]) -> Option<Superblock> {
     const MAGIC: u16 = 0xEF53;
     const INCOMPAT_64BIT: u32 = 0x80;

@@ -52,8 +52,8 @@ pub(crate) struct Config {
 
 impl Config {
     /// A whole file. A block size of 0 leaves the choice to the kernel.
-    pub(crate) fn new(fd: u32, flags: u32) -> Self {
-        Self { fd, block_size: 0, info: Info { flags, ..Info::EMPTY }, reserved: [0; 8] }
+    pub(crate) fn new(fd: u32, flags: u32, block_size: u32) -> Self {
+        Self { fd, block_size, info: Info { flags, ..Info::EMPTY }, reserved: [0; 8] }
     }
 }
 

@@ -80,12 +80,13 @@ pub fn free_node() -> Result<Node, Fault> {
 }
 
 /// Attaches a file, opened for reading and writing, to the device of `first`, or to another free one where another process
-/// was faster. The kernel keeps this very open file, and with it its flock(2).
+/// was faster. The kernel keeps this very open file, and with it its flock(2). `sector` is the smallest block that the file system
+/// may ask for, in bytes, or 0: the kernel takes what direct I/O wants, and that is more for a file that shares blocks (Linux 6.15).
 ///
 /// # Errors
 /// A privilege is missing, all devices stay busy, or the kernel refuses. Nodes that were made here are removed.
-pub fn attach(file: &File, first: Option<Node>) -> Result<Attached, Fault> {
-    attach_as(file, first, 0)
+pub fn attach(file: &File, sector: u32, first: Option<Node>) -> Result<Attached, Fault> {
+    attach_as(file, sector, first, 0)
 }
 
 /// The same for a file opened for reading, to a device that cannot be written to.
@@ -93,13 +94,13 @@ pub fn attach(file: &File, first: Option<Node>) -> Result<Attached, Fault> {
 /// # Errors
 /// As [`attach`] has them.
 pub fn attach_read_only(file: &File) -> Result<Attached, Fault> {
-    attach_as(file, None, READ_ONLY)
+    attach_as(file, 0, None, READ_ONLY)
 }
 
 /// `mode` is [`READ_ONLY`] or nothing.
-fn attach_as(file: &File, mut first: Option<Node>, mode: u32) -> Result<Attached, Fault> {
+fn attach_as(file: &File, sector: u32, mut first: Option<Node>, mode: u32) -> Result<Attached, Fault> {
     let mut made = Vec::new();
-    let attached = attach_to_free(file, &mut first, &mut made, mode);
+    let attached = attach_to_free(file, sector, &mut first, &mut made, mode);
     match attached.and_then(|attached| checked(attached, file, mode)) {
         Ok(attached) => Ok(Attached { made, ..attached }),
         Err(fault) => {
@@ -111,6 +112,7 @@ fn attach_as(file: &File, mut first: Option<Node>, mode: u32) -> Result<Attached
 
 fn attach_to_free(
     file: &File,
+    sector: u32,
     first: &mut Option<Node>,
     made: &mut Vec<PathBuf>,
     mode: u32,
@@ -127,7 +129,7 @@ fn attach_to_free(
             }
         };
         let connected = LoopDevice::open(node.reachable()).map_err(|error| raw(&error)).and_then(|device| {
-            connect(&device, file, mode)?;
+            connect(&device, file, sector, mode)?;
             Ok(device)
         });
         match connected {
@@ -217,9 +219,9 @@ pub fn backing_file(number: i32) -> PathBuf {
     PathBuf::from(format!("/sys/block/loop{number}/loop/backing_file"))
 }
 
-fn connect(device: &LoopDevice, file: &File, mode: u32) -> Result<(), Errno> {
+fn connect(device: &LoopDevice, file: &File, sector: u32, mode: u32) -> Result<(), Errno> {
     let fd = u32::try_from(file.as_raw_fd()).map_err(|_| Errno::EBADF)?;
-    let config = Config::new(fd, AUTOCLEAR | DIRECT_IO | mode);
+    let config = Config::new(fd, AUTOCLEAR | DIRECT_IO | mode, sector);
     // SAFETY: `config` is laid out as linux/loop.h says and outlives the call; both descriptors are open.
     #[allow(unsafe_code)]
     let answer = unsafe { request::configure(device.as_raw_fd(), &raw const config) };

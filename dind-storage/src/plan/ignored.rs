@@ -10,6 +10,9 @@ use dind_contract::Warning;
 #[must_use]
 pub fn warning(facts: &Facts, options: &Options, backing: Backing) -> Option<Warning> {
     let existing = facts.image.as_ref().and_then(|image| image.as_ref().ok());
+    let given = |name: &str| {
+        options.of_image.iter().filter(|text| text.starts_with(name)).cloned().collect::<Vec<_>>()
+    };
     let (why, hint, ignored) = match (backing, existing) {
         (Backing::Native, _) => (
             "the data root is used as it is, with the space of its file system",
@@ -19,12 +22,12 @@ pub fn warning(facts: &Facts, options: &Options, backing: Backing) -> Option<War
         (Backing::Loop, Some(image)) if image.is_sparse() != options.sparse => (
             "the image exists, and its space stays as it is",
             "leave it out, or move the image away to start with an empty one",
-            options
-                .of_image
-                .iter()
-                .filter(|text| text.starts_with("DIND_STORAGE_SPARSE="))
-                .cloned()
-                .collect(),
+            given("DIND_STORAGE_SPARSE="),
+        ),
+        (Backing::Loop, Some(_)) if facts.mounted.is_none() => (
+            "the image exists, and is not made anew",
+            "leave it out, or move the image away to start with a clone",
+            given("DIND_STORAGE_IMAGE_FROM="),
         ),
         _ => return None,
     };

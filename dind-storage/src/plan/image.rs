@@ -1,7 +1,8 @@
 //! What has to be done so that a loop image is mounted on the data root.
 
-use super::reserve;
+use super::file::{FilePlan, filesystem_kept, image_sparse, report, size_shrinks};
 use super::step::Step;
+use super::{clone, reserve};
 use crate::facts::Facts;
 use crate::fault;
 use crate::image::create::NewImage;
@@ -27,15 +28,6 @@ pub struct ImagePlan {
     pub warnings: Vec<Warning>,
 }
 
-/// What happens to the file, and how it is described.
-struct FilePlan {
-    report: Image,
-    new: Option<NewImage>,
-    check: bool,
-    grow: Option<u64>,
-    warnings: Vec<Warning>,
-}
-
 /// Decides.
 ///
 /// # Errors
@@ -46,7 +38,10 @@ pub fn decide(facts: &Facts, options: &Options) -> Result<ImagePlan, Fault> {
     let mut file = match &facts.image {
         Some(info) => existing(&info.clone()?, facts, options)?,
         None if facts.mounted.is_some() => removed(facts, options),
-        None => new(facts, options)?,
+        None => match facts.golden.clone().zip(options.image_from.as_deref()) {
+            Some((golden, from)) => clone::decide(golden, from, facts, options)?,
+            None => new(facts, options)?,
+        },
     };
     let space = match &facts.mounted {
         Some(mounted) => {
@@ -54,10 +49,7 @@ pub fn decide(facts: &Facts, options: &Options) -> Result<ImagePlan, Fault> {
             file.report.direct_io = mounted.backing.map(|backing| backing.direct_io);
             facts.data_root.space
         }
-        None => {
-            let reserved = file.new.as_ref().filter(|new| !new.sparse).map_or(0, |new| new.size);
-            facts.image_directory.space.map(|space| Space { needed_bytes: reserved, ..space })
-        }
+        None => facts.image_directory.space.map(|space| Space { needed_bytes: file.needed, ..space }),
     };
     warnings.append(&mut file.warnings);
     warnings.extend(image_on_overlay(facts, options));
@@ -107,7 +99,10 @@ fn steps(facts: &Facts, options: &Options, file: &FilePlan) -> Vec<Step> {
     steps.extend(below.cloned().map(Step::MakeDirectory));
     steps.extend(shared_mount(facts).map(|point| Step::StopPropagation { point }));
     let grows = file.grow.is_some() && file.report.filesystem == Filesystem::Xfs.name();
+    let clones = file.new.as_ref().is_some_and(|new| new.from.is_some());
+    let removed = clones.then(|| Step::RemoveEngineId { data_root: target.clone() });
     steps.push(Step::MountImage { target, mounted, grows });
+    steps.extend(removed);
     steps.push(reserve::step(facts, false));
     steps
 }
@@ -146,8 +141,7 @@ fn existing(info: &ImageInfo, facts: &Facts, options: &Options) -> Result<FilePl
     let filesystem = info.superblock.filesystem;
     let larger = match options.size {
         Some(size) if size < info.size => {
-            let cause = format!("it has {} bytes, {size} were requested, and it is never shrunk", info.size);
-            let fault = fault::SIZE_SHRINKS.cannot("shrink", options.image.display(), cause);
+            let fault = size_shrinks(&options.image, info.size, size);
             let hint = "leave VAR_LIB_DOCKER_SIZE out to keep its size, or move the image away to start anew";
             return Err(fault.hint(hint));
         }
@@ -160,16 +154,11 @@ fn existing(info: &ImageInfo, facts: &Facts, options: &Options) -> Result<FilePl
     if deferred && larger.is_some() {
         warnings.push(grow_deferred(&options.image));
     }
-    if options.filesystem != filesystem && options.is_given("DIND_STORAGE_FS") {
-        warnings.push(Warning::new(
-            fault::FILESYSTEM_KEPT,
-            format!("{} has {} and keeps it", options.image.display(), filesystem.name()),
-            "move the image away to start with an empty one",
-        ));
-    }
+    let anew = "move the image away to start with an empty one";
+    warnings.extend(filesystem_kept(options, &options.image, filesystem, anew));
     let grow = larger.filter(|_| !deferred);
     let report = report(options, grow.unwrap_or(info.size), filesystem.name(), info.is_sparse());
-    Ok(FilePlan { report, new: None, check: info.needs_check() && !mounted, grow, warnings })
+    Ok(FilePlan { report, new: None, needed: 0, check: info.needs_check() && !mounted, grow, warnings })
 }
 
 /// A mounted ext4 that this caller cannot grow.
@@ -189,42 +178,25 @@ pub fn grow_deferred(image: &Path) -> Warning {
 fn removed(facts: &Facts, options: &Options) -> FilePlan {
     let size = facts.data_root.space.map_or(0, |space| space.total_bytes);
     let report = report(options, size, &facts.data_root.mount.kind, false);
-    FilePlan { report, new: None, check: false, grow: None, warnings: Vec::new() }
+    FilePlan { report, new: None, needed: 0, check: false, grow: None, warnings: Vec::new() }
 }
 
 fn new(facts: &Facts, options: &Options) -> Result<FilePlan, Fault> {
     let size = options.size.unwrap_or(size::DEFAULT);
     let (filesystem, sparse) = (options.filesystem, options.sparse);
-    if let Some(fault) = &facts.no_mkfs {
+    if let Some(fault) = &facts.no_tool {
         return Err(fault.clone());
     }
     let available = facts.image_directory.space.map(|space| space.available_bytes);
     if !sparse && available.is_some_and(|available| available < size) {
         return Err(space::short(&options.image, size, available));
     }
-    let warning = sparse.then(|| {
-        Warning::new(
-            fault::IMAGE_SPARSE,
-            format!("{} is sparse: {size} bytes are not allocated", options.image.display()),
-            "leave DIND_STORAGE_SPARSE out: a sparse image turns read-only when the volume below it is full",
-        )
-    });
     Ok(FilePlan {
         report: report(options, size, filesystem.name(), sparse),
-        new: Some(NewImage { size, filesystem, sparse }),
+        new: Some(NewImage { size, filesystem, sparse, from: None }),
+        needed: if sparse { 0 } else { size },
         check: false,
         grow: None,
-        warnings: warning.into_iter().collect(),
+        warnings: image_sparse(options, size).into_iter().collect(),
     })
-}
-
-fn report(options: &Options, size_bytes: u64, filesystem: &str, sparse: bool) -> Image {
-    Image {
-        path: options.image.clone(),
-        size_bytes,
-        filesystem: filesystem.to_owned(),
-        sparse,
-        device: None,
-        direct_io: None,
-    }
 }

@@ -1,10 +1,13 @@
 //! The decision: a pure function of facts and options.
 //!
-//! [`driver`] chooses the storage driver and what lies beneath it, [`image`] lists the steps that a loop image takes, each of them a
-//! [`step`]. [`seeds`] lists those of seeds. [`reserve`] is about the space that a full data root can still be started with; [`space`] and [`ignored`] are
+//! [`driver`] chooses the storage driver and what lies beneath it, [`image`] lists the steps that a loop image takes, [`mod@clone`]
+//! says what one is that is cloned, both as a `file`, each of them a [`step`]. [`seeds`] lists those of seeds. [`reserve`] is about
+//! the space that a full data root can still be started with; [`space`] and [`ignored`] are
 //! warnings.
 
+pub mod clone;
 pub mod driver;
+mod file;
 pub mod ignored;
 pub mod image;
 pub mod mount_flags;

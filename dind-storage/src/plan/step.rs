@@ -1,6 +1,6 @@
 //! The steps of an apply, as data. `plan` prints them, [`crate::apply`] makes them.
 
-use crate::data_root::{NAME, RESERVE};
+use crate::data_root::{ENGINE_ID, NAME, RESERVE};
 use crate::image::create::NewImage;
 use crate::seed::options::SeedOptions;
 use crate::store::{DRIVER_DIRECTORY, IMAGE_DIRECTORY};
@@ -67,6 +67,11 @@ pub enum Step {
         /// Whether it is there already.
         named: bool,
     },
+    /// `remove-engine-id`, from the clone of another engine's data root: each engine has an id of its own.
+    RemoveEngineId {
+        /// The data root, without links.
+        data_root: PathBuf,
+    },
     /// `attach-seed`: mounts a seed that is a file in the data root.
     AttachSeed {
         /// The seed.
@@ -116,6 +121,7 @@ impl step::Step for Step {
             Self::AttachImage { .. } => "attach-image",
             Self::StopPropagation { .. } => "stop-propagation",
             Self::MountImage { .. } => "mount-image",
+            Self::RemoveEngineId { .. } => "remove-engine-id",
             Self::AdjustReserve { .. } => "adjust-reserve",
             Self::NameNode { .. } => "name-node",
             Self::AttachSeed { .. } => "attach-seed",
@@ -141,6 +147,7 @@ impl step::Step for Step {
             Self::BindSeeds { data_root, .. } => {
                 return data_root.join(DRIVER_DIRECTORY).display().to_string();
             }
+            Self::RemoveEngineId { data_root } => return data_root.join(ENGINE_ID).display().to_string(),
             Self::AdjustReserve { data_root, .. } => return data_root.join(RESERVE).display().to_string(),
             Self::NameNode { data_root, .. } => return data_root.join(NAME).display().to_string(),
         }

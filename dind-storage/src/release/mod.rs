@@ -114,6 +114,8 @@ fn describe(root: &Root, options: &Options, mounted: &MountedImage) -> Option<Im
         sparse: info.is_sparse(),
         device: None,
         direct_io: None,
+        from: None,
+        cloned: None,
     })
 }
 

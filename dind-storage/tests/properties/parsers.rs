@@ -9,7 +9,7 @@ use std::path::Path;
 pub(crate) fn superblock(bytes: &[u8]) {
     let Some(superblock) = superblock::parse(bytes) else { return };
     for (size, allocated) in [(0, 0), (superblock.bytes, superblock.bytes), (u64::MAX, u64::MAX)] {
-        let image = ImageInfo { size, allocated, superblock: superblock.clone() };
+        let image = ImageInfo { size, allocated, sector: 0, superblock: superblock.clone() };
         let _ = image.needs_check();
         assert!(allocated < u64::MAX || !image.is_sparse());
         assert!(size > image.superblock.bytes || !image.is_half_grown());

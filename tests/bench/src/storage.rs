@@ -6,7 +6,7 @@ use crate::table::{Row, print};
 use dind_lab::{Result, Workspace};
 use nix::mount::{MsFlags, mount, umount};
 use nix::sched::{CloneFlags, unshare};
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -25,6 +25,7 @@ pub(super) fn run(workspace: &Workspace, rounds: usize) -> Result<()> {
         mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)?;
         let site = Site { tool, directory };
         images(&site, rounds)?;
+        clones(&site, rounds.min(MOST_ROUNDS_OF_WRITING))?;
         writing(&site, rounds.min(MOST_ROUNDS_OF_WRITING))
     })
 }
@@ -95,6 +96,49 @@ fn images(site: &Site<'_>, rounds: usize) -> Result<()> {
         Row::against(nothing, by_hand).at_most(5.0),
     ];
     print("loop images", by_hand.name, &rows);
+    Ok(())
+}
+
+/// A new image from a golden one with 512 MiB in it: on an XFS, where it shares the blocks, and on the volume, where they are copied.
+fn clones(site: &Site<'_>, rounds: usize) -> Result<()> {
+    let (file, xfs) = (site.path("xfs.img"), site.path("xfs"));
+    fs::create_dir_all(&xfs)?;
+    File::create(&file)?.set_len(8 << 30)?;
+    timed(Command::new("mkfs.xfs").arg("-q").arg(&file))?;
+    timed(Command::new("mount").args(["-o", "loop"]).args([&file, &xfs]))?;
+    let golden = xfs.join("golden");
+    let storage = |verb: &str, image: &Path, from: &Path| {
+        let mut command = Command::new(site.tool);
+        command.arg(verb).env_clear().env("DIND_STORAGE_BACKING", "loop").env("VAR_LIB_DOCKER_SIZE", "1");
+        command.env("DIND_DATA_ROOT", site.path("root")).env("DIND_STORAGE_IMAGE", image);
+        timed(command.env("DIND_STORAGE_IMAGE_FROM", from))
+    };
+    storage("apply", &golden, Path::new(""))?;
+    let mut dd = Command::new("dd");
+    dd.args(["if=/dev/urandom", "bs=1M", "conv=fsync", "status=none", &format!("count={WRITTEN}")]);
+    timed(dd.arg(format!("of={}", site.path("root/blob").display())))?;
+    storage("release", &golden, Path::new(""))?;
+    let made = |image: PathBuf, from: &Path| -> Result<Duration> {
+        let took = storage("apply", &image, from)?;
+        storage("release", &image, Path::new(""))?;
+        fs::remove_file(image)?;
+        nix::unistd::sync();
+        Ok(took)
+    };
+    let series = in_turns(
+        rounds,
+        &mut [
+            Task::new("image of 1 GiB made empty and mounted", || made(site.path("image"), Path::new(""))),
+            Task::new("cloned by reflink and mounted, with 512 MiB", || made(xfs.join("clone"), &golden)),
+            Task::new("cloned by copy and mounted, with 512 MiB", || made(site.path("image"), &golden)),
+        ],
+    );
+    umount(&xfs)?;
+    fs::remove_file(file)?;
+    let series = series?;
+    let [empty, reflink, copy]: &[Series; 3] = series.as_slice().try_into()?;
+    let rows = [Row::against(empty, empty), Row::against(reflink, empty), Row::against(copy, empty)];
+    print("clones", empty.name, &rows);
     Ok(())
 }
 

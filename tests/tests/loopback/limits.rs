@@ -1,6 +1,6 @@
 //! Limits on the process: file sizes, open files, processes.
 
-use crate::machine::{Machine, document, fails, steps};
+use crate::machine::{Machine, document, fails, steps, succeeds};
 use dind_system::{Root, proc};
 use dind_tests::{bin, unique};
 use std::fs;
@@ -90,4 +90,17 @@ impl Drop for Pids {
     fn drop(&mut self) {
         fs::remove_dir(&self.0).unwrap();
     }
+}
+
+#[test]
+fn an_image_may_take_more_than_half_of_an_xfs() {
+    let machine = Machine::new();
+    machine.volume("mkfs.xfs");
+    let mut apply = machine.storage("apply");
+    let applied = succeeds(apply.env("VAR_LIB_DOCKER_SIZE", "600MiB"));
+    assert_eq!(applied["result"]["image"]["sparse"], false, "{applied}");
+    machine.release();
+    let mut again = machine.storage("apply");
+    succeeds(again.env("VAR_LIB_DOCKER_SIZE", "600MiB"));
+    machine.release();
 }

@@ -5,7 +5,7 @@ use dind_tests::{bin, eventually, scratch, within};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
 use serde_json::Value;
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
@@ -37,6 +37,16 @@ impl Machine {
 
     pub(crate) fn image(&self) -> PathBuf {
         self.path("images/docker")
+    }
+
+    /// A file system of 1 GiB in a file, mounted where the image goes, for as long as the test runs.
+    pub(crate) fn volume(&self, mkfs: &str) -> PathBuf {
+        let (file, point) = (self.path("volume"), self.path("images"));
+        File::create(&file).unwrap().set_len(1 << 30).unwrap();
+        run(mkfs, &["-q", file.to_str().unwrap()]);
+        fs::create_dir(&point).unwrap();
+        run("mount", &["-o", "loop", file.to_str().unwrap(), point.to_str().unwrap()]);
+        point
     }
 
     /// `dind-storage VERB` with a loop image of 64 MiB on request, and nothing else of our environment.

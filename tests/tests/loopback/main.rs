@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod clones;
 mod crowd;
 mod devices;
 mod grow;

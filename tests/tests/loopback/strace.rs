@@ -4,7 +4,7 @@ use crate::machine::Machine;
 use crate::seeds::host::Host;
 use dind_tests::bin;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 /// How strace shall run.
@@ -13,13 +13,14 @@ pub(crate) struct Strace {
     before: Vec<&'static str>,
     args: Vec<String>,
     size: &'static str,
+    from: Option<PathBuf>,
 }
 
 impl Strace {
     /// Looks at these calls, separated by commas. Each counts for itself.
     pub(crate) fn of(calls: &str) -> Self {
         let args = vec![format!("--trace={calls}")];
-        Self { calls: calls.to_owned(), before: Vec::new(), args, size: "64MiB" }
+        Self { calls: calls.to_owned(), before: Vec::new(), args, size: "64MiB", from: None }
     }
 
     /// Makes them fail: `error=EIO:when=2`, `signal=SIGKILL`, `retval=0`.
@@ -46,6 +47,12 @@ impl Strace {
         self
     }
 
+    /// The golden image that the apply clones.
+    pub(crate) fn from(mut self, golden: &Path) -> Self {
+        self.from = Some(golden.to_owned());
+        self
+    }
+
     /// The same with seeds.
     pub(crate) fn seeds(&self, host: &Host, seeds: &[&Path]) -> (Output, String) {
         self.run(&host.machine, |command| {
@@ -65,6 +72,8 @@ impl Strace {
         let mut command = Command::new(words[0]);
         command.args(&words[1..]).arg(&log).args(&self.args).arg(bin("dind-storage")).arg("apply");
         machine.environment(&mut command);
+        command.env("VAR_LIB_DOCKER_SIZE", self.size);
+        command.envs(self.from.iter().map(|path| ("DIND_STORAGE_IMAGE_FROM", path)));
         change(&mut command);
         let output = command.output().expect("strace is missing: run `cargo xtask test`");
         (output, fs::read_to_string(log).unwrap())

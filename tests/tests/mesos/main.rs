@@ -10,6 +10,7 @@ use dind_tests::outer::{LIMIT, Node, docker, ping_from_host, setting};
 use dind_tests::{eventually, promise, scratch, seconds, within};
 use framework::Framework;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// A task that stays, and ends when it is asked to.
@@ -39,6 +40,7 @@ fn the_example_s_cluster_runs_tasks_in_its_inner_engines() {
     let mut framework = Framework::subscribe(&cluster);
     let (one, two) = (&nodes[0], &nodes[1]);
 
+    each_agent_offers_a_disk_of_its_own(&cluster, &nodes);
     kinds_of_tasks(&mut framework);
     addresses(&mut framework, one, two);
     thirty_at_once(&mut framework, &nodes);
@@ -46,6 +48,50 @@ fn the_example_s_cluster_runs_tasks_in_its_inner_engines() {
     a_stop_is_reported(&mut framework, one);
     an_agent_at_a_freed_address_is_a_new_one(&cluster, &mut framework, two);
     assert!(!framework.has_tasks_outside());
+}
+
+/// What an agent offers is its own, reserved, and no other uses it.
+fn each_agent_offers_a_disk_of_its_own(cluster: &Cluster, nodes: &[Node]) {
+    let offered: Vec<_> =
+        cluster.registered().iter().map(|agent| agent["resources"]["disk"].as_f64()).collect();
+    // VAR_LIB_DOCKER_SIZE of the suite, in MiB.
+    assert_eq!(offered, vec![Some(1024.0); nodes.len()]);
+    let disks: Vec<_> = nodes.iter().map(Disk::of).collect();
+    let devices: BTreeSet<_> = disks.iter().map(|disk| disk.device.as_str()).collect();
+    assert_eq!(devices.len(), nodes.len(), "{disks:?}");
+    for disk in &disks {
+        assert!((900 << 20..=1024 << 20).contains(&disk.size), "{disks:?}");
+        assert!(disk.reserved >= 1024 << 20, "it is sparse: {disks:?}");
+    }
+    nodes[0].exec(&["fallocate", "-l", "500MiB", "/var/lib/docker/filler"]).ok();
+    let now: Vec<_> = nodes.iter().map(Disk::of).collect();
+    assert!(now[0].available + (400 << 20) < disks[0].available, "{now:?} {disks:?}");
+    assert!(now[1].available + (100 << 20) > disks[1].available, "{now:?} {disks:?}");
+    nodes[0].exec(&["rm", "/var/lib/docker/filler"]).ok();
+}
+
+/// The disk that a node's data root lies on, in bytes.
+#[derive(Debug)]
+struct Disk {
+    device: String,
+    size: u64,
+    available: u64,
+    reserved: u64,
+}
+
+impl Disk {
+    fn of(node: &Node) -> Self {
+        let df = node.exec(&["df", "-B1", "--output=source,size,avail", "/var/lib/docker"]).ok();
+        let words: Vec<_> = df.lines().last().unwrap().split_whitespace().collect();
+        let number = |text: &str| text.trim().parse().unwrap();
+        let blocks: u64 = number(&node.exec(&["stat", "--format", "%b", "/data/docker"]).ok());
+        Self {
+            device: words[0].to_owned(),
+            size: number(words[1]),
+            available: number(words[2]),
+            reserved: blocks * 512,
+        }
+    }
 }
 
 fn kinds_of_tasks(framework: &mut Framework) {

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod clones;
 mod seals;
 
 use dind_tests::outer::{Node, SLEEP, Volume, docker, inner_image};

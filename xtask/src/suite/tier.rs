@@ -40,6 +40,7 @@ impl Tier {
                 "net_image",
                 "seeds",
                 "storage_image",
+                "reclaim",
                 "reaper",
                 "reduced",
                 "faults",

@@ -11,6 +11,7 @@ mod kernel;
 mod limits;
 mod privileges;
 mod programs;
+mod reclaim;
 mod seeds;
 mod socket;
 mod tls;
@@ -25,6 +26,7 @@ pub(super) fn container(observed: &Observed, args: &NodeArgs, checks: &mut Check
     devices::evaluate(observed, args, checks);
     cgroups::evaluate(observed, checks);
     limits::evaluate_container(observed, checks);
+    reclaim::evaluate(&args.reclaim, checks);
     if observed.in_user_namespace {
         checks.without_privileged();
     }

@@ -36,6 +36,8 @@ pub struct NodeArgs {
     pub backing: String,
     /// `DIND_STORAGE_SEED`; empty for none.
     pub seeds: String,
+    /// `DIND_STORAGE_RECLAIM`; empty where nothing is reclaimed.
+    pub reclaim: String,
     /// `DIND_ALLOW_HOST_DEVICES`: a node in a user namespace may have block devices of the machine.
     pub allow_host_devices: bool,
 }
@@ -50,6 +52,7 @@ impl NodeArgs {
             driver: of("DIND_STORAGE_DRIVER"),
             backing: of("DIND_STORAGE_BACKING"),
             seeds: of("DIND_STORAGE_SEED"),
+            reclaim: of("DIND_STORAGE_RECLAIM"),
             allow_host_devices: false,
         }
     }

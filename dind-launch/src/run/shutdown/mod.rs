@@ -84,6 +84,10 @@ pub fn stop(node: &mut Node, state: &mut RunState, signal: Option<i32>) -> (Opti
         // Safe at any moment: dockerd takes over a layer whole or not at all.
         node.signal(preload.child(), KILL);
     }
+    if let Some(reclaim) = state.reclaim.take() {
+        // The engine removes an image whole, whoever has asked for it.
+        node.signal(reclaim.child(), KILL);
+    }
     for probe in std::mem::take(&mut state.range_probes) {
         node.signal(probe.child(), KILL);
     }

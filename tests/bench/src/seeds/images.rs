@@ -4,7 +4,7 @@
 use crate::lifecycle::outer::Site;
 use crate::series::timed;
 use dind_lab::product::image;
-use dind_lab::{Result, progress, setup};
+use dind_lab::{Result, Workspace, progress, setup};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -22,7 +22,8 @@ pub(super) fn run(site: &Site, images: &Images, rounds: usize) -> Result<()> {
     let seed = format!("{}:/seed:ro", images.seed.display());
     let with_seed = ["--volume", &seed, "--env", "DIND_STORAGE_SEED=/seed"];
     let first = |label, options: &[&str], expected: usize| -> Result<(Container<'_>, Duration)> {
-        let container = Container::with(site, label, Kind::Node, DataRoot::Volume, &[&[\"--privileged\"], options].concat())?;
+        let flags = [&["--privileged"], options].concat();
+        let container = Container::with(site, label, Kind::Node, DataRoot::Volume, &flags)?;
         let took = container.start()?;
         let found = container.images()?;
         if found == expected {

@@ -31,11 +31,11 @@ pub(super) fn run(site: &Site, images: &Images) -> Result<()> {
 /// the first and after all.
 fn measure(site: &Site, seed: &Path) -> Result<(Vec<f64>, [f64; 2])> {
     let volume = format!("{}:/seed:ro", seed.display());
-    let options = ["--volume", &volume, "--env", "DIND_STORAGE_SEED=/seed"];
+    let flags = ["--privileged", "--volume", &volume, "--env", "DIND_STORAGE_SEED=/seed"];
     let mut nodes = Vec::new();
     for number in 0..NODES {
         let label = format!("cache-{number}");
-        let node = Container::with(site, &label, Kind::Node, DataRoot::Volume, &options)?;
+        let node = Container::with(site, &label, Kind::Node, DataRoot::Volume, &flags)?;
         node.start()?;
         nodes.push(node);
     }

@@ -71,6 +71,7 @@ pub const TESTS: &[Need] = &[
     Need::Program("mkfs.erofs", "erofs-utils"),
     Need::Program("mksquashfs", "squashfs-tools"),
     Need::Program("docker-registry", "docker-registry"),
+    Need::Program("mkfs.btrfs", "btrfs-progs"),
     Need::Program("strace", "strace"),
     Need::Program("nbdkit", "nbdkit"),
     Need::Program("nbdfuse", "libnbd-bin"),
