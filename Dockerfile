@@ -22,6 +22,7 @@ ARG XFS=false
 # apparmor         on a host that confines programs and has no profile for containers, the engine loads its own with it
 # procps           `docker top` runs the `ps` of the engine's side
 # ca-certificates  pulls from registries
+# passt            pasta, the way out of a node that makes its own user namespace, where the release has it
 # git, openssh-client  dockerd runs them for build contexts in git repositories
 # xz-utils, pigz, bzip2, zstd  dockerd unpacks with the first two what is loaded, pulled and ADDed; tar and preloads with all
 # policy-rc.d keeps the packages from starting services during the build.
@@ -41,7 +42,7 @@ RUN set -eu; \
     apt-get update; \
     packages='docker.io iptables nftables apparmor e2fsprogs procps ca-certificates git openssh-client'; \
     packages="$packages xz-utils pigz bzip2 zstd"; \
-    for package in docker-cli docker-buildx erofs-utils; do if has $package; then packages="$packages $package"; fi; done; \
+    for package in docker-cli docker-buildx erofs-utils passt; do if has $package; then packages="$packages $package"; fi; done; \
     if has docker-compose-v2; then packages="$packages docker-compose-v2"; \
     elif apt-cache policy docker-compose | grep -q '^  Candidate: [2-9]'; then packages="$packages docker-compose"; fi; \
     if [ "$XFS" = true ]; then packages="$packages xfsprogs"; fi; \

@@ -37,6 +37,8 @@ pub enum Verb {
     Reload,
     /// Load the image archives of a directory into the engine, unless it has their images.
     Preload(Preload),
+    /// Run a command in the node: with DIND_USERNS=unshare, `docker exec` alone stays outside of it.
+    Enter(Enter),
     /// Make certificates for the engine's TCP socket and its clients, where docker:dind has them.
     Tls(Tls),
 }
@@ -92,6 +94,14 @@ pub struct Prepare {
     /// Where the engine will keep its data [default: /var/lib/docker].
     #[arg(long, value_name = "DIR", env = "DIND_DATA_ROOT")]
     pub data_root: Option<String>,
+}
+
+/// What to run in the node.
+#[derive(Args, Debug)]
+pub struct Enter {
+    /// The command.
+    #[arg(trailing_var_arg = true, required = true, value_name = "COMMAND", allow_hyphen_values = true)]
+    pub command: Vec<String>,
 }
 
 /// Which archives to load.
@@ -165,6 +175,13 @@ pub struct RunOptions {
     /// [default: false].
     #[arg(long, value_name = "BOOL", env = "DIND_ALLOW_HOST_DEVICES")]
     pub allow_host_devices: Option<String>,
+    /// Where the node's user namespace comes from: `keep` is what the engine gives the container; with `unshare` the launcher makes
+    /// one, and needs no added capability [default: keep].
+    #[arg(long, value_name = "SOURCE", env = "DIND_USERNS")]
+    pub userns: Option<String>,
+    /// Whether that is done; of the launcher in those namespaces.
+    #[arg(long, hide = true)]
+    pub unshared: bool,
 }
 
 /// What to report about the running node.

@@ -86,6 +86,20 @@ pub const NOT_ROOT: Code = Code::new("not-root", ExitCode::Privilege);
 pub const CAP_SYS_ADMIN_MISSING: Code = Code::new("cap-sys-admin-missing", ExitCode::Privilege);
 /// Required features are missing.
 pub const NODE_CANNOT_WORK: Code = Code::new("node-cannot-work", ExitCode::Privilege);
+/// `DIND_USERNS` is not `keep` or `unshare`.
+pub const USERNS_INVALID: Code = Code::new("userns-invalid", ExitCode::Config);
+/// A node in namespaces of its own cannot be a bridged one.
+pub const BRIDGED_NOT_ROOTLESS: Code = Code::new("bridged-not-rootless", ExitCode::Config);
+/// The kernel refuses a namespace, its users, or a mount in it.
+pub const NAMESPACES_REFUSED: Code = Code::new("namespaces-refused", ExitCode::Privilege);
+/// The data root holds files of another user than the node's root.
+pub const DATA_ROOT_FOREIGN: Code = Code::new("data-root-foreign", ExitCode::Config);
+/// The files that the node writes to cannot be copied for it.
+pub const FILES_NOT_COPIED: Code = Code::new("files-not-copied", ExitCode::CannotCreate);
+/// pasta is not installed.
+pub const PASTA_MISSING: Code = Code::new("pasta-missing", ExitCode::Config);
+/// pasta has ended, or has no device for its link.
+pub const PASTA_FAILED: Code = Code::new("pasta-failed", ExitCode::Io);
 /// `DIND_TMP` is not a place for /tmp.
 pub const TMP_INVALID: Code = Code::new("tmp-invalid", ExitCode::Config);
 /// A mount, a directory or a cgroup file cannot be set up.
@@ -155,6 +169,13 @@ pub const CODES: &[Code] = &[
     NOT_ROOT,
     CAP_SYS_ADMIN_MISSING,
     NODE_CANNOT_WORK,
+    USERNS_INVALID,
+    BRIDGED_NOT_ROOTLESS,
+    NAMESPACES_REFUSED,
+    DATA_ROOT_FOREIGN,
+    FILES_NOT_COPIED,
+    PASTA_MISSING,
+    PASTA_FAILED,
     TMP_INVALID,
     PREPARE_FAILED,
     CGROUP_BUSY,
@@ -181,6 +202,7 @@ pub const WARNINGS: &[&str] = &[
     "mesos-limit-missing",
     "mesos-work-dir-in-layer",
     "mounts-not-shared",
+    "name-server-out-of-reach",
     "network-settings-read-only",
     "node-degraded",
     "preload-failed",

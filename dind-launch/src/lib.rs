@@ -14,6 +14,7 @@ pub mod prepare;
 pub mod process;
 pub mod reload;
 pub mod restart_policy;
+pub mod rootless;
 pub mod run;
 pub mod stage;
 pub mod status;

@@ -5,18 +5,26 @@ use dind_contract::{Failed, finish};
 use dind_launch::cli::{Cli, TlsVerb, Verb};
 use dind_launch::engine::preload;
 use dind_launch::run::command_form;
-use dind_launch::{TOOL, doctor, drain, entrypoint, fault, plan, reload, run, status, tls};
+use dind_launch::{TOOL, doctor, drain, entrypoint, fault, plan, reload, rootless, run, status, tls};
 use dind_system::Root;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse_from(command_form::arguments(std::env::args_os()));
+    let words = command_form::arguments(std::env::args_os());
+    let cli = Cli::parse_from(&words);
+    if !matches!(cli.verb, Verb::Run(_)) && Root::at(&cli.common.root).is_host() {
+        match rootless::into_node(&words, matches!(cli.verb, Verb::Wait(_))) {
+            Ok(None) => {}
+            Ok(Some(status)) => return ExitCode::from(status),
+            Err(fault) => return ExitCode::from(run::report(&fault)),
+        }
+    }
     let (output, common) = (cli.common.output, &cli.common);
     let on_this_machine = |verb| common.refuse_root(verb, fault::ROOT_IS_FAKE);
     match &cli.verb {
         // stdout belongs to the main process, so no document is printed there; `status` prints the record instead.
         Verb::Run(args) => ExitCode::from(match on_this_machine("run a node") {
-            Ok(()) => run::run(&args.options, &args.command),
+            Ok(()) => run::run(&args.options, &args.command, &words),
             Err(fault) => run::report(&fault),
         }),
         Verb::Plan(args) => {
@@ -45,6 +53,10 @@ fn main() -> ExitCode {
             let outcome = outcome.and_then(|()| preload::preload(&args.directory));
             finish(TOOL, "preload", output, outcome)
         }
+        Verb::Enter(args) => ExitCode::from(match on_this_machine("enter a node") {
+            Ok(()) => run::report(&command_form::become_program(&args.command)),
+            Err(fault) => run::report(&fault),
+        }),
         Verb::Tls(args) => {
             let options = tls::TlsOptions::read(&args.args).map_err(Failed::from);
             let (mode, outcome) = match args.verb {

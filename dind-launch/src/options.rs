@@ -5,6 +5,7 @@ use crate::engine::args::{self, DaemonArgs};
 use crate::fault;
 use crate::prepare::Tmp;
 use crate::restart_policy::Policy;
+use crate::rootless;
 use crate::tls::TlsOptions;
 use dind_contract::cli::given;
 use dind_contract::{Fault, value};
@@ -59,6 +60,8 @@ pub struct Options {
     pub tls: TlsOptions,
     /// Whether a node in a user namespace may have block devices of the machine.
     pub allow_host_devices: bool,
+    /// Where the node's user namespace comes from.
+    pub userns: rootless::Mode,
 }
 
 impl Options {
@@ -101,6 +104,7 @@ impl Options {
             mesos_defaults: mesos_defaults(text.mesos_defaults.as_ref())?,
             tls: TlsOptions::read(&text.tls)?,
             allow_host_devices: allow_host_devices(text.allow_host_devices.as_ref())?,
+            userns: rootless::mode(text.userns.as_ref())?,
         })
     }
 }

@@ -22,6 +22,9 @@ pub const SOCKET: &str = "/var/run/docker.sock";
 /// dockerd's own pid file.
 pub const PID_FILE: &str = "/var/run/docker.pid";
 
+/// The entrypoint of docker:dind; in our image it is a link to this program.
+pub const ENTRYPOINT: &str = "dockerd-entrypoint.sh";
+
 /// A program on PATH, or where programs usually are. Below another root than the machine's, PATH is the usual one.
 #[must_use]
 pub fn program(root: &Root, name: &str) -> Option<PathBuf> {

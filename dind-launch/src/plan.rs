@@ -9,6 +9,7 @@ use crate::paths::LOG_FILE;
 use crate::prepare;
 use crate::process::sibling::{self, Document};
 use crate::process::{Node, StopReason};
+use crate::rootless::{self, Mode};
 use crate::run::command_form::Form;
 use crate::run::preflight::{Inputs, tool_variables, wanted};
 use crate::stage::Stage;
@@ -71,6 +72,31 @@ pub fn plan(text: &RunOptions, command: &[String], common: &Common) -> Outcome<R
     }
     let Inputs { options, tools, programs, user, listen, command, archives } =
         Inputs::read(&machine, text, command)?;
+    let named = [
+        ("containerd", programs.containerd),
+        ("dockerd", programs.dockerd),
+        ("dind-net", tools.net.clone()),
+        ("dind-reaper", tools.reaper.clone()),
+        ("dind-storage", tools.storage.clone()),
+    ];
+    let settings = RunPlan {
+        command: command.clone(),
+        programs: named.into_iter().map(|(name, path)| (name.to_owned(), path)).collect(),
+        daemon_args: options.daemon_args.words.clone(),
+        preload: archives,
+        log: if options.log == LogTo::Stderr { "stderr".to_owned() } else { LOG_FILE.to_owned() },
+        evidence: options.evidence.as_ref().map(|(directory, _)| directory.clone()),
+        reclaim_percent: options.reclaim,
+        ready_timeout_ms: options.ready_timeout.as_millis() as u64,
+        engine_restart: options.engine_restart.to_string(),
+        stop_budget_ms: options.stop_budget.as_millis() as u64,
+        ..RunPlan::default()
+    };
+    if options.userns == Mode::Unshare && !rootless::is_inside(&machine) {
+        // What comes after these steps is planned where it is done: in the node.
+        let steps = rootless::plan(&machine, |name| std::env::var(name).ok())?;
+        return Ok(Draft { result: settings, steps, ..Draft::default() });
+    }
     let root = root_text(common)?;
     let mut node = Node::without_engine()?;
     let variables = tool_variables(&user, &options);
@@ -110,32 +136,10 @@ pub fn plan(text: &RunOptions, command: &[String], common: &Common) -> Outcome<R
     for stage in Stage::of_start(&options, &command) {
         steps.push(stage.name(), "node", StepState::Planned);
     }
-    let named = [
-        ("containerd", programs.containerd),
-        ("dockerd", programs.dockerd),
-        ("dind-net", tools.net),
-        ("dind-reaper", tools.reaper),
-        ("dind-storage", tools.storage),
-    ];
-    let result = RunPlan {
-        command,
-        programs: named.into_iter().map(|(name, path)| (name.to_owned(), path)).collect(),
-        daemon_args: options.daemon_args.words,
-        preload: archives,
-        log: if options.log == LogTo::Stderr { "stderr".to_owned() } else { LOG_FILE.to_owned() },
-        evidence: options.evidence.map(|(directory, _)| directory),
-        reclaim_percent: options.reclaim,
-        ready_timeout_ms: options.ready_timeout.as_millis() as u64,
-        engine_restart: options.engine_restart.to_string(),
-        stop_budget_ms: options.stop_budget.as_millis() as u64,
-        main_stop_signal,
-        mesos: agent,
-        documents: [("prepare", Some(prepare)), ("storage", Some(storage)), ("net", Some(net)), ("tls", tls)]
-            .into_iter()
-            .filter_map(|(name, plan)| Some((name.to_owned(), plan?)))
-            .collect(),
-        hosts: listen.hosts,
-    };
+    let documents =
+        [("prepare", Some(prepare)), ("storage", Some(storage)), ("net", Some(net)), ("tls", tls)];
+    let documents = documents.into_iter().filter_map(|(name, plan)| Some((name.to_owned(), plan?))).collect();
+    let result = RunPlan { main_stop_signal, mesos: agent, documents, hosts: listen.hosts, ..settings };
     Ok(Draft { result, engine: Engine { config: merged.config, path_prepend }, steps, warnings })
 }
 

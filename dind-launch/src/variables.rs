@@ -46,6 +46,7 @@ pub const KNOWN: &[&str] = &[
     "DIND_STORAGE_SPARSE",
     "DIND_TMP",
     "DIND_TOOLS",
+    "DIND_USERNS",
     "DOCKER_DAEMON_ARGS",
     "DOCKER_HOST",
     "DOCKER_NETWORK_OFFSET",

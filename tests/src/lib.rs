@@ -13,6 +13,7 @@ pub mod outer;
 #[cfg(feature = "readme")]
 pub mod readme;
 pub mod reduced;
+pub mod rootless;
 pub mod store;
 
 use std::fmt::Display;

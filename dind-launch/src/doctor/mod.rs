@@ -14,7 +14,7 @@ pub use facts::{NodeArgs, Observed};
 pub use report::{Alternative, Check, Examination, Limitation, Verdict};
 
 use crate::cli::Doctor;
-use crate::{TOOL, fault, options};
+use crate::{TOOL, fault, options, rootless};
 use dind_contract::cli::{Common, given};
 use dind_contract::finish::finish_with;
 use dind_contract::flags;
@@ -79,6 +79,11 @@ fn evaluate(text: &Doctor, root: &Root) -> Outcome<Examination> {
 pub fn examine(root: &Root, args: &NodeArgs) -> Outcome<Examination> {
     let observed = Observed::of_container(root)?.and_kernel(root);
     let mut checks = Checks::default();
+    if args.makes_namespaces && !rootless::is_inside(root) {
+        checks::outside(root, &observed, &mut checks);
+        checks::installation(root, &observed, &mut checks);
+        return Ok(document(checks)?);
+    }
     checks::container(&observed, args, &mut checks);
     checks::kernel(&observed, &mut checks);
     checks::installation(root, &observed, args, &mut checks);
@@ -97,6 +102,16 @@ pub fn examine(root: &Root, args: &NodeArgs) -> Outcome<Examination> {
 pub fn refuse(root: &Root, args: &NodeArgs) -> Result<(), Fault> {
     let mut checks = Checks::default();
     checks::container(&Observed::of_container(root)?, args, &mut checks);
+    document(checks).map(drop)
+}
+
+/// As [`refuse`], for a container whose launcher makes the node's namespaces.
+///
+/// # Errors
+/// As [`examine`].
+pub fn refuse_rootless(root: &Root) -> Result<(), Fault> {
+    let mut checks = Checks::default();
+    checks::outside(root, &Observed::of_container(root)?, &mut checks);
     document(checks).map(drop)
 }
 

@@ -62,7 +62,7 @@ pub struct Limitation {
 /// One way to start a node.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Alternative {
-    /// `userns`, `reduced` or `privileged`.
+    /// `userns`, `rootless`, `reduced` or `privileged`.
     pub name: String,
     /// Words for `docker run` or `podman run`, one flag or value each; none for Kubernetes.
     pub flags: Vec<String>,

@@ -7,6 +7,7 @@
 use super::main_process::check_executable;
 use crate::engine::daemon::Programs;
 use crate::fault;
+use crate::paths::ENTRYPOINT;
 use dind_contract::Fault;
 use dind_system::Root;
 use std::ffi::OsString;
@@ -14,9 +15,6 @@ use std::fs;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-
-/// The entrypoint of docker:dind; in our image it is a link to this program.
-pub const ENTRYPOINT: &str = "dockerd-entrypoint.sh";
 
 /// The engine's program.
 const DOCKERD: &str = "dockerd";

@@ -23,8 +23,9 @@ pub mod supervise;
 
 use crate::cli::RunOptions;
 use crate::process::{Node, StopReason, init_failed};
+use crate::rootless::Mode;
 use crate::status::record::NodeState;
-use crate::{TOOL, fault};
+use crate::{TOOL, doctor, fault, rootless};
 use command_form::{Form, become_program};
 use dind_contract::Fault;
 use dind_contract::finish::{log, log_fault};
@@ -34,15 +35,16 @@ use preflight::preflight;
 use shutdown::stop;
 use start::start;
 use state::RunState;
+use std::ffi::OsString;
 use std::time::Instant;
 use supervise::supervise;
 
 /// The status when the launcher or one of its stages failed, as with `docker run`.
 const LAUNCHER_FAILED: u8 = 125;
 
-/// Runs a node to its end. Returns the status to exit with.
+/// Runs a node to its end. `words` is the whole command line. Returns the status to exit with.
 #[must_use]
-pub fn run(text: &RunOptions, command: &[String]) -> u8 {
+pub fn run(text: &RunOptions, command: &[String], words: &[OsString]) -> u8 {
     let begun = Instant::now();
     let root = Root::default();
     match Form::of(&root, command).printing(&root) {
@@ -54,10 +56,26 @@ pub fn run(text: &RunOptions, command: &[String]) -> u8 {
         Ok(supervisor) => supervisor,
         Err(error) => return report(&init_failed("cannot take over signals", &error)),
     };
+    match is_outside(text, &root) {
+        Ok(false) => {}
+        Ok(true) => return run_unshared(supervisor, &root, words),
+        Err(fault) => return report(&fault),
+    }
     match preflight(begun, text, command) {
         Ok((state, log)) => run_node(Node::new(supervisor, log), state),
         Err(fault) => report(&fault),
     }
+}
+
+/// Whether the node's namespaces are still to be made.
+fn is_outside(text: &RunOptions, root: &Root) -> Result<bool, Fault> {
+    Ok(rootless::mode(text.userns.as_ref())? == Mode::Unshare && !rootless::is_inside(root))
+}
+
+fn run_unshared(supervisor: Supervisor, root: &Root, words: &[OsString]) -> u8 {
+    let ended = doctor::refuse_rootless(root)
+        .and_then(|()| rootless::run(supervisor, words, |name| std::env::var(name).ok()));
+    ended.unwrap_or_else(|fault| report(&fault))
 }
 
 fn run_node(mut node: Node, mut state: RunState) -> u8 {

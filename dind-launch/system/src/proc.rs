@@ -14,7 +14,10 @@ const STATUS: &str = "/proc/self/status";
 const CGROUP: &str = "/proc/self/cgroup";
 const PID_NAMESPACE: &str = "/proc/self/ns/pid";
 const USER_NAMESPACE: &str = "/proc/self/ns/user";
-const UID_MAP: &str = "/proc/self/uid_map";
+/// Which users a process has (user_namespaces(7)).
+pub const UID_MAP: &str = "/proc/self/uid_map";
+/// Which groups.
+pub const GID_MAP: &str = "/proc/self/gid_map";
 
 /// The machine's first PID namespace (`PROC_PID_INIT_INO`, include/linux/proc_ns.h).
 const FIRST_PID_NAMESPACE: &str = "pid:[4026531836]";

@@ -145,6 +145,34 @@ impl Supervisor {
         Ok((ChildId { serial: self.spawned, pid }, child))
     }
 
+    /// Starts a child that goes on in our own program, in new namespaces: `namespaces` are flags of clone(2). It has signals as we
+    /// were given them, and ends with what `child` returns. Call it while there is one thread, as fork(2) wants it.
+    ///
+    /// # Errors
+    /// Those of clone(2).
+    pub fn fork(&mut self, namespaces: i32, child: impl FnOnce() -> u8) -> io::Result<ChildId> {
+        let flags = libc::c_long::from(namespaces | libc::SIGCHLD);
+        // SAFETY: without a stack and without shared memory this is fork(2), which the C library has no flags for. All other
+        // arguments are null, so that their order, which differs between architectures, does not matter.
+        #[allow(unsafe_code)]
+        let pid = unsafe { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) };
+        if pid == 0 {
+            let ready = self.inherited_dispositions.give_back();
+            let mask = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&self.inherited_mask), None);
+            let status = if ready.is_ok() && mask.is_ok() { child() } else { 1 };
+            // SAFETY: ends this process; what was registered for its exit is the parent's.
+            #[allow(unsafe_code)]
+            unsafe {
+                libc::_exit(i32::from(status))
+            }
+        }
+        let pid = Errno::result(pid)?;
+        let pid = Pid::from_raw(i32::try_from(pid).map_err(io::Error::other)?);
+        self.spawned += 1;
+        self.children.insert(pid, self.spawned);
+        Ok(ChildId { serial: self.spawned, pid })
+    }
+
     /// Waits for the next event: a signal, the end of a child, a watched descriptor, the deadline.
     ///
     /// No source keeps another one waiting: signals and ends come first, but only once when the deadline has passed, then

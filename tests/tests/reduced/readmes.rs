@@ -21,6 +21,7 @@ fn the_commands_of_the_readmes_start_a_node() {
     for (readme, first, then) in [
         ("README.md", "docker run --rm --entrypoint cat", "/dev/loop-control"),
         ("dind-launch/README.md", "docker run --rm --entrypoint cat", "/dev/loop-control"),
+        ("dind-launch/README.md", "docker run --rm --entrypoint cat", "DIND_USERNS=unshare"),
         ("dind-launch/README.md", "dind-launch doctor --run-flags", ""),
     ] {
         let node = Node::named(unique("readme"));

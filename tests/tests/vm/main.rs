@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod blocked;
+mod rootless;
 mod userns;
 
 use dind_tests::outer::{Node, image, inner_image};

@@ -43,6 +43,7 @@ impl Tier {
                 "reclaim",
                 "reaper",
                 "reduced",
+                "rootless",
                 "faults",
                 "stop",
                 "tls",

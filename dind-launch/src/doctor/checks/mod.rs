@@ -12,6 +12,7 @@ mod limits;
 mod privileges;
 mod programs;
 mod reclaim;
+mod rootless;
 mod seeds;
 mod socket;
 mod tls;
@@ -37,6 +38,9 @@ pub(super) fn kernel(observed: &Observed, checks: &mut Checks) {
     kernel::evaluate(observed, checks);
     limits::evaluate_kernel(observed, checks);
 }
+
+/// What a container has to have whose launcher makes the namespaces.
+pub(super) use rootless::evaluate as outside;
 
 /// What is installed and running.
 pub(super) fn installation(root: &Root, observed: &Observed, args: &NodeArgs, checks: &mut Checks) {

@@ -40,6 +40,8 @@ pub struct NodeArgs {
     pub reclaim: String,
     /// `DIND_ALLOW_HOST_DEVICES`: a node in a user namespace may have block devices of the machine.
     pub allow_host_devices: bool,
+    /// `DIND_USERNS=unshare`: the launcher makes the node's namespaces.
+    pub makes_namespaces: bool,
 }
 
 impl NodeArgs {
@@ -54,6 +56,7 @@ impl NodeArgs {
             seeds: of("DIND_STORAGE_SEED"),
             reclaim: of("DIND_STORAGE_RECLAIM"),
             allow_host_devices: false,
+            makes_namespaces: of("DIND_USERNS") == "unshare",
         }
     }
 
@@ -118,6 +121,8 @@ const VALUES: &[&str] = &[
     "/proc/sys/net/ipv4/ip_forward",
     "/proc/sys/kernel/cap_last_cap",
     "/proc/sys/user/max_user_namespaces",
+    "/proc/sys/kernel/unprivileged_userns_clone",
+    "/proc/sys/kernel/apparmor_restrict_unprivileged_userns",
     "/proc/sys/fs/inotify/max_user_instances",
     "/proc/sys/fs/inotify/max_user_watches",
     "/proc/sys/kernel/keys/maxkeys",

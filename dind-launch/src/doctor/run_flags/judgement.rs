@@ -31,6 +31,10 @@ pub(super) fn judge(set: Set, target: Target, observed: &Observed) -> Judgement 
         let asked = 0..=last.unwrap_or(AUDIT_READ).min(AUDIT_READ);
         return capabilities(observed, asked, "Docker 20.10 asks for it whether root has it or not");
     }
+    if set == Set::Rootless {
+        let needed = capabilities(observed, DEFAULT.iter().map(|(number, _)| *number), "a node needs it");
+        return unshared(observed, needed);
+    }
     let all = ADDED.iter().map(|(number, ..)| *number).chain(DEFAULT.iter().map(|(number, _)| *number));
     let needed = capabilities(observed, all, "a node needs it");
     match set {
@@ -79,17 +83,51 @@ fn in_user_namespace(target: Target, observed: &Observed, needed: Judgement) -> 
     }
 }
 
+/// The launcher makes the user namespace: what counts is whether the machine lets an ordinary process do so.
+fn unshared(observed: &Observed, needed: Judgement) -> Judgement {
+    if !observed.on_the_machine {
+        return Judgement::new(None, None, "from inside a container it is not known what another one may do");
+    }
+    if let Some(obstacle) = no_user_namespaces(observed) {
+        return Judgement::new(false, false, obstacle);
+    }
+    if needed.works != Some(true) {
+        return needed;
+    }
+    let switches = [
+        ("/proc/sys/kernel/unprivileged_userns_clone", "0", "kernel.unprivileged_userns_clone=1"),
+        (
+            "/proc/sys/kernel/apparmor_restrict_unprivileged_userns",
+            "1",
+            "kernel.apparmor_restrict_unprivileged_userns=0",
+        ),
+    ];
+    match switches.into_iter().find(|(path, value, _)| observed.value(path) == Some(*value)) {
+        Some((path, _, wanted)) => {
+            let why = format!(
+                "the machine lets no container make a user namespace ({path}): sysctl --write {wanted}"
+            );
+            Judgement::new(false, true, why)
+        }
+        None => Judgement::new(true, true, "this machine lets containers make user namespaces"),
+    }
+}
+
 /// What no setting of an engine helps against.
 fn obstacle(observed: &Observed) -> Option<&'static str> {
-    let none = observed.value("/proc/sys/user/max_user_namespaces") == Some("0");
-    if none || !observed.namespaces.iter().any(|kind| kind == "user") {
-        return Some(
-            "the machine has no user namespaces, or none are allowed (sysctl user.max_user_namespaces)",
-        );
+    if let Some(none) = no_user_namespaces(observed) {
+        return Some(none);
     }
     observed.controllers.is_none().then_some(
         "the machine has cgroup v1, where root of a user namespace can make no groups: boot it with \
          systemd.unified_cgroup_hierarchy=1",
+    )
+}
+
+fn no_user_namespaces(observed: &Observed) -> Option<&'static str> {
+    let none = observed.value("/proc/sys/user/max_user_namespaces") == Some("0");
+    (none || !observed.namespaces.iter().any(|kind| kind == "user")).then_some(
+        "the machine has no user namespaces, or none are allowed (sysctl user.max_user_namespaces)",
     )
 }
 

@@ -37,6 +37,11 @@ pub(super) fn alternative(set: Set, observed: &Observed, profile_file: &str) -> 
 
 fn costs(set: Set) -> Vec<String> {
     let costs: &[&str] = match set {
+        Set::Rootless => &[
+            "no bridged mode; no loop devices: the data root has to be a volume",
+            "root in the node owns no program files; inner containers: no --privileged",
+            "it has not been run",
+        ],
         Set::Userns | Set::Reduced => {
             &["no loop devices: the data root has to be a volume", "inner containers: no --privileged"]
         }
@@ -56,6 +61,10 @@ fn needs(set: Set, profile_file: &str) -> Vec<String> {
             "Kubernetes 1.33 or newer, or the feature gate UserNamespacesSupport; containerd 2.1 and runc 1.2, or newer".to_owned(),
             profile(),
         ],
+        Set::Rootless => vec![
+            "procMount: Unmasked outside of a user namespace is refused by the Pod Security Standard `baseline`".to_owned(),
+            profile(),
+        ],
         Set::Reduced => vec![profile()],
         Set::Privileged => vec!["users of the node who can be trusted with the whole machine".to_owned()],
     }
@@ -64,26 +73,35 @@ fn needs(set: Set, profile_file: &str) -> Vec<String> {
 fn manifest(set: Set, observed: &Observed, profile_file: &str) -> String {
     let (class, users) = match set {
         Set::Userns => (RUNTIME_CLASS, "  runtimeClassName: dind\n  hostUsers: false\n"),
-        Set::Reduced | Set::Privileged => ("", ""),
+        Set::Rootless | Set::Reduced | Set::Privileged => ("", ""),
     };
     let context = match set {
         Set::Privileged => "        privileged: true\n".to_owned(),
-        Set::Userns | Set::Reduced => {
-            let added: Vec<_> = added(observed).collect();
+        Set::Userns | Set::Rootless | Set::Reduced => {
+            let capabilities = match set {
+                Set::Rootless => "        procMount: Unmasked\n".to_owned(),
+                _ => format!(
+                    "        capabilities:\n          add: [{}]\n",
+                    added(observed).collect::<Vec<_>>().join(", ")
+                ),
+            };
             let apparmor = match without_module(observed).contains(&NO_APPARMOR) {
                 true => "        appArmorProfile:\n          type: Unconfined\n",
                 false => "",
             };
             format!(
-                "        capabilities:\n          add: [{}]\n        seccompProfile:\n          type: Localhost\n          \
-                 localhostProfile: {profile_file}\n{apparmor}",
-                added.join(", ")
+                "{capabilities}        seccompProfile:\n          type: Localhost\n          \
+                 localhostProfile: {profile_file}\n{apparmor}"
             )
         }
     };
+    let env = match set {
+        Set::Rootless => "      env:\n        - name: DIND_USERNS\n          value: unshare\n",
+        _ => "",
+    };
     format!(
         "{class}apiVersion: v1\nkind: Pod\nmetadata:\n  name: node\nspec:\n{users}  containers:\n    - name: node\n      \
-         image: dind:dev\n      securityContext:\n{context}      volumeMounts:\n        - name: docker\n          \
+         image: dind:dev\n{env}      securityContext:\n{context}      volumeMounts:\n        - name: docker\n          \
          mountPath: /var/lib/docker\n  volumes:\n    - name: docker\n      emptyDir: {{}}\n"
     )
 }

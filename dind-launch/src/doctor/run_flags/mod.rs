@@ -57,8 +57,10 @@ impl Target {
 /// A way to run a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Set {
-    /// In a user namespace.
+    /// In a user namespace that the engine makes.
     Userns,
+    /// In one that the node makes.
+    Rootless,
     /// As the machine's root, with the fewest privileges.
     Reduced,
     /// With all of them.
@@ -69,6 +71,7 @@ impl Set {
     fn name(self) -> &'static str {
         match self {
             Self::Userns => "userns",
+            Self::Rootless => "rootless",
             Self::Reduced => "reduced",
             Self::Privileged => "privileged",
         }
@@ -78,6 +81,10 @@ impl Set {
         match self {
             Self::Userns => {
                 "root in the node is an ordinary user of the machine, who cannot change its settings, devices and files"
+            }
+            Self::Rootless => {
+                "no added capability, on an engine as it comes: root in the node is an ordinary user of the machine. Only what \
+                 `docker exec` starts outside of the node is the machine's root, with the whole of /proc"
             }
             Self::Reduced => {
                 "the machine's modules, its clock and its raw devices are out of reach, but root in the node is the machine's root, \
@@ -100,7 +107,7 @@ pub fn alternatives(
         Target::Kubernetes => kubernetes::alternative(set, observed, profile_file),
         Target::Docker | Target::Podman => sets::alternative(set, target, observed, args, profile_file),
     };
-    [Set::Userns, Set::Reduced, Set::Privileged].map(of).into()
+    [Set::Userns, Set::Rootless, Set::Reduced, Set::Privileged].map(of).into()
 }
 
 /// The flags of the first set that works, or of the first that may, each quoted for a shell that reads them again with `eval`.
@@ -157,7 +164,7 @@ mod tests {
     fn of(observed: &Observed, target: Target) -> Vec<Alternative> {
         let found = alternatives(target, observed, &NodeArgs::default(), PROFILE_FILE);
         let names: Vec<_> = found.iter().map(|one| one.name.as_str()).collect();
-        assert_eq!(names, ["userns", "reduced", "privileged"], "the safest first");
+        assert_eq!(names, ["userns", "rootless", "reduced", "privileged"], "the safest first");
         found
     }
 
@@ -168,12 +175,21 @@ mod tests {
     #[test]
     fn the_bounding_set_of_the_machine_decides() {
         let (yes, no) = (Some(true), Some(false));
-        assert_eq!(works(&machine("000001ffffffffff")), [no, yes, yes]);
+        assert_eq!(works(&machine("000001ffffffffff")), [no, yes, yes, yes]);
         let missing = machine("000001fffeffffff");
-        assert_eq!(works(&missing), [no, yes, no]);
-        let why = &of(&missing, Target::Docker)[2].why;
+        assert_eq!(works(&missing), [no, yes, yes, no]);
+        let why = &of(&missing, Target::Docker)[3].why;
         assert!(why.contains("cannot have CAP_SYS_RESOURCE;"), "{why}");
-        assert_eq!(works(&machine("00000000a80425fb")), [no; 3]);
+        assert_eq!(
+            works(&machine("00000000a80425fb")),
+            [no, yes, no, no],
+            "Docker's default is enough for one"
+        );
+        let switches = [("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1".to_owned())];
+        let restricted = Observed { values: switches.into(), ..machine("00000000a80425fb") };
+        let found = of(&restricted, Target::Docker).remove(1);
+        assert_eq!((found.works, found.possible), (no, yes), "{found:?}");
+        assert!(found.why.contains("sysctl --write"), "{found:?}");
     }
 
     #[test]
@@ -201,7 +217,7 @@ mod tests {
     fn an_engine_that_maps_users_is_asked_not_to_for_the_other_sets() {
         let found = of(&mapping("systemd"), Target::Docker);
         assert!(!found[0].flags.contains(&"--userns".to_owned()), "{:?}", found[0]);
-        for one in &found[1..] {
+        for one in &found[2..] {
             assert_eq!(one.flags[..2], ["--userns", "host"], "{one:?}");
         }
     }
@@ -209,10 +225,10 @@ mod tests {
     #[test]
     fn inside_of_a_container_only_what_it_has_is_known() {
         let inside = |bounding| Observed { on_the_machine: false, outer_engine: None, ..machine(bounding) };
-        assert_eq!(works(&inside("00000000a82c35fb")), [None, Some(true), None]);
-        assert_eq!(works(&inside("00000000a80425fb")), [None; 3]);
+        assert_eq!(works(&inside("00000000a82c35fb")), [None, None, Some(true), None]);
+        assert_eq!(works(&inside("00000000a80425fb")), [None; 4]);
         let mapped = Observed { in_user_namespace: true, ..inside("00000000a82c35fb") };
-        assert_eq!(works(&mapped), [Some(true), None, None]);
+        assert_eq!(works(&mapped), [Some(true), None, None, None]);
     }
 
     #[test]
@@ -226,6 +242,11 @@ mod tests {
         assert_eq!(printed(&mapping("systemd")), format!("{own} {profile}"));
         assert_eq!(
             printed(&machine("000001fffeffffff")),
+            format!("--env DIND_USERNS=unshare --security-opt systempaths=unconfined {profile}")
+        );
+        let values = [("/proc/sys/user/max_user_namespaces", "0".to_owned())].into();
+        assert_eq!(
+            printed(&Observed { values, ..machine("000001fffeffffff") }),
             format!("{own} --device /dev/loop-control --device-cgroup-rule 'b 7:* rwm' {profile}")
         );
     }
@@ -243,7 +264,8 @@ mod tests {
         assert!(words(&pods).is_err());
         let manifest = |number: usize| pods[number].manifest.as_deref().unwrap();
         assert!(manifest(0).contains("hostUsers: false") && manifest(0).contains("kind: RuntimeClass"));
-        assert!(!manifest(1).contains("hostUsers") && manifest(1).contains("localhostProfile: seccomp.json"));
-        assert!(manifest(2).contains("privileged: true"));
+        assert!(manifest(1).contains("procMount: Unmasked") && !manifest(1).contains("capabilities"));
+        assert!(!manifest(2).contains("hostUsers") && manifest(2).contains("localhostProfile: seccomp.json"));
+        assert!(manifest(3).contains("privileged: true"));
     }
 }

@@ -54,7 +54,12 @@ fn flags(set: Set, target: Target, observed: &Observed, args: &NodeArgs, profile
         flags.push("--privileged".to_owned());
         return flags;
     }
-    added(observed).for_each(|name| add("--cap-add", name));
+    if set == Set::Rootless {
+        add("--env", "DIND_USERNS=unshare");
+        add("--security-opt", if target == Target::Podman { "unmask=ALL" } else { "systempaths=unconfined" });
+    } else {
+        added(observed).for_each(|name| add("--cap-add", name));
+    }
     if target == Target::Podman {
         NOT_IN_PODMAN.iter().for_each(|name| add("--cap-add", name));
     }
@@ -101,6 +106,14 @@ fn costs(set: Set, target: Target) -> Vec<String> {
             "no loop devices: the data root has to be a volume, whose size nothing limits",
             "inner containers: no --privileged, no device nodes",
         ],
+        (Set::Rootless, _) => &[
+            "no bridged mode: the node has no link to the outer network; published ports work, and are found within a second or two",
+            "root in the node owns no program files: packages are installed in the image, not in the node",
+            "a volume is the node's if it is new, and so is what the node writes to; other files of the machine's root can only be read",
+            "no loop devices: the data root has to be a volume, whose size nothing limits",
+            "inner containers: no --privileged, no device nodes",
+            "`docker exec NODE dind-launch enter -- COMMAND` in place of `docker exec NODE COMMAND`",
+        ],
         (Set::Reduced, _) => {
             &["inner containers: no --privileged", "root in the node can become the machine's root"]
         }
@@ -141,6 +154,11 @@ fn needs(set: Set, target: Target, observed: &Observed, profile_file: &str) -> V
              read and write. That is no boundary, and `dind-launch run` refuses to start"
                 .to_owned(),
             profile(),
+        ],
+        (Set::Rootless, _) => vec![
+            profile(),
+            "pasta in the image, from the package passt: Debian 12, Ubuntu 23.04, and newer ones".to_owned(),
+            "Linux 5.11 or newer, for overlay in a user namespace; and its module tun".to_owned(),
         ],
         (Set::Reduced, _) => vec![profile(), "/dev/loop-control on the machine: modprobe loop".to_owned()],
         (Set::Privileged, _) => vec!["users of the node who can be trusted with the whole machine".to_owned()],

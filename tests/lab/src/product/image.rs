@@ -5,7 +5,7 @@ use crate::engine::Engine;
 use crate::workspace::Workspace;
 use crate::{Result, progress, setup};
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use xshell::cmd;
 
 /// The node image.
@@ -73,7 +73,9 @@ pub fn inner(workspace: &Workspace, engine: &Engine) -> Result<()> {
             workspace,
             &["import", "--change", r#"CMD ["sh"]"#, "--change", "ENV PATH=/bin", &layer, INNER],
         )?;
-        engine.ask(workspace, &["save", "--output", &path, INNER]).map(drop)
+        engine.ask(workspace, &["save", "--output", &path, INNER])?;
+        // Root of a node in a user namespace is one of the others.
+        Ok(fs::set_permissions(&archive, fs::Permissions::from_mode(0o644))?)
     })
 }
 

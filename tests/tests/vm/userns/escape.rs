@@ -26,7 +26,7 @@ fn show(line: &str) {
 }
 
 /// Tries everything in a place; returns what worked.
-fn tried(mut place: Place) -> Vec<&'static str> {
+pub(in super::super) fn tried(mut place: Place) -> Vec<&'static str> {
     let mut worked = Vec::new();
     for Attempt { name, script, seen } in attempts::all() {
         // A line that does not end is not shown before the next one begins.
@@ -61,7 +61,11 @@ fn node(set: &str, more: &[&str]) -> Node {
 }
 
 /// An inner container that may do what these options give it.
-fn inside(node: &Node, name: &'static str, options: &[&str]) -> Result<Place, String> {
+pub(in super::super) fn inside(
+    node: &Node,
+    name: &'static str,
+    options: &[&str],
+) -> Result<Place, String> {
     let shared = ["--volume", "/host:/host", "--volume", "/tools:/tools:ro"];
     let limits = ["--memory", "100m", "--pids-limit", "100"];
     let command = [&inner_image(), "sleep", "100000"];

@@ -1,13 +1,13 @@
 //! Nodes in user namespaces, on an engine that maps users: the set `userns` that `doctor --run-flags` prints.
 
 mod attempts;
-mod escape;
+pub(super) mod escape;
 mod machine;
 mod no_boundary;
-mod place;
+pub(super) mod place;
 mod podman;
 mod readmes;
-mod scene;
+pub(super) mod scene;
 
 use dind_tests::cell::{Mode, SLOW, Storage, cell_of};
 use dind_tests::outer::{LIMIT, Node, docker, image, inner_image};

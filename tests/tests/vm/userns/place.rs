@@ -2,6 +2,7 @@
 
 use super::podman;
 use dind_tests::outer::{Node, docker, host};
+use dind_tests::rootless::ENTER;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -27,7 +28,7 @@ const PRELUDE: &str = r#"
 "#;
 
 /// A container with a shell in it.
-pub(super) struct Place {
+pub(in super::super) struct Place {
     /// What it is called in the table.
     pub(super) name: &'static str,
     /// The group of the machine's that limits the container, or the node that it is in.
@@ -41,21 +42,27 @@ impl Place {
     /// A container of the machine's engine.
     pub(super) fn of(name: &'static str, container: &str) -> Self {
         let pid = docker(&["inspect", "--format", "{{.State.Pid}}", container]).ok();
-        Self::new(name, &Path::new("/proc").join(pid), client(&host()), container)
+        Self::new(name, &Path::new("/proc").join(pid), client(&host()), &[container])
     }
 
     /// A container of podman's.
     pub(super) fn of_podman(name: &'static str, node: &podman::Node) -> Self {
-        Self::new(name, &Path::new("/proc").join(node.state("{{.State.Pid}}")), podman::client(), &node.0)
+        Self::new(name, &Path::new("/proc").join(node.state("{{.State.Pid}}")), podman::client(), &[&node.0])
     }
 
     /// A container of a node's engine. What limits the node is what counts.
     pub(super) fn inside(name: &'static str, node: &Node, id: &str) -> Self {
-        Self::new(name, &node.process().expect("the node runs"), client(&node.inner_host()), id)
+        Self::new(name, &node.process().expect("the node runs"), client(&node.inner_host()), &[id])
     }
 
-    fn new(name: &'static str, process: &Path, mut client: Command, container: &str) -> Self {
-        client.args(["exec", "--interactive", container, "sh"]);
+    /// A node that makes its own user namespace: `docker exec` alone would stay outside of it.
+    pub(in super::super) fn entered(name: &'static str, node: &Node) -> Self {
+        let words = [&[node.name.as_str()], &ENTER[..]].concat();
+        Self::new(name, &node.process().expect("the node runs"), client(&host()), &words)
+    }
+
+    fn new(name: &'static str, process: &Path, mut client: Command, container: &[&str]) -> Self {
+        client.args(["exec", "--interactive"]).args(container).arg("sh");
         client.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut shell = client.spawn().unwrap();
         let (input, output) = (shell.stdin.take().unwrap(), shell.stdout.take().unwrap());

@@ -22,7 +22,7 @@ const LOOP: &str = "/dev/loop6";
 const OWNER: u32 = 165_536;
 
 /// Of every place. What lies in `/host` is a file of the machine's root; in `/tools`, what scripts call.
-pub(super) const OPTIONS: [&str; 10] = [
+pub(in super::super) const OPTIONS: [&str; 10] = [
     "--volume",
     "/escape/host:/host",
     "--volume",
@@ -36,7 +36,7 @@ pub(super) const OPTIONS: [&str; 10] = [
 ];
 
 /// The scene. What a guest that is checked for leftovers would be blamed for goes with it.
-pub(super) struct Scene {
+pub(in super::super) struct Scene {
     bystander: String,
     packets: Option<JoinHandle<()>>,
     done: Arc<AtomicBool>,
@@ -45,7 +45,7 @@ pub(super) struct Scene {
 }
 
 impl Scene {
-    pub(super) fn set() -> Self {
+    pub(in super::super) fn set() -> Self {
         for directory in ["host", "host/mnt", "mnt", "tools", "debug"] {
             fs::create_dir_all(Path::new(HOME).join(directory)).unwrap();
         }
