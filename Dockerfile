@@ -1,6 +1,9 @@
 # A container with its own Docker Engine: any Debian or Ubuntu image, the distribution's engine, and four static binaries.
 # `cargo xtask image` builds the binaries first; they are expected in target/image/bin.
 ARG BASE_IMAGE=ubuntu:24.04
+# Where the engine comes from: `packages` of the distribution, or `archive`, Docker's own with static binaries, which
+# `cargo xtask image --engine-archive FILE` unpacks.
+ARG ENGINE=packages
 FROM ${BASE_IMAGE} AS engine
 
 # A base with a USER of its own keeps neither apt nor the node from being root. The README says how the main process becomes
@@ -9,6 +12,8 @@ USER root
 
 # A base with a PATH of its own may leave out the directories of the engine, of iptables and of our binaries.
 ENV PATH=${PATH:+${PATH}:}/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+
+ARG ENGINE
 
 # `true` adds xfsprogs, for loop images with DIND_STORAGE_FS=xfs: 70 MB with what it depends on (ICU, Python).
 ARG XFS=false
@@ -40,11 +45,16 @@ RUN set -eu; \
     set -- "$@" --option 'Dpkg::Options::=--path-include=/usr/share/doc/*/copyright'; \
     has() { apt-cache show "$1" >/dev/null 2>&1; }; \
     apt-get update; \
-    packages='docker.io iptables nftables apparmor e2fsprogs procps ca-certificates git openssh-client'; \
-    packages="$packages xz-utils pigz bzip2 zstd"; \
-    for package in docker-cli docker-buildx erofs-utils passt; do if has $package; then packages="$packages $package"; fi; done; \
-    if has docker-compose-v2; then packages="$packages docker-compose-v2"; \
-    elif apt-cache policy docker-compose | grep -q '^  Candidate: [2-9]'; then packages="$packages docker-compose"; fi; \
+    packages='iptables nftables apparmor e2fsprogs procps ca-certificates git openssh-client xz-utils pigz bzip2 zstd'; \
+    for package in erofs-utils passt; do if has $package; then packages="$packages $package"; fi; done; \
+    if [ "$ENGINE" = archive ]; then \
+        getent group docker >/dev/null || groupadd --system docker; \
+    else \
+        packages="$packages docker.io"; \
+        for package in docker-cli docker-buildx; do if has $package; then packages="$packages $package"; fi; done; \
+        if has docker-compose-v2; then packages="$packages docker-compose-v2"; \
+        elif apt-cache policy docker-compose | grep -q '^  Candidate: [2-9]'; then packages="$packages docker-compose"; fi; \
+    fi; \
     if [ "$XFS" = true ]; then packages="$packages xfsprogs"; fi; \
     apt-get "$@" install --yes --no-install-recommends $packages; \
     apt-get clean; \
@@ -64,6 +74,10 @@ RUN set -eu; \
 
 # What is above needs none of the binaries, and xtask builds it while they are compiled.
 FROM engine
+
+# Of an archive, its programs and plugins; nothing otherwise.
+ARG ENGINE
+COPY target/image/engine-${ENGINE}/ /usr/local/
 
 COPY target/image/bin/ /usr/local/bin/
 

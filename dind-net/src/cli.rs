@@ -110,7 +110,13 @@ pub struct Texts {
     /// iptables backend: auto, nft or legacy [default: auto].
     #[arg(long, value_name = "BACKEND", env = "DIND_NET_IPTABLES", allow_hyphen_values = true)]
     pub iptables: Option<String>,
-    /// Switch forwarding on ahead of dockerd, with the same policy [default: false].
+    /// What the engine writes its firewall rules with: auto, iptables or nftables [default: auto].
+    #[arg(long, value_name = "BACKEND", env = "DIND_NET_FIREWALL", allow_hyphen_values = true)]
+    pub firewall: Option<String>,
+    /// Bridged mode with nftables: the mark of packets that the engine lets out, as its `bridge-accept-fwmark` has it.
+    #[arg(long, value_name = "MARK", env = "DIND_NET_ACCEPT_FWMARK", allow_hyphen_values = true)]
+    pub accept_fwmark: Option<String>,
+    /// Switch forwarding on ahead of dockerd, with the same policy [default: with nftables only].
     #[arg(long, value_name = "BOOL", env = "DIND_NET_FORWARD", allow_hyphen_values = true)]
     pub forward: Option<String>,
     /// IPv6 of inner containers: auto, true or false [default: auto].

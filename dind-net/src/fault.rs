@@ -52,6 +52,14 @@ pub const FORWARD_INVALID: Code = Code::new("forward-invalid", ExitCode::Config)
 pub const ENGINE_VERSION_INVALID: Code = Code::new("engine-version-invalid", ExitCode::Config);
 /// A backend that is neither auto, nft nor legacy.
 pub const IPTABLES_INVALID: Code = Code::new("iptables-invalid", ExitCode::Config);
+/// A firewall backend that is neither auto, iptables nor nftables.
+pub const FIREWALL_INVALID: Code = Code::new("firewall-invalid", ExitCode::Config);
+/// A mark that is no number of 32 bits, that all packets have, or none.
+pub const FWMARK_INVALID: Code = Code::new("fwmark-invalid", ExitCode::Config);
+/// nftables was asked for, and the engine would not start with it.
+pub const FIREWALL_UNAVAILABLE: Code = Code::new("firewall-unavailable", ExitCode::Config);
+/// Forwarding cannot be switched on or off.
+pub const FORWARDING_FAILED: Code = Code::new("forwarding-failed", ExitCode::Io);
 /// A choice of IPv6 that is neither auto, true nor false.
 pub const IPV6_INVALID: Code = Code::new("ipv6-invalid", ExitCode::Config);
 /// IPv6 was asked for, and cannot be.
@@ -141,6 +149,9 @@ pub const CODES: &[Code] = &[
     FORWARD_INVALID,
     ENGINE_VERSION_INVALID,
     IPTABLES_INVALID,
+    FIREWALL_INVALID,
+    FWMARK_INVALID,
+    FIREWALL_UNAVAILABLE,
     IPTABLES_MISSING,
     IPV6_INVALID,
     IPV6_UNAVAILABLE,
@@ -166,6 +177,7 @@ pub const CODES: &[Code] = &[
     ARP_FAILED,
     NDISC_FAILED,
     ACCEPT_RA_FAILED,
+    FORWARDING_FAILED,
     GATEWAY_LOST,
     RULES_FAILED,
     JOURNAL_FAILED,
@@ -202,6 +214,8 @@ pub const POOLS_TAKEN: &str = "pools-taken";
 pub const POOL_ONE_NETWORK: &str = "pool-one-network";
 /// A network that the user insists on is behind a gateway, too.
 pub const POOL_ROUTED: &str = "pool-routed";
+/// Rules of iptables decide what is forwarded, beside an engine that writes its own with nft.
+pub const FIREWALL_MIXED: &str = "firewall-mixed";
 /// An option is given that has no effect.
 pub const OPTION_IGNORED: &str = "option-ignored";
 
@@ -221,6 +235,7 @@ pub const WARNINGS: &[&str] = &[
     POOLS_TAKEN,
     POOL_ONE_NETWORK,
     POOL_ROUTED,
+    FIREWALL_MIXED,
     OPTION_IGNORED,
 ];
 

@@ -3,7 +3,8 @@
 use crate::cli::Texts;
 use crate::fault::{self, Cause};
 use crate::values::{
-    AddressPool, Offset, Switch, address_pools, dns, ipv6, major, mtu, offset6, parse, pool, size6, widened,
+    AddressPool, Backend, FirewallBackend, Mark, Offset, Switch, address_pools, dns, firewall, iptables,
+    ipv6, major, mark, mtu, offset6, parse, pool, size6, widened,
 };
 use dind_contract::cli::given;
 use dind_contract::{Code, Fault, value};
@@ -19,16 +20,6 @@ pub const NO_BRIDGE: &str = "none";
 const DATA_ROOT: &str = "/var/lib/docker";
 /// Prefix length of the inner range by default.
 pub const DEFAULT_SIZE: u8 = 24;
-
-/// Which program writes the engine's firewall rules.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Backend {
-    /// `iptables-nft`, over nf_tables.
-    Nft,
-    /// `iptables-legacy`, over ip_tables.
-    Legacy,
-}
 
 /// All options.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,10 +46,14 @@ pub struct Options {
     pub bip: Option<Ipv4Net>,
     /// Whether the range is probed.
     pub probe: bool,
-    /// The backend that is forced.
+    /// The iptables that is forced.
     pub iptables: Option<Backend>,
-    /// Whether forwarding is switched on ahead of dockerd.
-    pub forward: bool,
+    /// The engine's backend that is forced.
+    pub firewall: Option<FirewallBackend>,
+    /// The mark of what an engine with rules of its own in nf_tables lets out, where one was asked for.
+    pub accept_mark: Option<Mark>,
+    /// Whether forwarding is switched on ahead of dockerd, where somebody has said so.
+    pub forward: Option<bool>,
     /// Whether inner containers get IPv6.
     pub ipv6: Switch,
     /// Bridged mode: where the IPv6 range lies, if not where the IPv4 one does.
@@ -121,14 +116,28 @@ impl Options {
             probe: switch(texts.probe.as_ref(), fault::PROBE_INVALID, "DIND_NET_PROBE")?.unwrap_or(true),
             iptables: parse(
                 texts.iptables.as_ref(),
-                backend,
+                iptables,
                 fault::IPTABLES_INVALID,
                 "DIND_NET_IPTABLES",
                 "auto, nft or legacy",
             )?
             .flatten(),
-            forward: switch(texts.forward.as_ref(), fault::FORWARD_INVALID, "DIND_NET_FORWARD")?
-                .unwrap_or(false),
+            firewall: parse(
+                texts.firewall.as_ref(),
+                firewall,
+                fault::FIREWALL_INVALID,
+                "DIND_NET_FIREWALL",
+                "auto, iptables or nftables",
+            )?
+            .flatten(),
+            accept_mark: parse(
+                texts.accept_fwmark.as_ref(),
+                mark,
+                fault::FWMARK_INVALID,
+                "DIND_NET_ACCEPT_FWMARK",
+                "a mark such as 0x2000/0x2000",
+            )?,
+            forward: switch(texts.forward.as_ref(), fault::FORWARD_INVALID, "DIND_NET_FORWARD")?,
             ipv6: parse(
                 texts.ipv6.as_ref(),
                 ipv6,
@@ -211,6 +220,7 @@ pub(crate) fn size(texts: &Texts) -> Result<u8, Cause> {
 /// Those of bridged mode in another one.
 fn ignored(texts: &Texts) -> Vec<&'static str> {
     let bridged = [
+        ("DIND_NET_ACCEPT_FWMARK", &texts.accept_fwmark),
         ("DOCKER_NETWORK_SIZE", &texts.size),
         ("DOCKER_NETWORK_OFFSET6", &texts.offset6),
         ("DOCKER_NETWORK_SIZE6", &texts.size6),
@@ -279,15 +289,6 @@ fn bip(texts: &Texts) -> Result<Option<Ipv4Net>, Fault> {
             .invalid("DIND_NET_BIP", bip, "a bridged node has its address from the outer network")
             .hint("leave DIND_NET_BIP unset, or DOCKER_NETWORK_OFFSET")),
         bip => Ok(bip),
-    }
-}
-
-fn backend(text: &str) -> Result<Option<Backend>, String> {
-    match text {
-        "auto" => Ok(None),
-        "nft" => Ok(Some(Backend::Nft)),
-        "legacy" => Ok(Some(Backend::Legacy)),
-        _ => Err("expected `auto`, `nft` or `legacy`".to_owned()),
     }
 }
 

@@ -1,6 +1,6 @@
 //! `result` of dind-net's documents.
 
-use crate::options::Backend;
+use crate::values::{Backend, FirewallBackend};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -56,9 +56,50 @@ pub struct Network {
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     #[schemars(with = "Vec<String>")]
     pub resolvers: Vec<IpAddr>,
-    /// The program that writes firewall rules.
+    /// The iptables that writes the engine's firewall rules; missing where it writes them with `nft`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub iptables: Option<Chosen>,
+    /// What the engine writes its firewall rules with, where it has a choice.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub firewall: Option<Firewall>,
+}
+
+/// What the engine writes its firewall rules with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Firewall {
+    /// The backend.
+    pub backend: FirewallBackend,
+    /// Why this one.
+    pub reason: FirewallReason,
+    /// Why not the other, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+/// Why a backend of the engine was chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum FirewallReason {
+    /// `DIND_NET_FIREWALL` names it.
+    Forced,
+    /// Engine, kernel and programs have nftables.
+    Works,
+    /// `DIND_NET_IPTABLES` names an iptables.
+    IptablesNamed,
+    /// The engine is older than 29.
+    EngineVersion,
+    /// The program `nft` is missing.
+    NftMissing,
+    /// The kernel's nf_tables has not all that is needed.
+    Kernel,
+    /// The engine is a node of a swarm.
+    Swarm,
+    /// Packets are not forwarded, and that is not for us to change.
+    Forwarding,
+    /// The network namespace is the machine's own.
+    HostNetwork,
+    /// Rules of iptables decide already what is forwarded.
+    HasRules,
 }
 
 /// IPv6 of inner containers.

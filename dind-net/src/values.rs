@@ -3,6 +3,9 @@
 use dind_contract::cli::given;
 use dind_contract::{Code, Fault, value};
 use ipnet::{IpNet, Ipv4Net};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// RFC 791: every IPv4 link carries packets of 68 bytes.
@@ -28,6 +31,47 @@ pub enum Offset<A> {
     By(A),
     /// Wherever the own address leads; see [`crate::plan::range::automatic`].
     Auto,
+}
+
+/// Which program is called `iptables`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Backend {
+    /// `iptables-nft`, over nf_tables.
+    Nft,
+    /// `iptables-legacy`, over ip_tables.
+    Legacy,
+}
+
+/// What the engine writes its firewall rules with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum FirewallBackend {
+    /// The program `iptables`.
+    Iptables,
+    /// The program `nft`, from engine 29 on.
+    Nftables,
+}
+
+/// A mark of packets: the bits of the mask, and what they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// The bits that are set.
+    pub value: u32,
+    /// The bits that count.
+    pub mask: u32,
+}
+
+impl Mark {
+    /// One bit that neither Kubernetes (14, 15) nor Calico (16 to 31), Cilium (8 to 11) nor Istio has for itself.
+    pub const OURS: Self = Self { value: 1 << 13, mask: 1 << 13 };
+}
+
+/// As dockerd's `bridge-accept-fwmark` has it.
+impl fmt::Display for Mark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#x}/{:#x}", self.value, self.mask)
+    }
 }
 
 /// One of the engine's `default-address-pools`.
@@ -137,7 +181,78 @@ pub(crate) fn size6(text: &str) -> Result<u8, String> {
     size.ok_or_else(|| "expected a number from 0 to 128".to_owned())
 }
 
+pub(crate) fn iptables(text: &str) -> Result<Option<Backend>, String> {
+    match text {
+        "auto" => Ok(None),
+        "nft" => Ok(Some(Backend::Nft)),
+        "legacy" => Ok(Some(Backend::Legacy)),
+        _ => Err("expected `auto`, `nft` or `legacy`".to_owned()),
+    }
+}
+
+pub(crate) fn firewall(text: &str) -> Result<Option<FirewallBackend>, String> {
+    match text {
+        "auto" => Ok(None),
+        "iptables" => Ok(Some(FirewallBackend::Iptables)),
+        "nftables" => Ok(Some(FirewallBackend::Nftables)),
+        _ => Err("expected `auto`, `iptables` or `nftables`".to_owned()),
+    }
+}
+
+/// `MARK` or `MARK/MASK`, numbers as dockerd takes them. One that every packet has, or none can have, opens too much or nothing.
+pub(crate) fn mark(text: &str) -> Result<Mark, String> {
+    let (value, mask) = text.split_once('/').unwrap_or((text, "0xffffffff"));
+    let number = |word| number32(word).ok_or_else(|| format!("`{word}` is not a number of 32 bits"));
+    match (number(value)?, number(mask)?) {
+        (value, mask) if value & !mask != 0 => Err("it has bits outside its mask".to_owned()),
+        (0, _) => Err("packets without a mark would have it".to_owned()),
+        (value, mask) => Ok(Mark { value, mask }),
+    }
+}
+
+/// As Go's `strconv.ParseUint` with base 0.
+fn number32(word: &str) -> Option<u32> {
+    let lower = word.to_ascii_lowercase();
+    let (digits, radix) = match lower.as_bytes() {
+        [b'0', b'x', ..] => (&lower[2..], 16),
+        [b'0', b'b', ..] => (&lower[2..], 2),
+        [b'0', b'o', ..] => (&lower[2..], 8),
+        [b'0', _, ..] => (&lower[1..], 8),
+        _ => (lower.as_str(), 10),
+    };
+    u32::from_str_radix(digits, radix).ok().filter(|_| !digits.starts_with('+'))
+}
+
 pub(crate) fn major(text: &str) -> Result<u32, String> {
     let digits = text.split(['.', '-', '+']).next().unwrap_or_default();
     digits.parse().map_err(|_| "it does not start with a number".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_are_those_that_dockerd_takes_and_mean_something() {
+        for (text, expected) in [
+            ("0x2000/0x2000", Some((0x2000, 0x2000))),
+            ("1", Some((1, u32::MAX))),
+            ("010/0xff", Some((8, 0xff))),
+            ("0b11/0B111", Some((3, 7))),
+            ("0o17", Some((15, u32::MAX))),
+            ("0", None),
+            ("0/0xff", None),
+            ("0x100/0xff", None),
+            ("", None),
+            ("+1", None),
+            ("0x1ffffffff", None),
+            ("1/", None),
+            ("one", None),
+        ] {
+            let found = mark(text).ok().map(|mark| (mark.value, mark.mask));
+            assert_eq!(found, expected, "{text}");
+        }
+        assert_eq!(Mark::OURS.to_string(), "0x2000/0x2000");
+        assert_eq!(mark(&Mark::OURS.to_string()), Ok(Mark::OURS));
+    }
 }

@@ -6,6 +6,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use dind_bench::Subject;
 use dind_lab::base::{Base, Release};
 use dind_lab::guest::GuestArgs;
+use std::path::PathBuf;
 
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask", about = "Builds the image, runs nodes and suites")]
@@ -35,8 +36,15 @@ pub(crate) enum Command {
         #[command(flatten)]
         base: BaseArgs,
         /// Build dind-mesos:dev instead, a Mesos agent, with Mesos from package registries
-        #[arg(long)]
+        #[arg(long, conflicts_with_all = ["engine_archive", "tag"])]
         mesos: bool,
+        /// Take the engine from an archive of static binaries, such as docker-29.7.0.tgz, in place of the distribution's; docker-buildx
+        /// and docker-compose beside the file become plugins
+        #[arg(long, value_name = "FILE", conflicts_with = "engine")]
+        engine_archive: Option<PathBuf>,
+        /// Name of the image [default: dind:dev]
+        #[arg(long, value_name = "NAME")]
+        tag: Option<String>,
     },
     /// Run the suites: the usual tiers, or the named ones
     Test {

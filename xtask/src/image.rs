@@ -1,21 +1,32 @@
 //! `image`, and the hidden `engine`: what they make stays in an engine that outlives the command.
 
 use crate::image_sizes;
-use dind_lab::base::Base;
 use dind_lab::engine::Engine;
-use dind_lab::product::{binaries, image};
+use dind_lab::product::{
+    archive, binaries,
+    image::{self, Recipe},
+};
 use dind_lab::{Result, Workspace, mesos, progress, setup};
+use std::path::Path;
 
 /// Builds the node image, or with `mesos` that of a Mesos agent. The engine stays, or the image would go with it.
-pub(crate) fn build(workspace: &Workspace, base: Base, mesos: bool) -> Result<()> {
+pub(crate) fn build(
+    workspace: &Workspace,
+    recipe: Recipe,
+    engine_archive: Option<&Path>,
+    mesos: bool,
+) -> Result<()> {
+    if let Some(file) = engine_archive {
+        archive::unpack(workspace, file)?;
+    }
     setup::install(workspace, &[setup::BUILD, setup::ENGINE])?;
     binaries::build(workspace)?;
     let mut engine = Engine::find_or_start(workspace)?;
     let image = if mesos {
-        mesos::images::build(workspace, &engine, base)?;
+        mesos::images::build(workspace, &engine, recipe.base)?;
         mesos::images::NODE.to_owned()
     } else {
-        image::build(workspace, &engine, base)?
+        image::build(workspace, &engine, recipe)?
     };
     engine.keep()?;
     progress::heading("sizes in MB");

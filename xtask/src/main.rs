@@ -20,6 +20,7 @@ mod up;
 use clap::Parser;
 use cli::{Cli, Command};
 use dind_lab::engine::{self, runtime};
+use dind_lab::product::image::Recipe;
 use dind_lab::{Result, Workspace, setup};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
@@ -51,7 +52,11 @@ fn run(command: Command) -> Result<()> {
     match command {
         Command::Up { base, mesos } => up::up(&workspace, base.choice(), mesos),
         Command::Down { purge } => up::down(&workspace, purge),
-        Command::Image { base, mesos } => image::build(&workspace, base.choice(), mesos),
+        Command::Image { base, mesos, engine_archive, tag } => {
+            let from_archive = engine_archive.is_some();
+            let recipe = Recipe { base: base.choice(), from_archive, tag: tag.as_deref() };
+            image::build(&workspace, recipe, engine_archive.as_deref(), mesos)
+        }
         Command::Test { tiers, guests, suites, record, base, extra } => {
             let guests = guests.chosen();
             let options = Options {

@@ -81,7 +81,7 @@ pub fn examine(root: &Root, args: &NodeArgs) -> Outcome<Examination> {
     let mut checks = Checks::default();
     if args.makes_namespaces && !rootless::is_inside(root) {
         checks::outside(root, &observed, &mut checks);
-        checks::installation(root, &observed, &mut checks);
+        checks::installation(root, &observed, args, &mut checks);
         return Ok(document(checks)?);
     }
     checks::container(&observed, args, &mut checks);

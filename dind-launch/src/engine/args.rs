@@ -12,10 +12,12 @@ use std::path::PathBuf;
 const DECIDING: &[&str] = &[
     "bip",
     "bridge",
+    "bridge-accept-fwmark",
     "containerd",
     "data-root",
     "default-gateway",
     "exec-root",
+    "firewall-backend",
     "fixed-cidr",
     "graph",
     "mtu",

@@ -116,12 +116,15 @@ pub fn seed_not_used(
     Some(Warning::new("seed-not-used", format!("the images of DIND_STORAGE_SEED are not there: {why}"), hint))
 }
 
-/// Whether dockerd would switch forwarding on, with iptables and a policy of drop. It does unless one of these keys is set
-/// (moby, `setupIPv4Forwarding`; `firewall-backend` came with engine 29).
+/// Whether forwarding is switched on ahead of dockerd: it does the same itself with iptables (moby, `setupIPv4Forwarding`), and
+/// with nftables does not start where it is off. Not where one of these is set otherwise than dockerd has it by default.
 #[must_use]
 pub fn forwards(user: &UserSettings, args: &DaemonArgs) -> bool {
-    let keys = ["firewall-backend", "ip-forward", "ip-forward-no-drop", "iptables"];
-    !keys.iter().any(|key| user.config.contains_key(*key) || args.keys.contains(*key))
+    let default = [("ip-forward", true), ("ip-forward-no-drop", false), ("iptables", true)];
+    default.iter().all(|(key, value)| {
+        let set = user.config.contains_key(*key) || args.keys.contains(*key);
+        !set || user.config.get(*key) == Some(&json!(value)) || args.agree(key, &json!(value))
+    })
 }
 
 /// Whether IPv6 is set up by the user, or cannot be by us: before engine 27 there are no rules for it without `experimental`.
@@ -236,7 +239,9 @@ mod tests {
             (json!({"iptables": false}), "", false),
             (json!({"ip-forward": false}), "", false),
             (json!({}), "--ip-forward-no-drop", false),
-            (json!({}), "--firewall-backend nftables", false),
+            (json!({"ip-forward": true, "iptables": true}), "--ip-forward-no-drop=false", true),
+            (json!({}), "--iptables=false", false),
+            (json!({}), "--firewall-backend nftables", true),
         ] {
             let args = args::parse(args).unwrap();
             assert_eq!(forwards(&user(file.clone(), &args), &args), ours, "{file} {args:?}");

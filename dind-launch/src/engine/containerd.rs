@@ -1,5 +1,6 @@
 //! How containerd is started.
 
+use super::build_info::is_containerd_2;
 use super::daemon::{Daemon, DaemonKind, Programs, spawn};
 use crate::paths::{RUN_DIR, containerd_socket, state_dir};
 use crate::process::{Node, init_failed};
@@ -29,8 +30,10 @@ const UNUSED_PLUGINS: [&str; 8] = [
 /// Its settings cannot be written, or it cannot be executed.
 pub fn start(node: &mut Node, programs: &Programs, data_root: &Path) -> Result<Daemon, Fault> {
     let file = Path::new(RUN_DIR).join("containerd.toml");
+    // containerd 2 takes the older form too, and warns of it at each start.
+    let version = if is_containerd_2(&programs.containerd) { 3 } else { 2 };
     let settings = format!(
-        "version = 2\nroot = {root}\nstate = {state}\ndisabled_plugins = {disabled}\n[grpc]\naddress = {address}\n[debug]\nlevel = \"warn\"\n",
+        "version = {version}\nroot = {root}\nstate = {state}\ndisabled_plugins = {disabled}\n[grpc]\naddress = {address}\n[debug]\nlevel = \"warn\"\n",
         root = toml(&data_root.join("containerd/daemon")),
         state = toml(&state_dir()),
         disabled = json!(UNUSED_PLUGINS),

@@ -10,13 +10,15 @@ use std::path::Path;
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// Keys of which an empty value overrides nothing that the tools have found.
-const EMPTY_IS_UNSET: [&str; 9] = [
+const EMPTY_IS_UNSET: [&str; 11] = [
     "bip",
     "bridge",
+    "bridge-accept-fwmark",
     "data-root",
     ADDRESS_POOLS,
     "default-gateway",
     "dns",
+    "firewall-backend",
     "fixed-cidr",
     "mtu",
     "storage-driver",
@@ -95,6 +97,16 @@ pub(super) fn decide(
         variables.add(POOLS_VARIABLE, ADDRESS_POOLS, &pools, |ours| {
             ours.split_whitespace().eq(pools.split_whitespace())
         })?;
+    }
+    // Another value is dockerd's to refuse.
+    let backend = text("firewall-backend").filter(|backend| ["iptables", "nftables"].contains(backend));
+    if let Some(backend) = backend {
+        variables.add("DIND_NET_FIREWALL", "firewall-backend", backend, |ours| ours == backend)?;
+    }
+    // It is for a bridged node to know. Others may have it for packets of their own.
+    let bridged = (variables.environment)("DOCKER_NETWORK_OFFSET").is_some();
+    if let Some(mark) = text("bridge-accept-fwmark").filter(|_| bridged) {
+        variables.add("DIND_NET_ACCEPT_FWMARK", "bridge-accept-fwmark", mark, |ours| ours == mark)?;
     }
     if let Some(mtu) = config.get("mtu").and_then(Value::as_u64) {
         let mtu = mtu.to_string();

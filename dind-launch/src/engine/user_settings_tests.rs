@@ -46,20 +46,24 @@ fn values_that_the_node_cannot_have_are_refused_by_name() {
 fn what_decides_storage_and_network_is_known_to_the_tools() {
     let file = json!({
         "storage-driver": "vfs", "data-root": "/srv/d", "mtu": 1400, "dns": ["9.9.9.9", "8.8.8.8"], "bip": "10.9.0.1/16",
+        "firewall-backend": "nftables", "bridge-accept-fwmark": "0x10/0x10",
     });
     let expected = [
         ("DIND_STORAGE_DRIVER", "vfs"),
         ("DIND_DATA_ROOT", "/srv/d"),
         ("DIND_NET_BIP", "10.9.0.1/16"),
+        ("DIND_NET_FIREWALL", "nftables"),
         ("DIND_NET_MTU", "1400"),
         ("DIND_NET_DNS", "9.9.9.9,8.8.8.8"),
     ]
     .map(|(name, value)| (name, value.to_owned()));
-    let flags = "-s vfs -g /srv/d --mtu 1400 --dns 9.9.9.9 --dns 8.8.8.8 --bip 10.9.0.1/16";
+    let flags = "-s vfs -g /srv/d --mtu 1400 --dns 9.9.9.9 --dns 8.8.8.8 --bip 10.9.0.1/16 \
+        --firewall-backend nftables --bridge-accept-fwmark 0x10/0x10";
     assert_eq!(settings(file.clone(), "", &[]).unwrap().variables, expected);
     assert_eq!(settings(json!({}), flags, &[]).unwrap().variables, expected);
     let bridged = settings(file, "", &[("DOCKER_NETWORK_OFFSET", "auto")]).unwrap();
     assert!(bridged.variables.iter().all(|(name, _)| *name != "DIND_NET_BIP"));
+    assert!(bridged.variables.contains(&("DIND_NET_ACCEPT_FWMARK", "0x10/0x10".to_owned())));
     let of = |file| settings(file, "", &[]).unwrap().variables;
     assert_eq!(of(json!({"bridge": "none", "iptables": false})), [("DIND_NET_BRIDGE", "none".to_owned())]);
     assert_eq!(of(json!({"storage-driver": "native"})), [("DIND_STORAGE_DRIVER", "vfs".to_owned())]);

@@ -154,11 +154,14 @@ fn open_log(to: LogTo) -> Result<EngineLog, Fault> {
 }
 
 /// The variables that all sibling tools get beside ours: what the user's settings for the engine have decided. dind-net switches
-/// forwarding on where dockerd would, which takes no time beside the storage, and leaves IPv6 to a user with settings for it.
+/// forwarding on where dockerd would, which takes no time beside the storage, and leaves IPv6 to a user with settings for it. Who
+/// wants other rules than dockerd's, or none, has said so in the words of iptables.
 pub(crate) fn tool_variables<'a>(user: &'a UserSettings, options: &Options) -> Vec<(&'static str, &'a str)> {
     let args = &options.daemon_args;
+    let forwards = config::forwards(user, args);
     let ours = [
-        ("DIND_NET_FORWARD", "true", config::forwards(user, args)),
+        ("DIND_NET_FORWARD", if forwards { "true" } else { "false" }, true),
+        ("DIND_NET_FIREWALL", "iptables", !forwards && user.variable("DIND_NET_FIREWALL").is_none()),
         ("DIND_NET_IPV6", "false", config::has_ipv6(user, args)),
     ];
     let ours = ours.into_iter().filter(|(name, _, wanted)| *wanted && !is_set(name));

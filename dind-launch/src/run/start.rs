@@ -4,6 +4,7 @@ use super::preflight::{is_set, tool_variables, wanted};
 use super::state::RunState;
 use super::{certificates, evidence, main_process, network_lock, range_probe};
 use crate::TOOL;
+use crate::engine::build_info::is_dockerd_before_29;
 use crate::engine::daemon::{self, DaemonKind, wait_ready};
 use crate::engine::dockerd::{self, Settings};
 use crate::engine::{config, cut_off, data_root_lock, hairpin, stale, stale_networks, version};
@@ -65,11 +66,14 @@ struct Checked {
     is_native: bool,
 }
 
+/// What the engine writes its firewall rules with: which ones it can depends on its version.
+const FIREWALL: &str = "DIND_NET_FIREWALL";
+
 /// Runs the plans of both tools, which find wrong settings before anything changes, and starts the probe of a bridged node.
 ///
 /// Some of the network's settings depend on the engine's version where the MTU is not Ethernet's (dind-net's README, "MTU"), or
-/// where the outer network has IPv6. Only then dockerd is asked for it: the answer takes a sixth as long as its whole start, and is
-/// waited for later.
+/// where the outer network has IPv6, and from 29 on it may have another firewall. Only then dockerd is asked for it: the answer takes a
+/// sixth as long as its whole start, and is waited for later.
 fn check(node: &mut Node, state: &mut RunState) -> Result<Checked, StopReason> {
     state.writer.begin(Stage::Check);
     let variables = tool_variables(&state.user, &state.options);
@@ -93,7 +97,14 @@ fn check(node: &mut Node, state: &mut RunState) -> Result<Checked, StopReason> {
     let ipv6 = ipv6.is_some_and(|ipv6| ipv6["enabled"] == true || ipv6["reason"] == "engine-version");
     // An older engine cannot cut every pool of IPv6.
     let ipv6 = ipv6 || state.user.variable("DIND_NET_ADDRESS_POOLS").is_some_and(|pools| pools.contains(':'));
-    if !is_set("DIND_ENGINE_VERSION") && (ipv6 || mtu.is_some_and(|mtu| mtu != ETHERNET_MTU)) {
+    let mtu = mtu.is_some_and(|mtu| mtu != ETHERNET_MTU);
+    let backend = variables.iter().find(|(name, _)| *name == FIREWALL).map(|(_, text)| (*text).to_owned());
+    let firewall = match backend.or_else(|| state.user.variable(FIREWALL)).as_deref() {
+        Some("iptables") => false,
+        Some("nftables") => true,
+        _ => !is_dockerd_before_29(&state.programs.dockerd),
+    };
+    if !is_set("DIND_ENGINE_VERSION") && (ipv6 || mtu || firewall) {
         let mut command = Command::new(&state.programs.dockerd);
         daemon::with_environment(command.arg("--version"));
         // A dockerd that cannot be executed fails the stage that starts it.

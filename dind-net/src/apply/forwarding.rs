@@ -28,6 +28,41 @@ pub(crate) fn enable(context: &Context) -> Applied<Context> {
     }
 }
 
+/// Switches on what our rules close, the last step of an apply: nothing has to be undone but what this has done itself.
+///
+/// # Errors
+/// [`fault::FORWARDING_FAILED`]; what was switched on before is off again.
+pub(crate) fn switch_on(controls: &[String]) -> Result<Applied<Context>, Fault> {
+    for (index, control) in controls.iter().enumerate() {
+        if let Err(error) = fs::write(control, "1") {
+            let _ = set_all(&controls[..index], "0");
+            return Err(forwarding_failed(control, &error));
+        }
+    }
+    let controls = controls.to_vec();
+    Ok(Applied::undo(move |_| set_all(&controls, "0").is_ok()))
+}
+
+/// Switches it off again.
+///
+/// # Errors
+/// [`fault::FORWARDING_FAILED`].
+pub(crate) fn switch_closed_off(controls: &[String]) -> Result<Applied<Context>, Fault> {
+    set_all(controls, "0").map_err(|(control, error)| forwarding_failed(&control, &error))?;
+    let controls = controls.to_vec();
+    Ok(Applied::undo(move |_| set_all(&controls, "1").is_ok()))
+}
+
+fn set_all(controls: &[String], value: &str) -> Result<(), (String, io::Error)> {
+    controls.iter().try_for_each(|path| fs::write(path, value).map_err(|error| (path.clone(), error)))
+}
+
+fn forwarding_failed(control: &str, error: &io::Error) -> Fault {
+    fault::FORWARDING_FAILED
+        .cannot("write", control, error)
+        .hint("make /proc/sys writable, or set DIND_NET_FIREWALL=iptables")
+}
+
 /// Switches forwarding off where nobody has used it since.
 ///
 /// # Errors

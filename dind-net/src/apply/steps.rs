@@ -18,6 +18,8 @@ impl Apply for Step {
             Self::RemoveRules { found } => rules::remove(context, found),
             Self::EnableForwarding => Ok(forwarding::enable(context)),
             Self::DisableForwarding => forwarding::disable(),
+            Self::SwitchForwardingOn { controls } => forwarding::switch_on(controls),
+            Self::SwitchForwardingOff { controls } => forwarding::switch_closed_off(controls),
             Self::AcceptRa { record } => accept_ra::set(context, record),
             Self::RestoreRa { record } => accept_ra::restore(context, record),
             Self::WriteJournal { original, .. } => uplink::save(context, original),

@@ -3,11 +3,12 @@
 //!
 //! [`Facts`] is what decisions are made of. Its parts are [`original`], what the uplink had before an earlier run changed it,
 //! [`resolv_conf`] and [`embedded_dns`] for name servers, [`recorded`] networks of the engine, [`other_engine`] in this network
-//! namespace, and [`iptables`]. [`Leftovers`] is what a release looks for.
+//! namespace, [`iptables`], and what [`native`] firewalls of engines need. [`Leftovers`] is what a release looks for.
 
 pub mod embedded_dns;
 pub mod iptables;
 pub mod ipv6;
+pub mod native;
 pub mod original;
 pub mod other_engine;
 pub mod recorded;
@@ -27,6 +28,7 @@ use dind_system::Root;
 use embedded_dns::Embedded;
 use iptables::{Installed, Links};
 use ipv6::Ipv6;
+use native::Native;
 use nix::unistd::{AccessFlags, access};
 use original::Original;
 use recorded::Recorded;
@@ -71,6 +73,8 @@ pub struct Facts {
     pub route_localnet: bool,
     /// iptables programs and tables.
     pub iptables: Installed,
+    /// What the engine's own backend needs.
+    pub native: Native,
     /// What IPv6 needs.
     pub ipv6: Ipv6,
 }
@@ -107,6 +111,7 @@ impl Facts {
             route_localnet: route_localnet(root),
             iptables: Installed::observe(root, state, listing.tables)
                 .map_err(unread("/proc/net/ip_tables_names"))?,
+            native: Native::observe(root, options, listing.tables),
             ipv6: Ipv6::observe(root, &net, listing.tables, &options.data_root),
             net,
         })

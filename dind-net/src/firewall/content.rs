@@ -100,6 +100,12 @@ impl Content {
         self.tables.iter().any(|found| found.family == IPV4 && found.name == table)
     }
 
+    /// The same of IPv6.
+    #[must_use]
+    pub fn has6(&self, table: &str) -> bool {
+        self.tables.iter().any(|found| found.family == IPV6 && found.name == table)
+    }
+
     /// Our own rules in `DOCKER-USER`.
     pub(crate) fn our_rules(&self) -> impl Iterator<Item = &Rule> {
         self.docker_user.iter().filter(|rule| is_ours(rule))
@@ -120,8 +126,9 @@ impl Content {
 
     fn listing(&self) -> Listing {
         let filter = self.filter_is_for_our_rules() || self.filter_is_ours();
-        let ours = |name: &str| name == TABLE || (name == FILTER && filter);
-        let others = self.tables.iter().any(|table| table.family != IPV4 || !ours(&table.name));
+        let ours =
+            |table: &Table| table.name == TABLE || (table.name == FILTER && table.family == IPV4 && filter);
+        let others = !self.tables.iter().all(ours);
         Listing {
             tables: if others { Tables::Present } else { Tables::Empty },
             own: self.has(TABLE),
@@ -161,7 +168,7 @@ mod tests {
             ),
             (
                 Content { tables: vec![Table { family: IPV6, ..table("dind") }], ..Content::default() },
-                Tables::Present,
+                Tables::Empty,
                 false,
             ),
             (

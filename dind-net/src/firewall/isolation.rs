@@ -15,13 +15,23 @@
 //! ```
 //!
 //! Inner containers on the default bridge, which are the range, stay isolated from user-defined networks.
+//!
+//! An engine that writes its rules to nf_tables itself has no `DOCKER-USER`, and accepts what has a mark of our choice
+//! (`bridge-accept-fwmark`; moby, nftabler/network.go). Answers and published ports it lets in by itself, and nothing else. So there
+//! our table alone has a rule:
+//!
+//! ```text
+//! table ip dind { chain isolation { type filter hook forward priority filter - 1
+//!     iifname != BRIDGE oifname BRIDGE ip daddr != RANGE meta mark set meta mark & ~MASK | MARK } }
+//! ```
 
 use crate::firewall::names::{COMMENT, DOCKER_USER, FILTER, TABLE};
 use crate::netlink::nftables::batch::{Batch, FORWARD, Hook};
 use crate::netlink::nftables::expr::{
     DESTINATION, NETWORK, SOURCE, TRACKED_DNAT, TRACKED_ESTABLISHED, TRACKED_RELATED, accept, differs,
-    drop_packet, from, masked, not_from, not_to, payload, to, tracked_state, tracked_status,
+    drop_packet, from, masked, not_from, not_to, payload, set_mark, to, tracked_state, tracked_status,
 };
+use crate::values::Mark;
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +44,9 @@ pub struct Isolation {
     pub bridge: String,
     /// The inner containers on it.
     pub range: Ipv4Net,
+    /// The mark of what an engine with rules of its own in nf_tables is to let out.
+    #[serde(default)]
+    pub mark: Option<Mark>,
 }
 
 impl Isolation {
@@ -46,6 +59,10 @@ impl Isolation {
         let inwards = [from(&self.bridge), not_to(&self.bridge), outside_range(SOURCE)].concat();
         let outwards = [not_from(&self.bridge), to(&self.bridge), outside_range(DESTINATION)].concat();
         batch.chain(TABLE, CHAIN, Hook { kind: "filter", number: FORWARD, priority: -1 });
+        if let Some(Mark { value, mask }) = self.mark {
+            batch.rule(TABLE, CHAIN, &[outwards, set_mark(value, mask)].concat());
+            return;
+        }
         for verdict in [
             [tracked_state(TRACKED_ESTABLISHED | TRACKED_RELATED), accept()].concat(),
             [tracked_status(TRACKED_DNAT), accept()].concat(),

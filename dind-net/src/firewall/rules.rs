@@ -1,14 +1,15 @@
 //! All of our firewall rules together, and the transaction that makes them.
 //!
-//! They are in a table of our own, `ip dind`, and two of them in Docker's `DOCKER-USER`. A table has no process that could
-//! die, and ends with its network namespace.
+//! They are in a table of our own, `ip dind`, two of them in Docker's `DOCKER-USER`, and one for IPv6 in `ip6 dind`. A table has no
+//! process that could die, and ends with its network namespace.
 
-use crate::firewall::clamp;
 use crate::firewall::content::Content;
 use crate::firewall::dns::Dns;
 use crate::firewall::isolation::Isolation;
 use crate::firewall::names::{DOCKER_USER, FILTER, TABLE};
+use crate::firewall::{clamp, closed};
 use crate::netlink::nftables::batch::Batch;
+use nix::libc::NFPROTO_IPV6;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -22,6 +23,12 @@ pub struct Rules {
     /// User-defined networks of a bridged node reach the outer network.
     #[serde(default)]
     pub isolation: Option<Isolation>,
+    /// Forwarding of IPv4 is ours, and passes what goes to inner networks or comes from them.
+    #[serde(default)]
+    pub forwarding: bool,
+    /// The same of IPv6.
+    #[serde(default)]
+    pub forwarding6: bool,
 }
 
 /// For people: `table ip dind: dns, clamp`.
@@ -31,9 +38,11 @@ impl fmt::Display for Rules {
             self.dns.as_ref().map(|_| "dns"),
             self.clamp.then_some("clamp"),
             self.isolation.as_ref().map(|_| "isolation"),
+            self.forwarding.then_some("forwarding"),
         ];
         let words: Vec<_> = words.into_iter().flatten().collect();
-        write!(f, "table ip {TABLE}: {}", words.join(", "))
+        write!(f, "table ip {TABLE}: {}", words.join(", "))?;
+        if self.forwarding6 { write!(f, "; table ip6 {TABLE}: forwarding") } else { Ok(()) }
     }
 }
 
@@ -62,6 +71,14 @@ impl Rules {
         if !self.is_empty() {
             self.write(&mut batch);
         }
+        batch.of_family(NFPROTO_IPV6);
+        if content.has6(TABLE) {
+            batch.remove_table(TABLE);
+        }
+        if self.forwarding6 {
+            batch.table(TABLE);
+            closed::write(&mut batch);
+        }
         batch
     }
 
@@ -75,6 +92,9 @@ impl Rules {
         }
         if let Some(isolation) = &self.isolation {
             isolation.write(batch);
+        }
+        if self.forwarding {
+            closed::write(batch);
         }
     }
 }
@@ -95,7 +115,10 @@ mod tests {
             ..Content::default()
         };
         let ours = || vec![rule(7, Some("dind")), rule(8, Some("dind"))];
+        let mut with_ipv6 = content(&["dind"], &[], vec![]);
+        with_ipv6.tables.push(Table { family: 10, name: "dind".to_owned() });
         for (content, removals) in [
+            (with_ipv6, "dind dind"),
             (content(&[], &[], vec![]), ""),
             (content(&["nat"], &[], vec![]), ""),
             (content(&["dind"], &[], vec![]), "dind"),
@@ -108,8 +131,8 @@ mod tests {
                 "dind 7 8",
             ),
         ] {
-            let isolation =
-                Isolation { bridge: "docker0".to_owned(), range: "10.77.1.0/24".parse().unwrap() };
+            let range = "10.77.1.0/24".parse().unwrap();
+            let isolation = Isolation { bridge: "docker0".to_owned(), range, mark: None };
             let wanted = Rules { isolation: Some(isolation), ..Rules::default() };
             assert_eq!(wanted.transaction(&content).removals(), removals, "{content:?}");
             assert_eq!(Rules::default().transaction(&content).removals(), removals, "{content:?}");

@@ -1,8 +1,8 @@
 //! What is to be done: a pure function of facts and options.
 //!
 //! [`decide`] puts a [`Plan`] together. [`default_mode`] (with [`pool`], [`user_pools`] and [`reached`]) and [`bridged`] (with [`range`]) decide how inner
-//! containers are connected, which is a [`connection`], or [`no_bridge`] that they are not; [`dns`], [`mtu`], [`iptables`] and
-//! [`rules`] decide the rest.
+//! containers are connected, which is a [`connection`], or [`no_bridge`] that they are not; [`dns`], [`mtu`], [`firewall`] (with
+//! [`iptables`]), [`forwarding`] and [`rules`] decide the rest.
 //! [`transition`] finds the changes from one state of the network to another. All of it becomes a list of [`step`]s;
 //! [`release`] makes the list that takes everything away. [`without_machine`] and [`without_machine6`] are bridged mode without a
 //! machine. IPv6 is decided in [`ipv6`], with [`pool6`] and again [`range`], which knows what differs from [`family`].
@@ -12,6 +12,8 @@ pub mod connection;
 pub mod default_mode;
 pub mod dns;
 pub mod family;
+pub mod firewall;
+pub mod forwarding;
 pub mod iptables;
 pub mod ipv6;
 pub mod mtu;
@@ -31,7 +33,6 @@ pub mod without_machine6;
 use crate::facts::Facts;
 use crate::facts::original::{self, Original};
 use crate::fault;
-use crate::firewall::content::ForwardChain;
 use crate::firewall::rules::Rules;
 use crate::options::{DOCKER_BRIDGE, Options};
 use crate::report::{Mode, Network};
@@ -96,30 +97,42 @@ pub fn decide(facts: &Facts, options: &Options) -> Result<Plan, Fault> {
         None => default_mode::decide(facts, options, &mut warnings)?,
     };
     let (clamp, clamp_warning) = mtu::decide_clamp(facts, options, connection.mtu);
-    let iptables = iptables::decide(facts, options)?;
-    let ipv6 = ipv6::decide(facts, options, bridged.as_ref(), &iptables)?;
+    let firewall = firewall::decide(facts, options, &connection)?;
+    let ipv6 = ipv6::decide(facts, options, bridged.as_ref(), &firewall)?;
     let dns = dns::decide(facts, options, &connection, ipv6.is_enabled());
-    let (isolation, isolation_warning) = rules::decide_isolation(facts, &connection, &iptables);
+    let (isolation, isolation_warning) = rules::decide_isolation(facts, options, &connection, &firewall);
+    let forwarding = forwarding::decide(facts, options, &firewall, ipv6.is_enabled());
+    let dns_rules = dns.redirect.clone();
+    let (closed, closed6) = forwarding.closes;
+    let rules = Rules { dns: dns_rules, clamp, isolation, forwarding: closed, forwarding6: closed6 };
     let steps = [
-        iptables_steps(facts, &iptables),
-        rules_step(facts, Rules { dns: dns.redirect.clone(), clamp, isolation }).into_iter().collect(),
-        forwarding_step(facts, options, &iptables).into_iter().collect(),
+        iptables_steps(facts, &firewall.iptables),
+        rules_step(facts, rules).into_iter().collect(),
+        forwarding.before,
         ipv6.step().into_iter().collect(),
         bridged.as_ref().map(|bridged| bridging_steps(facts, options, bridged)).unwrap_or_default(),
+        forwarding.after,
     ];
 
+    let mut settings = Engine::default();
+    firewall.configure(&connection, options, &mut settings);
     let Connection { mut network, mut engine, mtu, .. } = connection;
+    engine.config.extend(settings.config);
     dns.configure(&mut engine);
     if let Some(mtu) = mtu {
         mtu::configure(mtu, options, &mut engine);
     }
     ipv6.configure(options, &mut engine);
+    let iptables = firewall.iptables;
     engine.path_prepend.extend(iptables.links.map(|links| links.directory));
     network.resolvers.clone_from(&facts.resolv_conf.servers);
     network.iptables = iptables.chosen;
+    network.firewall = firewall.chosen;
     network.ipv6 = ipv6.report;
     warnings.extend(dns.warnings);
-    warnings.extend([clamp_warning, iptables.warning, isolation_warning, ipv6.warning].into_iter().flatten());
+    warnings.extend(clamp_warning);
+    warnings.extend(firewall.warnings);
+    warnings.extend([isolation_warning, ipv6.warning].into_iter().flatten());
     Ok(Plan { network, engine, warnings, steps: steps.concat(), bridged, place6: ipv6.place })
 }
 
@@ -198,13 +211,6 @@ fn rules_step(facts: &Facts, rules: Rules) -> Option<Step> {
     let same = found.as_ref().is_some_and(|found| found.rules == rules);
     let holds = same && (rules.dns.is_none() || facts.route_localnet);
     Some(Step::MakeRules { rules, found, holds })
-}
-
-/// In the machine's own network it is not for us to say what is forwarded; ip_tables we cannot write to; and where the chain
-/// exists, its policy is somebody's will.
-fn forwarding_step(facts: &Facts, options: &Options, iptables: &Iptables) -> Option<Step> {
-    let ours = facts.forward_off && facts.forward_chain == ForwardChain::Missing && !facts.host_network;
-    (options.forward && ours && !options.no_bridge && iptables.is_nft()).then_some(Step::EnableForwarding)
 }
 
 fn bridging_steps(facts: &Facts, options: &Options, bridged: &Bridged) -> Vec<Step> {

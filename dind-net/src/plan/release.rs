@@ -2,6 +2,7 @@
 
 use crate::facts::Leftovers;
 use crate::facts::original::{self, Original};
+use crate::plan::forwarding::to_switch_off;
 use crate::plan::step::Step;
 use crate::plan::transition::to_original;
 use std::path::Path;
@@ -11,6 +12,11 @@ use std::path::Path;
 pub fn steps(found: &Leftovers, state: &Path) -> Vec<Step> {
     let mut steps = Vec::new();
     if let Some(rules) = found.rules.clone().filter(|_| found.own_table) {
+        let controls = to_switch_off(&rules.rules);
+        if !controls.is_empty() {
+            // Before the rules go that close it.
+            steps.push(Step::SwitchForwardingOff { controls });
+        }
         steps.push(Step::RemoveRules { found: rules });
     }
     if let Some(Original { bridging, before, .. }) = live(found) {

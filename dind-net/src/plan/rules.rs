@@ -4,8 +4,10 @@ use crate::facts::Facts;
 use crate::fault;
 use crate::firewall::content::Tables;
 use crate::firewall::isolation::Isolation;
+use crate::options::Options;
 use crate::plan::connection::Connection;
-use crate::plan::iptables::Iptables;
+use crate::plan::firewall::Firewall;
+use crate::values::Mark;
 use dind_contract::Warning;
 
 /// Why the kernel does not take our rules; nothing where it may. Nobody may ask without privilege: then a plan hopes, and
@@ -21,17 +23,19 @@ pub fn why_no_rules(facts: &Facts) -> Option<String> {
 #[must_use]
 pub fn decide_isolation(
     facts: &Facts,
+    options: &Options,
     connection: &Connection,
-    iptables: &Iptables,
+    firewall: &Firewall,
 ) -> (Option<Isolation>, Option<Warning>) {
-    let Some((bridge, range)) = connection.bridged.clone().filter(|_| iptables.chosen.is_some()) else {
+    let Some((bridge, range)) = connection.bridged.clone().filter(|_| firewall.writes()) else {
         return (None, None);
     };
-    let why = match iptables.is_nft() {
+    let why = match firewall.is_in_nf_tables() {
         true => why_no_rules(facts),
         false => Some("the engine's firewall rules are in ip_tables".to_owned()),
     };
-    let Some(why) = why else { return (Some(Isolation { bridge, range }), None) };
+    let mark = firewall.is_native().then(|| options.accept_mark.unwrap_or(Mark::OURS));
+    let Some(why) = why else { return (Some(Isolation { bridge, range, mark }), None) };
     let warning = Warning::new(
         fault::USER_NETWORKS_CUT_OFF,
         format!("containers on user-defined networks reach the node, and nothing beyond it: {why}"),

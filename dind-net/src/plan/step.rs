@@ -46,6 +46,16 @@ pub enum Step {
     EnableForwarding,
     /// Forwarding is switched off again.
     DisableForwarding,
+    /// Forwarding is switched on, which our rules close.
+    SwitchForwardingOn {
+        /// The files below `/proc/sys`.
+        controls: Vec<String>,
+    },
+    /// The same is switched off.
+    SwitchForwardingOff {
+        /// The files below `/proc/sys`.
+        controls: Vec<String>,
+    },
     /// Router advertisements are taken although the link will forward.
     AcceptRa {
         /// The link, and what it is set to.
@@ -117,8 +127,8 @@ impl dind_contract::step::Step for Step {
             Self::UnlinkIptables { .. } => "unlink-iptables",
             Self::MakeRules { .. } => "make-rules",
             Self::RemoveRules { .. } => "remove-rules",
-            Self::EnableForwarding => "enable-forwarding",
-            Self::DisableForwarding => "disable-forwarding",
+            Self::EnableForwarding | Self::SwitchForwardingOn { .. } => "enable-forwarding",
+            Self::DisableForwarding | Self::SwitchForwardingOff { .. } => "disable-forwarding",
             Self::AcceptRa { .. } => "accept-ra",
             Self::RestoreRa { .. } => "restore-ra",
             Self::WriteJournal { .. } => "write-journal",
@@ -150,6 +160,7 @@ impl dind_contract::step::Step for Step {
             Self::MakeRules { rules, .. } => rules.to_string(),
             Self::RemoveRules { found } => found.rules.to_string(),
             Self::EnableForwarding | Self::DisableForwarding => FORWARDING.to_owned(),
+            Self::SwitchForwardingOn { controls } | Self::SwitchForwardingOff { controls } => names(controls),
             Self::AcceptRa { record } => format!("{} 2", control(&record.link, "accept_ra")),
             Self::RestoreRa { record } => {
                 format!("{} {}", control(&record.link, "accept_ra"), record.accept_ra)
@@ -169,6 +180,12 @@ impl dind_contract::step::Step for Step {
     }
 }
 
+/// As sysctl has them.
+fn names(controls: &[String]) -> String {
+    let name = |path: &String| path.trim_start_matches("/proc/sys/").replace('/', ".");
+    controls.iter().map(name).collect::<Vec<_>>().join(", ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -185,6 +202,8 @@ mod tests {
             Step::LoadModules,
             Step::EnableForwarding,
             Step::DisableForwarding,
+            Step::SwitchForwardingOn { controls: vec![crate::firewall::forwarding::IP_FORWARD.to_owned()] },
+            Step::SwitchForwardingOff { controls: vec![crate::facts::ipv6::control("all", "forwarding")] },
             Step::UnlinkIptables { directory: file.clone() },
             Step::RemoveJournal { file },
             Step::BridgeUplink { uplink: "eth0".to_owned() },

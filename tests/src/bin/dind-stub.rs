@@ -29,7 +29,7 @@ fn main() {
     let mode = fs::read_to_string(directory.join(format!("{name}.mode"))).unwrap_or_default();
     let verb = args.first().map_or("", String::as_str);
     if verb == "--version" {
-        println!("Docker version 20.10.24, build stub");
+        println!("Docker version {}, build stub", mode.trim().strip_prefix("version ").unwrap_or("20.10.24"));
         return;
     }
     match name.as_str() {
@@ -128,6 +128,14 @@ fn answer_as_an_old_engine(mut client: UnixStream) {
 
 fn tool(directory: &Path, name: &str, verb: &str, mode: &str) {
     note(directory, &format!("{name} {verb}"));
+    if let Some(variables) = mode.strip_prefix("variables ") {
+        for variable in variables.split(' ') {
+            note(
+                directory,
+                &format!("{name} {verb} {variable}={}", std::env::var(variable).unwrap_or_default()),
+            );
+        }
+    }
     // A node with another kind of network or storage; what else it does follows.
     let word = if name == "dind-net" { "bridged" } else { "loop" };
     let (other, mode) = mode.strip_prefix(word).map_or((false, mode), |rest| (true, rest.trim()));

@@ -127,3 +127,28 @@ fn orphans_leave_no_zombie_and_leftovers_are_ended() {
     assert!(text.lines().count() > 2, "{text}");
     assert!(text.lines().all(|line| line.ends_with(":0")), "{text}");
 }
+
+#[test]
+fn dind_net_hears_of_the_engine_s_version_and_of_the_firewall_that_the_user_has_chosen() {
+    let names = ["DIND_ENGINE_VERSION", "DIND_NET_FIREWALL", "DIND_NET_FORWARD"];
+    for (variable, value, expected) in [
+        ("DIND_TEST", "", ["29.7.0", "", "true"]),
+        ("DIND_NET_FIREWALL", "auto", ["29.7.0", "auto", "true"]),
+        ("DOCKER_DAEMON_ARGS", "--firewall-backend=nftables", ["29.7.0", "nftables", "true"]),
+        // There it makes no difference, and is not asked for.
+        ("DIND_NET_FIREWALL", "iptables", ["", "iptables", "true"]),
+        ("DOCKER_DAEMON_ARGS", "--ip-forward=false", ["", "iptables", "false"]),
+        ("DOCKER_DAEMON_ARGS", "--iptables=true", ["29.7.0", "", "true"]),
+    ] {
+        let site = Site::new().mode("dockerd", "version 29.7.0");
+        site.set_mode("dind-net", &format!("variables {}", names.join(" ")));
+        let mut command = site.command(&["run", "--", "true"]);
+        let output = command.env(variable, value).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let events = site.events();
+        for (name, text) in names.iter().zip(expected) {
+            let event = format!("dind-net apply {name}={text}");
+            assert!(events.contains(&event), "{variable}={value}: {event}: {events:?}");
+        }
+    }
+}

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod static_archive;
+
 use dind_tests::outer::{LIMIT, Node, SLEEP, docker, inner_image};
 use dind_tests::{eventually, scratch};
 use serde_json::json;

@@ -7,9 +7,11 @@
 
 mod bridged;
 mod default;
+mod engine;
 mod faults;
 mod ipv6;
 mod namespace;
+mod native;
 mod refusals;
 mod steps;
 mod testbed;

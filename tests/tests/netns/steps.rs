@@ -8,7 +8,10 @@ use dind_tests::steps;
 #[test]
 fn apply_takes_the_steps_that_plan_prints() {
     let forward = [("DIND_NET_FORWARD", "true")];
-    for variables in [&[][..], &forward[..], BRIDGED, UNPROBED, &[BRIDGED, &forward].concat()] {
+    let native = [crate::engine::NATIVE];
+    let sets = [&[][..], &forward[..], BRIDGED, UNPROBED, &native[..]];
+    let both = [[BRIDGED, &forward].concat(), [UNPROBED, &native].concat()];
+    for variables in sets.into_iter().chain(both.iter().map(Vec::as_slice)) {
         isolated(|| {
             let net = Testbed::new();
             let before = net.snapshot();

@@ -1,6 +1,8 @@
 //! What passes while the network changes, and through what was made.
 
+use crate::engine::{Engine, NATIVE};
 use crate::namespace::{Namespace, isolated};
+
 use crate::testbed::{OWN, Testbed};
 use crate::{BRIDGED, UNPROBED};
 use dind_tests::{eventually, stretched};
@@ -153,7 +155,16 @@ fn inner_networks_with_a_larger_mtu_than_the_uplink_get_their_data() {
         assert!(transfer(&server, "10.88.0.2", &inner), "it hangs in default mode");
         net.dind_net("apply", UNPROBED).ok();
         assert!(transfer(&server, "10.88.0.2", &inner), "it hangs in bridged mode");
+        // The same beside the rules of an engine that writes them to nf_tables itself.
+        let native = |variables: &[(&str, &str)]| {
+            let done = net.dind_net("apply", variables).ok();
+            Engine::start(&net, &done).run("network br-inner 10.97.1.0/24");
+            assert!(transfer(&server, "10.88.0.2", &inner), "it hangs with {variables:?}");
+        };
+        native(&[UNPROBED[0], UNPROBED[1], NATIVE]);
         net.dind_net("release", &[]).ok();
+        net.node.run("nft flush ruleset");
         assert!(!transfer(&server, "10.88.0.2", &inner), "it still passes after release");
+        native(&[NATIVE]);
     });
 }

@@ -4,7 +4,7 @@ use super::programs::Programs;
 use super::tier::{Options, Tier};
 use crate::support_table::{self, Row};
 use dind_lab::engine::Engine;
-use dind_lab::product::image;
+use dind_lab::product::image::{self, Recipe};
 use dind_lab::{Result, Workspace, clients, mesos};
 use std::fs;
 use std::path::Path;
@@ -55,7 +55,9 @@ pub(super) fn images(
         mesos::images::build(workspace, engine, options.base)?;
         return Ok(mesos::images::NODE.to_owned());
     }
-    let Some(image) = options.image else { return image::build(workspace, engine, options.base) };
+    let Some(image) = options.image else {
+        return image::build(workspace, engine, Recipe { base: options.base, ..Recipe::default() });
+    };
     image::inner(workspace, engine)?;
     Ok(image.to_owned())
 }

@@ -2,7 +2,10 @@
 
 use dind_lab::base::Base;
 use dind_lab::engine::Engine;
-use dind_lab::product::{binaries, image};
+use dind_lab::product::{
+    binaries,
+    image::{self, Recipe},
+};
 use dind_lab::{Result, Workspace, progress, setup};
 use serde_json::Value;
 use std::thread::sleep;
@@ -19,7 +22,7 @@ pub(super) fn up(workspace: &Workspace, base: Base) -> Result<()> {
     setup::install(workspace, &[setup::BUILD, setup::ENGINE])?;
     binaries::build(workspace)?;
     let engine = Engine::find_or_start(workspace)?;
-    let image = image::build(workspace, &engine, base)?;
+    let image = image::build(workspace, &engine, Recipe { base, ..Recipe::default() })?;
     let shown = start(workspace, &engine, &image).and_then(|()| {
         let output = progress::step("run a container inside the node", || {
             inside(

@@ -10,8 +10,9 @@ pub(super) const NEWTABLE: u16 = kind(0);
 const DELTABLE: u16 = kind(2);
 pub(super) const NEWCHAIN: u16 = kind(3);
 const DELCHAIN: u16 = kind(5);
-const NEWRULE: u16 = kind(6);
+pub(super) const NEWRULE: u16 = kind(6);
 const DELRULE: u16 = kind(8);
+pub(super) const NEWSET: u16 = kind(9);
 
 /// `NF_INET_PRE_ROUTING`.
 pub(crate) const PREROUTING: u32 = 0;
@@ -31,29 +32,45 @@ pub(crate) struct Hook {
 }
 
 /// Messages that nf_tables carries out as one, or not at all.
-#[derive(Clone, Debug, Default)]
-pub struct Batch(Vec<Message>);
+#[derive(Clone, Debug)]
+pub struct Batch {
+    messages: Vec<Message>,
+    family: u8,
+}
 
 #[derive(Clone, Debug)]
 struct Message {
     kind: u16,
+    family: u8,
     flags: i32,
     attributes: Vec<u8>,
 }
 
+/// One of IPv4.
+impl Default for Batch {
+    fn default() -> Self {
+        Self { messages: Vec::new(), family: libc::NFPROTO_IPV4 as u8 }
+    }
+}
+
 impl Batch {
+    /// What is added from here on is of this `NFPROTO_*`.
+    pub(crate) fn of_family(&mut self, family: i32) {
+        self.family = family as u8;
+    }
+
     /// Whether there is nothing to do.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.messages.is_empty()
     }
 
-    /// Removes a table of IPv4 with all that is in it.
+    /// Removes a table with all that is in it.
     pub(crate) fn remove_table(&mut self, table: &str) {
         self.push(DELTABLE, 0, text(1, table));
     }
 
-    /// A table of IPv4, unless it exists.
+    /// A table, unless it exists.
     pub(crate) fn table(&mut self, table: &str) {
         self.push(NEWTABLE, libc::NLM_F_CREATE, text(1, table));
     }
@@ -63,7 +80,12 @@ impl Batch {
         self.hooked_chain(table, name, hook, &[]);
     }
 
-    /// A chain that drops what no rule accepts, with a comment. Kernels before 5.9 do not keep comments of chains.
+    /// A chain that drops what no rule accepts.
+    pub(crate) fn closed_chain(&mut self, table: &str, name: &str, hook: Hook) {
+        self.hooked_chain(table, name, hook, &number(5, libc::NF_DROP as u32));
+    }
+
+    /// The same with a comment. Kernels before 5.9 do not keep comments of chains.
     pub(crate) fn dropping_chain(&mut self, table: &str, name: &str, hook: Hook, words: &str) {
         let policy = number(5, libc::NF_DROP as u32);
         self.hooked_chain(table, name, hook, &[policy, attribute(12, &comment(words))].concat());
@@ -104,7 +126,7 @@ impl Batch {
     }
 
     fn push(&mut self, kind: u16, flags: i32, attributes: Vec<u8>) {
-        self.0.push(Message { kind, flags, attributes });
+        self.messages.push(Message { kind, family: self.family, flags, attributes });
     }
 
     /// The tables, chains and rules that are removed, in words.
@@ -123,7 +145,7 @@ impl Batch {
                 _ => None,
             }
         };
-        self.0.iter().filter_map(word).collect::<Vec<_>>().join(" ")
+        self.messages.iter().filter_map(word).collect::<Vec<_>>().join(" ")
     }
 
     /// All bytes, and the number of the last message, which alone asks for an acknowledgement. The kernel answers
@@ -133,11 +155,11 @@ impl Batch {
         let edge = |kind, index, attributes: &[u8]| encode(kind, 0, index, 0, SUBSYSTEM, attributes);
         let mut bytes = edge(BATCH_BEGIN, 0, &number(1, generation));
         let mut last = 0;
-        for (message, index) in self.0.iter().zip(1..) {
-            let ack = if index as usize == self.0.len() { libc::NLM_F_ACK } else { 0 };
+        for (message, index) in self.messages.iter().zip(1..) {
+            let ack = if index as usize == self.messages.len() { libc::NLM_F_ACK } else { 0 };
             last = index;
-            let family = libc::NFPROTO_IPV4 as u8;
-            bytes.extend(encode(message.kind, message.flags | ack, index, family, 0, &message.attributes));
+            let flags = message.flags | ack;
+            bytes.extend(encode(message.kind, flags, index, message.family, 0, &message.attributes));
         }
         bytes.extend(edge(BATCH_END, last + 1, &[]));
         (bytes, last)

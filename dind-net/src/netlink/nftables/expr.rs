@@ -74,6 +74,37 @@ pub(crate) fn not_to(link: &str) -> Vec<u8> {
     [meta(7), differs(&padded(link))].concat()
 }
 
+/// Goes on with packets that came in over a link of this kind, as `ip -d link` shows it. Links without a kind do not match.
+pub(crate) fn from_kind(kind: &str) -> Vec<u8> {
+    [meta(26), equal(&padded(kind))].concat()
+}
+
+/// Goes on with packets that leave over a link of this kind.
+pub(crate) fn to_kind(kind: &str) -> Vec<u8> {
+    [meta(27), equal(&padded(kind))].concat()
+}
+
+/// Sets the bits of the mask in the packet's mark to those of the value, and leaves the others.
+pub(crate) fn set_mark(value: u32, mask: u32) -> Vec<u8> {
+    let (kept, set) = (data(4, &(!mask).to_ne_bytes()), data(5, &(value & mask).to_ne_bytes()));
+    let change = expression("bitwise", &[number(1, 1), number(2, 1), number(3, 4), kept, set]);
+    [meta(MARK), change, expression("meta", &[number(2, MARK), number(3, 1)])].concat()
+}
+
+/// `NFT_META_MARK`.
+const MARK: u32 = 3;
+
+/// Goes on, after what an engine's rules do beside all this: the kind of a source address (`NFT_FIB_RESULT_ADDRTYPE`), a counter.
+pub(crate) fn local_source_counted() -> Vec<u8> {
+    let kind = expression("fib", &[number(1, 1), number(2, 3), number(3, 1)]);
+    [kind, equal(&2_u32.to_ne_bytes()), expression("counter", &[])].concat()
+}
+
+/// Changes the source for the whole connection to an address of the link that it leaves over.
+pub(crate) fn masquerade() -> Vec<u8> {
+    expression("masq", &[])
+}
+
 /// Loads an `NFT_META_*`.
 fn meta(key: u32) -> Vec<u8> {
     expression("meta", &[number(1, 1), number(2, key)])

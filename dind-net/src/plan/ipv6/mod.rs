@@ -12,7 +12,7 @@ use crate::fault;
 use crate::netlink::net::{Address, Net, Route};
 use crate::options::Options;
 use crate::plan::bridged::Bridged;
-use crate::plan::iptables::Iptables;
+use crate::plan::firewall::Firewall;
 use crate::plan::step::Step;
 use crate::plan::{pool6, range};
 use crate::report::{Ipv6, WhyNot};
@@ -78,11 +78,11 @@ pub fn decide(
     facts: &Facts,
     options: &Options,
     bridged: Option<&Bridged>,
-    iptables: &Iptables,
+    firewall: &Firewall,
 ) -> Result<Decided, Fault> {
     let range_asked = bridged.is_some() && (options.offset6.is_some() || options.size6.is_some());
     let asked = options.ipv6 == Switch::On || range_asked;
-    let found = check(facts, options, bridged, iptables).and_then(|outer| match bridged {
+    let found = check(facts, options, bridged, firewall).and_then(|outer| match bridged {
         Some(bridged) => on_the_outer_network(options, bridged, &outer),
         None => behind_the_node(facts, &outer),
     });
@@ -112,7 +112,7 @@ fn check<'a>(
     facts: &'a Facts,
     options: &Options,
     bridged: Option<&'a Bridged>,
-    iptables: &Iptables,
+    firewall: &Firewall,
 ) -> Result<Outer<'a>, Obstacle> {
     let because = |reason, words: &str, hint| Err(Obstacle::new(reason, words, hint));
     if options.ipv6 == Switch::Off {
@@ -144,14 +144,16 @@ fn check<'a>(
         return because(WhyNot::Kernel, words, "start the container with --privileged");
     }
     let hint = "install ip6tables, or load ip6table_nat or nft_chain_nat on the machine";
-    if iptables.chosen.is_none() || (!facts.ipv6.program && iptables.links.is_none()) {
+    let iptables = &firewall.iptables;
+    let program = facts.ipv6.program || iptables.links.is_some() || firewall.is_native();
+    if !firewall.writes() || !program {
         return because(WhyNot::Firewall, "ip6tables is not installed", hint);
     }
-    if let Some(why) = facts.ipv6.nft_refused.as_ref().filter(|_| iptables.is_nft()) {
+    if let Some(why) = facts.ipv6.nft_refused.as_ref().filter(|_| firewall.is_in_nf_tables()) {
         let words = format!("the kernel has no NAT for IPv6 in nf_tables: {why}");
         return because(WhyNot::Firewall, &words, hint);
     }
-    if !iptables.is_nft() && !facts.ipv6.legacy {
+    if !firewall.is_in_nf_tables() && !facts.ipv6.legacy {
         return because(WhyNot::Firewall, "the kernel has no ip6_tables", hint);
     }
     Ok(outer)

@@ -7,9 +7,11 @@ mod tls;
 
 use crate::series::{Series, Task, in_turns};
 use crate::table::{Row, print};
-use dind_lab::base::Base;
 use dind_lab::engine::Engine;
-use dind_lab::product::{binaries, image};
+use dind_lab::product::{
+    binaries,
+    image::{self, Recipe},
+};
 use dind_lab::{Result, Workspace, progress, setup};
 use outer::{Container, DataRoot, Kind, Site};
 use std::cell::RefCell;
@@ -63,7 +65,7 @@ pub(crate) fn on_site(
     setup::install(workspace, &[setup::BUILD, setup::ENGINE, setup::OPENSSL])?;
     let binaries = binaries::build(workspace)?;
     let engine = Engine::find_or_start(workspace)?;
-    image::build(workspace, &engine, Base::Usual)?;
+    image::build(workspace, &engine, Recipe::default())?;
     // Not below /run: the private engine has another. Not below `target/`: a socket's path has room for 107 bytes.
     let directory = std::env::temp_dir().join(format!("{}-bench", workspace.engine_name()));
     let (host, pid) = (engine.host.clone(), engine.pid.to_string());

@@ -42,7 +42,8 @@ impl Accelerator {
     fn first_word(self) -> Duration {
         match self {
             Self::Kvm => Duration::from_secs(10),
-            Self::Tcg | Self::CountingTcg => Duration::from_secs(60),
+            Self::Tcg => Duration::from_secs(60),
+            Self::CountingTcg => Duration::from_secs(180),
         }
     }
 }

@@ -4,7 +4,7 @@
 
 use crate::base::{self, Base};
 use crate::engine::Engine;
-use crate::product::image;
+use crate::product::image::{self, Recipe};
 use crate::workspace::Workspace;
 use crate::{Result, progress, setup};
 use std::fs;
@@ -33,7 +33,8 @@ const SOURCES: [&str; 5] = ["Dockerfile", "shims.py", "mesos.cpp", "mesos-docker
 pub fn build(workspace: &Workspace, engine: &Engine, wanted: Base) -> Result<()> {
     fixture(workspace, engine, wanted)?;
     let given = std::env::var(GIVEN).ok().filter(|image| !image.is_empty());
-    image::node(workspace, engine, Base::Image(given.as_deref().unwrap_or(BASE)), NODE)?;
+    let base = Base::Image(given.as_deref().unwrap_or(BASE));
+    image::node(workspace, engine, Recipe { base, tag: Some(NODE), ..Recipe::default() })?;
     image::inner(workspace, engine)
 }
 

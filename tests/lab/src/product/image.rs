@@ -1,11 +1,13 @@
 //! The node image, and the tiny image that runs inside nodes.
 
+use super::archive;
 use crate::base::{self, Base};
 use crate::engine::Engine;
 use crate::workspace::Workspace;
 use crate::{Result, progress, setup};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::PathBuf;
 use xshell::cmd;
 
 /// The node image.
@@ -14,24 +16,39 @@ pub const NODE: &str = "dind:dev";
 /// A static busybox and nothing else.
 pub const INNER: &str = "dind-inner:dev";
 
+/// What a node image is made of.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Recipe<'a> {
+    /// The image that it is built on.
+    pub base: Base<'a>,
+    /// What [`archive::unpack`] has left, in place of the distribution's engine.
+    pub from_archive: bool,
+    /// Its name, if not the usual one.
+    pub tag: Option<&'a str>,
+}
+
 /// Builds both images, and gives the node image's name. The static binaries are there already.
-pub fn build(workspace: &Workspace, engine: &Engine, wanted: Base) -> Result<String> {
-    let tag = match wanted {
-        Base::Release(release) => format!("dind:engine-{}", release.engine()),
-        Base::Image(_) | Base::Usual => NODE.to_owned(),
+pub fn build(workspace: &Workspace, engine: &Engine, recipe: Recipe) -> Result<String> {
+    let tag = match (recipe.tag, recipe.base) {
+        (Some(tag), _) => tag.to_owned(),
+        (None, Base::Release(release)) => format!("dind:engine-{}", release.engine()),
+        (None, Base::Image(_) | Base::Usual) => NODE.to_owned(),
     };
-    node(workspace, engine, wanted, &tag)?;
+    node(workspace, engine, Recipe { tag: Some(&tag), ..recipe })?;
     inner(workspace, engine)?;
     Ok(tag)
 }
 
-/// Builds the node image on a base, under a name.
-pub fn node(workspace: &Workspace, engine: &Engine, wanted: Base, tag: &str) -> Result<()> {
-    let base = base_of(workspace, engine, wanted)?;
+/// Builds the node image.
+pub fn node(workspace: &Workspace, engine: &Engine, recipe: Recipe) -> Result<()> {
+    archive::none(workspace)?;
+    let source = if recipe.from_archive { "ENGINE=archive" } else { "ENGINE=packages" };
+    let base = base_of(workspace, engine, recipe.base)?;
     let version = concat!("VERSION=", env!("CARGO_PKG_VERSION"));
+    let tag = recipe.tag.unwrap_or(NODE);
     progress::step(&format!("build the image {tag}"), || {
-        let args =
-            ["build", "--build-arg", &base, "--build-arg", "XFS", "--build-arg", version, "--tag", tag, "."];
+        let arguments = [&base, "XFS", version, source].map(|argument| ["--build-arg", argument]);
+        let args = [&["build"][..], arguments.as_flattened(), &["--tag", tag, "."]].concat();
         let build = engine.docker(workspace, &args);
         progress::logged(workspace, "docker-build", build)
     })
@@ -39,6 +56,7 @@ pub fn node(workspace: &Workspace, engine: &Engine, wanted: Base, tag: &str) -> 
 
 /// Builds the stage of the node image that needs no binaries, while these are still being compiled.
 pub fn ahead(workspace: &Workspace, engine: &Engine, wanted: Base) -> Result<()> {
+    archive::none(workspace)?;
     let base = base_of(workspace, engine, wanted)?;
     progress::step("install the engine into the base image", || {
         let build = engine.docker(
@@ -79,7 +97,7 @@ pub fn inner(workspace: &Workspace, engine: &Engine) -> Result<()> {
     })
 }
 
-fn root_file_system(workspace: &Workspace) -> Result<std::path::PathBuf> {
+fn root_file_system(workspace: &Workspace) -> Result<PathBuf> {
     let busybox = setup::static_busybox(workspace).ok_or("no static busybox on this machine")?;
     let rootfs = workspace.image().join("rootfs");
     if rootfs.exists() {
