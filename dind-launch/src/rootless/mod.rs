@@ -86,7 +86,7 @@ fn done_unless(wanted: bool) -> StepState {
 /// Runs a node in namespaces of its own, to its end. `words` is our command line. Returns the status to exit with.
 ///
 /// # Errors
-/// A setting that does not fit, the container's files cannot be copied, or those of [`outside::run`].
+/// A setting that does not fit, the container's files cannot be copied, or the namespaces, the control groups or the way out cannot be had.
 pub fn run(
     supervisor: Supervisor,
     words: &[OsString],

@@ -38,8 +38,11 @@ const WAY_OUT: Duration = Duration::from_secs(30);
 /// Between two looks for that route, which nothing outside is told of.
 const LOOK: Duration = Duration::from_millis(5);
 
-/// A pasta that ends sooner is not started again.
+/// A pasta that ends sooner may end at once every time.
 const SHORTEST_LIFE: Duration = Duration::from_secs(2);
+
+/// How often in a row that may be before it is not started again.
+const MOST_SHORT_LIVES: u32 = 5;
 
 /// Why there is no node.
 enum End {
@@ -61,6 +64,8 @@ struct Outside {
     stream: UnixStream,
     pasta_program: Pasta,
     pasta: Option<(ChildId, Instant)>,
+    /// How many of them in a row have ended at once.
+    short_lives: u32,
 }
 
 /// Runs the node to its end. Returns the status to exit with.
@@ -89,7 +94,7 @@ pub(super) fn run(
     });
     let node = forked.map_err(|error| refused(&error))?;
     drop(inner);
-    let mut outside = Outside { supervisor, node, stream, pasta_program, pasta: None };
+    let mut outside = Outside { supervisor, node, stream, pasta_program, pasta: None, short_lives: 0 };
     let status = match outside.start(map).and_then(|()| outside.supervise()) {
         Ok(status) | Err(End::Status(status)) => Ok(status),
         Err(End::Fault(fault)) => {
@@ -220,7 +225,9 @@ impl Outside {
     fn restore_way_out(&mut self) {
         let began = self.pasta.take().map(|(_, began)| began);
         log(TOOL, "warning", format!("pasta has ended: {}", pasta::last_words()));
-        if began.is_some_and(|began| began.elapsed() < SHORTEST_LIFE) {
+        let was_short = began.is_some_and(|began| began.elapsed() < SHORTEST_LIFE);
+        self.short_lives = if was_short { self.short_lives + 1 } else { 0 };
+        if self.short_lives >= MOST_SHORT_LIVES {
             log(TOOL, "error", "the node has no way out of its network any more: pasta ends at once");
         } else if let Err(fault) = self.start_pasta() {
             log_fault(TOOL, &fault);

@@ -1,6 +1,6 @@
 //! What the steps of an apply hand on to each other.
 
-use super::seeds::SeedContext;
+use super::seed_context::SeedContext;
 use crate::facts::mounts::MountedImage;
 use crate::image::inspect::{self, ImageInfo};
 use crate::image::location::ImageLocation;

@@ -3,19 +3,20 @@
 
 pub mod context;
 mod data_root;
+mod seed_context;
 mod seeds;
 pub mod steps;
 
-use crate::facts::directory;
+use crate::facts::{Facts, directory};
 use crate::options::Options;
 use crate::report::{Backing, Storage};
-use crate::{facts, plan, privileges};
+use crate::{facts, fault, plan, privileges};
 use context::Context;
 use dind_contract::step::Journal;
-use dind_contract::{Draft, Failed, Outcome};
+use dind_contract::{Draft, Failed, Fault, Outcome};
 use dind_system::Root;
 use nix::sys::signal::{SigSet, Signal};
-use seeds::SeedContext;
+use seed_context::SeedContext;
 
 /// Decides, and makes the steps.
 ///
@@ -29,6 +30,7 @@ pub fn apply(root: &Root, options: &Options) -> Outcome<Storage> {
     let _ = block.thread_block();
     let facts = facts::observe(root, options)?;
     let plan = plan::decide(&facts, options)?;
+    check_engine(&facts, options)?;
     let is_new_mount = plan.storage.backing == Backing::Loop && facts.mounted.is_none();
     let carrier = plan::carrier(&facts, plan.storage.backing);
     let seeds = facts.seeds.as_ref().map_or_else(|_| SeedContext::default(), SeedContext::new);
@@ -43,4 +45,15 @@ pub fn apply(root: &Root, options: &Options) -> Outcome<Storage> {
         warnings.extend(plan::space::low(&space, &options.data_root, carrier));
     }
     Ok(Draft { engine: storage.engine(), steps: journal.keep(), result: storage, warnings })
+}
+
+/// A running engine has the names of its images in memory, and writes them back; a plan beside it, as `status` makes one, is fine.
+fn check_engine(facts: &Facts, options: &Options) -> Result<(), Fault> {
+    let view = facts.seeds.as_ref().ok().and_then(|seeds| seeds.view.as_ref());
+    if facts.occupant.engine && view.is_some_and(|view| view.changes.concern_the_engine()) {
+        let data_root = options.data_root.display();
+        let fault = fault::DATA_ROOT_IN_USE.cannot("bring seeds into", data_root, "an engine runs on it");
+        return Err(fault.hint("stop the engine first, or give the seeds that it was started with"));
+    }
+    Ok(())
 }

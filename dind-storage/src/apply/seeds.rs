@@ -4,13 +4,11 @@ use super::context::Context;
 use crate::facts::mounts;
 use crate::fault;
 use crate::seed::bind::Binds;
-use crate::seed::facts::SeedFacts;
 use crate::seed::look::{View, look};
 use crate::seed::merge::{Merged, merge};
 use crate::seed::options::SeedOptions;
 use crate::seed::source::{Kind, Seed, kind};
 use crate::seed::{attach, report};
-use crate::store::digest::Digest;
 use dind_contract::Fault;
 use dind_contract::step::Applied;
 use dind_system::proc::in_user_namespace;
@@ -25,39 +23,6 @@ type Made = Result<Applied<Context>, Fault>;
 
 /// How long another apply may take that is just at work.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-/// What the steps of seeds hand on to each other.
-#[derive(Debug, Default)]
-pub(super) struct SeedContext {
-    /// The data root, locked.
-    lock: Option<File>,
-    /// Digests of the manifests of seeds that are as they were sealed.
-    checked: Vec<Digest>,
-    /// The changes, which can still be taken back.
-    merged: Option<Merged>,
-    /// The seeds, and the data root as it was before the changes.
-    view: Option<(Vec<Seed>, View)>,
-}
-
-impl SeedContext {
-    /// With what the plan has found.
-    pub(super) fn new(facts: &SeedFacts) -> Self {
-        let seen = facts.seeds.iter().filter(|_| facts.view.is_some());
-        Self { checked: seen.map(|seed| seed.loaded.digest.clone()).collect(), ..Self::default() }
-    }
-
-    /// Closes the data root: what is open cannot be unmounted.
-    pub(super) fn unlock(&mut self) {
-        self.lock = None;
-    }
-
-    /// Keeps the changes.
-    pub(super) fn finish(&mut self) {
-        if let Some(merged) = self.merged.take() {
-            merged.finish();
-        }
-    }
-}
 
 /// `attach-seed`
 pub(super) fn attach(context: &mut Context, data_root: &Path, seed: &Path) -> Made {

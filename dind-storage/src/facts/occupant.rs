@@ -33,6 +33,8 @@ pub struct Occupant {
     pub own_name: Option<String>,
     /// Who has the data root now, where it is not this container.
     pub other: Option<String>,
+    /// Whether an engine runs on it, in this container, too.
+    pub engine: bool,
 }
 
 /// Looks at the data root.
@@ -42,7 +44,7 @@ pub fn observe(root: &Root, data_root: &Path) -> Occupant {
     let own_name = text(Path::new("/proc/sys/kernel/hostname"));
     let name = text(&data_root.join(NAME));
     if !root.is_host() {
-        return Occupant { name, own_name, other: text(Path::new(CAPTURED)) };
+        return Occupant { name, own_name, other: text(Path::new(CAPTURED)), engine: false };
     }
     let deadline = Instant::now() + DYING;
     let is_taken = loop {
@@ -56,26 +58,33 @@ pub fn observe(root: &Root, data_root: &Path) -> Occupant {
         Some(name) => format!("the node `{name}`"),
         None => "another node or engine".to_owned(),
     });
-    Occupant { name, own_name, other }
+    let databases = FLOCKED.iter().filter(|name| **name != NAME);
+    let engine = databases.filter_map(|name| open(data_root, name)).any(|file| is_flocked(&file));
+    Occupant { name, own_name, other, engine }
 }
 
 /// What cannot be opened is not known to be locked: the caller is not root, or the file system has no locks.
 fn is_locked_by_another(data_root: &Path) -> bool {
-    let open = |name: &str| {
-        let flags = (OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits();
-        OpenOptions::new().read(true).custom_flags(flags).open(data_root.join(name)).ok()
-    };
-    let by_launcher = open(NAME).and_then(|file| record_lock::holder(&file).ok().flatten());
+    let by_launcher = open(data_root, NAME).and_then(|file| record_lock::holder(&file).ok().flatten());
     by_launcher.is_some_and(|pid| is_elsewhere(pid.as_raw()))
-        || FLOCKED.iter().filter_map(|name| open(name)).any(|file| is_flocked_elsewhere(&file))
+        || FLOCKED.iter().filter_map(|name| open(data_root, name)).any(|file| is_flocked_elsewhere(&file))
+}
+
+fn open(data_root: &Path, name: &str) -> Option<File> {
+    let flags = (OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits();
+    OpenOptions::new().read(true).custom_flags(flags).open(data_root.join(name)).ok()
 }
 
 /// A shared lock is tried, and gone at once with the file: two that look at the same time see each other as nothing.
-fn is_flocked_elsewhere(file: &File) -> bool {
+fn is_flocked(file: &File) -> bool {
     #[allow(deprecated)] // nix's `Flock` takes the file; `image::lock` says why there is one way here
     let locked = nix::fcntl::flock(file.as_raw_fd(), FlockArg::LockSharedNonblock);
+    locked == Err(Errno::EWOULDBLOCK)
+}
+
+fn is_flocked_elsewhere(file: &File) -> bool {
     let Ok(meta) = file.metadata() else { return false };
-    locked == Err(Errno::EWOULDBLOCK) && holders_of(meta.ino()).into_iter().all(is_elsewhere)
+    is_flocked(file) && holders_of(meta.ino()).into_iter().all(is_elsewhere)
 }
 
 /// The processes that hold a lock of flock(2) on a file, as far as our PID namespace shows them (proc_locks(5)).

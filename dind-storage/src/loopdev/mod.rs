@@ -1,16 +1,18 @@
 //! Loop devices: attach a file so that the kernel frees the device by itself. [`node`] is `/dev/loopN`, `ioctl` what the
-//! kernel's header says.
+//! kernel's header says, `jitter` how long to wait for others.
 //!
 //! The crate `loopdev` knows the old pair of calls, LOOP_SET_FD and LOOP_SET_STATUS64. What it does not have is done on its
 //! descriptors: LOOP_CONFIGURE (Linux 5.8), which sets file and flags at once, and device nodes that are missing, as they
 //! are in a container, whose /dev is a copy made at start.
 
 mod ioctl;
+mod jitter;
 pub mod node;
 
 use crate::fault;
 use dind_contract::Fault;
 use ioctl::{AUTOCLEAR, Config, DIRECT_IO, Info, READ_ONLY, request};
+use jitter::Jitter;
 use loopdev::{LoopControl, LoopDevice};
 use nix::errno::Errno;
 use node::Node;
@@ -301,22 +303,4 @@ fn no_control(error: &io::Error) -> Fault {
         _ => format!("run the container with {}, or with --privileged", node::FLAGS),
     };
     code.cannot("open", CONTROL, error).hint(hint)
-}
-
-/// Pauses that grow, and differ from process to process, so that two that collided do not collide again.
-struct Jitter(u64, u32);
-
-impl Jitter {
-    fn new() -> Self {
-        Self(u64::from(std::process::id()).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1, 0)
-    }
-
-    fn wait(&mut self) {
-        // xorshift64 (Marsaglia 2003); nothing here needs better numbers.
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.1 = (self.1 + 1).min(6);
-        std::thread::sleep(Duration::from_micros(200 + self.0 % (500 << self.1)));
-    }
 }

@@ -90,7 +90,7 @@ pub fn decide(facts: &Facts, options: &Options) -> Result<Plan, Fault> {
 /// What has to be done in a data root that is used as it is.
 fn native(facts: &Facts) -> Result<Vec<Step>, Fault> {
     let Directory { path, missing, .. } = &facts.data_root;
-    let Occupant { name, own_name, other } = &facts.occupant;
+    let Occupant { name, own_name, other, .. } = &facts.occupant;
     if let Some(other) = other {
         let fault = fault::DATA_ROOT_IN_USE.cannot("use", path.display(), format!("{other} has it"));
         return Err(

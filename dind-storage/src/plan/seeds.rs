@@ -42,7 +42,8 @@ pub fn decide(
             attached: *attached && is_visible,
         })
         .collect();
-    let may_have_record = !is_visible && facts.image.is_some();
+    // An image of before, or a clone.
+    let may_have_record = !is_visible && (facts.image.is_some() || facts.golden.is_some());
     if !given.paths.is_empty() || view.is_some() || may_have_record {
         let merged = view.is_some_and(|view| view.is_merged);
         steps.push(Step::MergeSeeds { data_root: data_root(), options: given.clone(), merged });

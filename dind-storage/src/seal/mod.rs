@@ -24,6 +24,7 @@ use crate::cli::SealTexts;
 use crate::facts::directory::resolved;
 use crate::image::location::ImageLocation;
 use crate::seed::manifest::Loaded;
+use crate::seed::record::{self, Record};
 use crate::store::Store;
 use crate::{fault, privileges, safe_path};
 use copy::Copier;
@@ -139,19 +140,20 @@ fn check_places(options: &SealOptions) -> Result<(), Fault> {
 
 /// A layer that came from a seed is no directory of files until the seed is bound on it.
 fn check_bound(root: &Root, store: &Store, selection: &Selection) -> Result<(), Fault> {
-    let Ok(record) = fs::read_to_string(store.root.join(crate::data_root::SEED).join("record.json")) else {
-        return Ok(());
-    };
+    let record = Record::read(&store.root).map_err(|error| {
+        let fault = fault::SEED_NOT_MERGED.cannot("read", record::path(&store.root).display(), error);
+        fault.hint("use the version of dind that has written it")
+    })?;
+    let Some(record) = record else { return Ok(()) };
     let mounts = proc::mounts(root).map_err(|error| {
         let fault = fault::FACTS_UNREADABLE.cannot("read", "/proc/self/mountinfo", error);
         fault.hint("mount /proc in the container")
     })?;
     let points: HashSet<PathBuf> = mounts.into_iter().map(|mount| mount.point).collect();
-    let is_recorded = |id: &str| record.contains(&format!("\"{id}\""));
-    let missing = selection
-        .layers
-        .iter()
-        .find(|layer| is_recorded(&layer.cache_id) && !points.contains(&store.diff(&layer.cache_id)));
+    let recorded: HashSet<_> = record.layers.values().map(|entry| entry.cache_id.as_str()).collect();
+    let missing = selection.layers.iter().find(|layer| {
+        recorded.contains(layer.cache_id.as_str()) && !points.contains(&store.diff(&layer.cache_id))
+    });
     let Some(layer) = missing else { return Ok(()) };
     let cause = format!("its layer {} is that of a seed, which is not there", layer.chain_id.short());
     let fault = fault::DATA_ROOT_UNSUITABLE.cannot("seal", store.root.display(), cause);

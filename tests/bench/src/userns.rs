@@ -1,9 +1,10 @@
 //! Nodes in user namespaces: on an engine that maps users, which the virtual machine has.
 
-use dind_lab::base::{Base, Release};
+use dind_lab::base::Release;
 use dind_lab::engine::Engine;
 use dind_lab::guest::{self, Guest, Program, Run, Suite};
-use dind_lab::product::{binaries, image};
+use dind_lab::product::binaries;
+use dind_lab::product::image::{self, Recipe};
 use dind_lab::{Result, Workspace, progress, setup};
 
 /// Measures in the guest, which prints the table.
@@ -12,7 +13,7 @@ pub(super) fn run(workspace: &Workspace, rounds: usize) -> Result<()> {
     binaries::build(workspace)?;
     let engine = Engine::find_or_start(workspace)?;
     let release = Release::Bookworm;
-    let node = image::build(workspace, &engine, Base::Usual)?;
+    let node = image::build(workspace, &engine, Recipe::default())?;
     progress::heading(&format!("measure nodes in user namespaces, {rounds} rounds"));
     let args = vec![rounds.to_string()];
     let runs = [Run { program: Program::Bench, args, env: Vec::new(), engine: Vec::new() }];

@@ -22,8 +22,13 @@ fn room(mounted_on: &Path) -> u64 {
 }
 
 /// The steps of an apply of an image that needs nothing.
-const AS_IT_IS: [&str; 4] =
-    ["make-image:skipped", "attach-image:done", "mount-image:done", "adjust-reserve:skipped"];
+const AS_IT_IS: [&str; 5] = [
+    "make-image:skipped",
+    "attach-image:done",
+    "mount-image:done",
+    "adjust-reserve:skipped",
+    "merge-seeds:skipped",
+];
 
 /// A capability's number (linux/capability.h); ext4 asks for it before it grows while it is mounted.
 const SYS_RESOURCE: u32 = 24;

@@ -1,7 +1,6 @@
 //! An apply whose system calls are looked at, or fail on request.
 
 use crate::machine::Machine;
-use crate::seeds::host::Host;
 use dind_tests::bin;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -53,20 +52,13 @@ impl Strace {
         self
     }
 
-    /// The same with seeds.
-    pub(crate) fn seeds(&self, host: &Host, seeds: &[&Path]) -> (Output, String) {
-        self.run(&host.machine, |command| {
-            host.environment(command, seeds);
-            command.env("DIND_STORAGE_SEED_MISSING", "set-aside");
-        })
-    }
-
     /// Runs an apply; returns what it printed, and what strace saw.
     pub(crate) fn apply(&self, machine: &Machine) -> (Output, String) {
         self.run(machine, |command| _ = command.env("VAR_LIB_DOCKER_SIZE", self.size))
     }
 
-    fn run(&self, machine: &Machine, change: impl Fn(&mut Command)) -> (Output, String) {
+    /// The same with more in its environment.
+    pub(crate) fn run(&self, machine: &Machine, change: impl Fn(&mut Command)) -> (Output, String) {
         let log = machine.path("strace");
         let words = [&self.before[..], &["strace", "-o"]].concat();
         let mut command = Command::new(words[0]);

@@ -34,7 +34,7 @@ fn inner_containers_reach_the_outer_network() {
     let image = inner_image();
     let get = |host: &str| {
         let url = format!("http://{host}/");
-        node.inner_docker(&["run", "--rm", &image, "wget", "-q", "-O", "-", "-T", "5", &url]).stdout
+        node.inner_docker(&["run", "--rm", &image, "timeout", "9", "wget", "-q", "-O", "-", &url]).stdout
             == "outside"
     };
     let address = address_of(&server.0);
@@ -85,4 +85,10 @@ fn a_pasta_that_dies_is_started_again() {
     node.exec(&["sh", "-c", kill]).ok();
     eventually("pasta has been missed", LIMIT, || node.log().contains("pasta has ended").then_some(()));
     eventually("the link is there again", LIMIT, || has_link().then_some(()));
+    // Once more, soon after: not every early end is the last one.
+    node.exec(&["sh", "-c", kill]).ok();
+    eventually("it has been missed again", LIMIT, || {
+        (node.log().matches("pasta has ended").count() == 2).then_some(())
+    });
+    eventually("the link is there once more", LIMIT, || has_link().then_some(()));
 }

@@ -101,6 +101,16 @@ pub struct Bind {
 }
 
 impl Changes {
+    /// Whether files are changed that the engine has, too.
+    #[must_use]
+    pub fn concern_the_engine(&self) -> bool {
+        let sets = [&self.out, &self.aside, &self.back];
+        !sets.iter().all(|set| set.is_empty())
+            || !self.layers.is_empty()
+            || !self.images.is_empty()
+            || self.names.is_some()
+    }
+
     /// Whether the data root is as it should be.
     #[must_use]
     pub fn is_nothing(&self, record: &Record) -> bool {

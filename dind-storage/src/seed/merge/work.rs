@@ -11,6 +11,7 @@ use crate::store::{DRIVER_DIRECTORY, IMAGE_DIRECTORY, Store};
 use std::collections::HashMap;
 use std::fs;
 use std::io;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 /// The directories that the engine makes in a data root, and we before it.
@@ -173,14 +174,16 @@ impl<'a> Work<'a> {
         fs::create_dir(&new)?;
         fs::create_dir(new.join("diff"))?;
         write(&new.join("link"), layer.names.link.as_bytes(), 0o644, false)?;
-        // The engine never writes to a layer with this file, not even by an overlay of it (overlay2.go, `get`).
+        // The engine never writes to a layer with this file, not even by an overlay of it, so it needs no `work` (overlay2.go, `Get`).
         write(&new.join("committed"), b"", 0o600, false)?;
         if let Some(lower) = &lower {
             write(&new.join("lower"), lower.as_bytes(), 0o644, false)?;
-            fs::create_dir(new.join("work"))?;
         }
+        // Made there, it has its inode where the directory has.
+        let short_link = new.join("l");
+        symlink(Path::new("..").join(&layer.names.cache_id).join("diff"), &short_link)?;
+        self.files.publish_link(&short_link, &self.store.short_link(&layer.names.link))?;
         self.files.publish(&new, &path)?;
-        self.short_link(&layer.names.link, &layer.names.cache_id)?;
 
         let path = self.store.layer(&layer.chain_id);
         self.doing.clone_from(&path);
@@ -189,7 +192,7 @@ impl<'a> Work<'a> {
         for file in list(&self.seed(layer.seed).layer(&layer.chain_id))? {
             let name = file.file_name().unwrap_or_default();
             if name != "cache-id" {
-                fs::copy(&file, new.join(name))?;
+                copy(&file, &new.join(name))?;
             }
         }
         write(&new.join("cache-id"), layer.names.cache_id.as_bytes(), 0o644, false)?;
@@ -232,14 +235,14 @@ impl<'a> Work<'a> {
             let new = self.files.temporary();
             fs::create_dir(&new)?;
             for file in known {
-                fs::copy(&file, new.join(file.file_name().unwrap_or_default()))?;
+                copy(&file, &new.join(file.file_name().unwrap_or_default()))?;
             }
             self.files.publish(&new, &path)?;
         }
         let path = self.store.image_content(&image.id);
         self.doing.clone_from(&path);
-        let new = self.files.temporary();
-        fs::copy(seed.image_content(&image.id), &new)?;
+        let new = self.files.temporary_file();
+        copy(&seed.image_content(&image.id), &new)?;
         self.files.publish(&new, &path)
     }
 
@@ -256,8 +259,8 @@ impl<'a> Work<'a> {
                     continue;
                 }
                 self.doing.clone_from(&path);
-                let new = self.files.temporary();
-                fs::copy(&file, &new)?;
+                let new = self.files.temporary_file();
+                copy(&file, &new)?;
                 self.files.publish(&new, &path)?;
             }
         }
@@ -267,6 +270,11 @@ impl<'a> Work<'a> {
     fn seed(&self, number: usize) -> Store {
         Store::at(&self.seeds[number].root)
     }
+}
+
+/// Copies a file, as the engine would write it. Most are a few bytes long, and the largest a few MiB.
+fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    write(to, &fs::read(from)?, 0o644, false)
 }
 
 /// The paths of what is in a directory; none where there is no such directory.

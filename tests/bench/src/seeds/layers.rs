@@ -1,9 +1,14 @@
 //! What an apply costs, by the number of the seed's layers: the first, which brings the metadata, and each later one.
+//!
+//! The data roots lie on a new file system, and none is removed: where much was deleted within the last minutes, ext4 looks at each
+//! inode that was free for too short a time (`recently_deleted` in fs/ext4/ialloc.c), which costs five times as much as all else.
 
 use crate::series::{Series, Task, in_turns, timed};
 use crate::table::{Row, print};
 use dind_lab::Result;
 use dind_tests::store::DataRoot;
+use nix::mount::umount;
+use std::cell::Cell;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -22,18 +27,23 @@ const COUNTS: [(usize, [&str; 2]); 3] = [
     (500, ["500 layers, first apply", "500 layers, later apply"]),
 ];
 
-/// A seed, and a data root that gets it.
+/// Where the data roots lie.
+const ROOTS: &str = "roots";
+
+/// A seed, and the data roots that get it.
 struct Case {
     tool: PathBuf,
     seed: Option<PathBuf>,
-    root: PathBuf,
+    /// Has a data root for each round.
+    roots: PathBuf,
+    round: Cell<usize>,
 }
 
 impl Case {
     /// A seed with so many layers, in images of a depth that the engine takes.
     fn make(tool: &Path, directory: &Path, layers: usize) -> Result<Self> {
         let path = |what: &str| directory.join(format!("{what}-{layers}"));
-        let (source, seed, root) = (path("source"), path("seed"), path("root"));
+        let (source, seed) = (path("source"), path("seed"));
         let made = DataRoot::new(&source, "bench");
         for (image, first) in (0..layers).step_by(MOST_OF_AN_IMAGE).enumerate() {
             let mut top = None;
@@ -46,12 +56,16 @@ impl Case {
         let mut seal = Command::new(tool);
         seal.env_clear().arg("seal").arg("--data-root").arg(&source).arg("--to").arg(&seed);
         timed(&mut seal)?;
-        Ok(Self { tool: tool.to_owned(), seed: Some(seed), root })
+        Ok(Self::new(tool, Some(seed), directory.join(ROOTS).join(layers.to_string())))
+    }
+
+    fn new(tool: &Path, seed: Option<PathBuf>, roots: PathBuf) -> Self {
+        Self { tool: tool.to_owned(), seed, roots, round: Cell::new(0) }
     }
 
     fn run(&self, verb: &str) -> Result<Duration> {
         let mut command = Command::new(&self.tool);
-        command.arg(verb).env_clear().env("DIND_DATA_ROOT", &self.root);
+        command.arg(verb).env_clear().env("DIND_DATA_ROOT", self.roots.join(self.round.get().to_string()));
         if let Some(seed) = &self.seed {
             command.env("DIND_STORAGE_SEED", seed);
         }
@@ -59,9 +73,7 @@ impl Case {
     }
 
     fn first(&self) -> Result<Duration> {
-        if self.root.exists() {
-            fs::remove_dir_all(&self.root)?;
-        }
+        self.round.set(self.round.get() + 1);
         let took = self.run("apply")?;
         self.run("release")?;
         Ok(took)
@@ -75,7 +87,17 @@ impl Case {
 }
 
 pub(super) fn run(tool: &Path, directory: &Path, rounds: usize) -> Result<()> {
-    let none = Case { tool: tool.to_owned(), seed: None, root: directory.join("root-0") };
+    let (image, roots) = (directory.join("image"), directory.join(ROOTS));
+    fs::create_dir_all(&roots)?;
+    let script = "truncate --size=8G \"$1\" && mkfs.ext4 -q \"$1\" && mount -o loop \"$1\" \"$2\"";
+    timed(Command::new("sh").args(["-c", script, "sh"]).arg(&image).arg(&roots))?;
+    let measured = measure(tool, directory, rounds);
+    umount(&roots)?;
+    measured
+}
+
+fn measure(tool: &Path, directory: &Path, rounds: usize) -> Result<()> {
+    let none = Case::new(tool, None, directory.join(ROOTS).join("none"));
     let mut cases = Vec::new();
     for (layers, _) in COUNTS {
         cases.push(Case::make(tool, directory, layers)?);

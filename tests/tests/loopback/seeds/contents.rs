@@ -1,11 +1,13 @@
 //! What an engine would find in a data root, and whether it is whole.
 
+use dind_tests::eventually;
 use dind_tests::store::digits;
 use nix::mount::{MsFlags, mount};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// What an engine would find in a data root.
 pub(crate) struct Contents {
@@ -117,7 +119,7 @@ impl Contents {
             let text = fs::read_to_string(entry.path()).unwrap_or_default();
             files.insert(entry.file_name().into_string().unwrap(), text);
         }
-        nix::mount::umount(&merged).unwrap();
+        unmount(&merged);
         files
     }
 
@@ -153,4 +155,9 @@ impl Contents {
             fs::remove_dir_all(cache).unwrap();
         }
     }
+}
+
+/// Unmounts. A program that another test starts just then has our open files, too, until it is executed.
+pub(crate) fn unmount(point: &Path) {
+    eventually("nobody uses it any more", Duration::from_secs(5), || nix::mount::umount(point).ok());
 }

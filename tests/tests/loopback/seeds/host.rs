@@ -1,8 +1,9 @@
 //! The fixture: a machine with a data root that is used as it is, or in an image, and seeds that `dind-storage seal` has made of
 //! made-up data roots.
 
-use super::contents::Contents;
+use super::contents::{Contents, unmount};
 use crate::machine::{Machine, fails, succeeds};
+use crate::strace::Strace;
 use dind_tests::bin;
 use dind_tests::store::{DataRoot, Layer};
 use nix::mount::{MsFlags, mount};
@@ -11,7 +12,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::{DirBuilderExt, symlink};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 
 /// A place that is root's alone all the way down, as seeds need it; /tmp is not. It is a file system in the test's own namespace.
 const SAFE: &str = "/srv";
@@ -57,7 +58,7 @@ impl Host {
     /// Makes the data root an empty one.
     pub(crate) fn renew(&self) {
         for point in self.binds().iter().rev().chain([&self.root()]) {
-            nix::mount::umount(point).unwrap();
+            unmount(point);
         }
         mount(Some("tmpfs"), &self.root(), Some("tmpfs"), MsFlags::empty(), Some("mode=711")).unwrap();
     }
@@ -113,6 +114,14 @@ impl Host {
 
     pub(crate) fn apply(&self, seeds: &[&Path]) -> Value {
         succeeds(&mut self.storage("apply", seeds))
+    }
+
+    /// The same under strace, with what needs a seed that is gone set aside.
+    pub(crate) fn traced(&self, strace: &Strace, seeds: &[&Path]) -> (Output, String) {
+        strace.run(&self.machine, |command| {
+            self.environment(command, seeds);
+            command.env("DIND_STORAGE_SEED_MISSING", "set-aside");
+        })
     }
 
     /// What the tool refuses leaves the data root as it is.

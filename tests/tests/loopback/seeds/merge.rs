@@ -176,7 +176,7 @@ fn without_the_new_mount_calls_layers_are_bound_by_the_old_one() {
         let host = Host::native();
         let seed = host.seal(&host.golden("golden"), "seed", &[]);
         let (output, log) =
-            Strace::of("open_tree,mount_setattr").inject(&format!("error={error}")).seeds(&host, &[&seed]);
+            host.traced(&Strace::of("open_tree,mount_setattr").inject(&format!("error={error}")), &[&seed]);
         assert!(output.status.success() && crate::strace::is_injected(&log), "{output:?}");
         assert_eq!(host.images(), golden_images());
         for bind in host.binds() {

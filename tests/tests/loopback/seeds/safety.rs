@@ -1,11 +1,14 @@
 //! Seeds that cannot be trusted, are not whole, or do not fit.
 
 use super::host::{Host, golden_images, link};
-use crate::machine::succeeds;
+use crate::machine::{fails, succeeds};
 use nix::mount::{MsFlags, mount, umount};
 use nix::unistd::{Gid, Uid, chown};
 use std::fs::{self, Permissions};
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 
 #[test]
 fn a_seed_that_others_can_change_is_refused() {
@@ -36,6 +39,47 @@ fn a_seed_that_others_can_change_is_refused() {
     link(&real, &above);
     host.refused(&[&seed], "seed-unsafe", 78);
     host.apply(&[&real.join("seed")]);
+    assert_eq!(host.images(), golden_images());
+}
+
+/// A process of this very container that locks a database, as bbolt does in an engine.
+struct Engine(Child);
+
+impl Engine {
+    fn of(database: &Path) -> Self {
+        let mut flock = Command::new("flock");
+        flock.arg(database).args(["sh", "-c", "echo locked; cat"]);
+        let mut flock = flock.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(flock.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        assert_eq!(line, "locked\n");
+        Self(flock)
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        drop(self.0.stdin.take());
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn under_a_running_engine_nothing_is_changed() {
+    let host = Host::native();
+    let seed = host.seal(&host.golden("golden"), "seed", &[]);
+    let database = host.root().join("volumes/metadata.db");
+    fs::create_dir_all(database.parent().unwrap()).unwrap();
+    let engine = Engine::of(&database);
+    let before = host.tree();
+    let refused = fails(&mut host.storage("apply", &[&seed]), "data-root-in-use", 75);
+    assert!(refused["error"]["message"].as_str().unwrap().contains("an engine runs on it"), "{refused}");
+    assert_eq!(host.tree(), before);
+    drop(engine);
+    host.apply(&[&seed]);
+    let _engine = Engine::of(&database);
+    assert_eq!(host.apply(&[&seed])["changed"], false);
+    fails(&mut host.storage("apply", &[]), "data-root-in-use", 75);
     assert_eq!(host.images(), golden_images());
 }
 
@@ -194,4 +238,48 @@ fn in_a_user_namespace_a_seed_that_hides_files_is_refused_and_any_other_is_used(
     assert_eq!(succeeds(&mut plan(&plain))["result"]["seeds"][0]["layers"], 1);
     let file = host.seal(&golden, "plain.erofs", &["--images", "debian:12", "--format", "erofs"]);
     crate::machine::fails(&mut plan(&file), "seed-unsuitable", 78);
+}
+
+/// What root of a node tries against a seed on a read-only mount: to write as it is, through the bind of a layer made writable, and
+/// through a bind of its own. The flag of a mount that comes from a namespace with more rights is locked (mount_namespaces(7)).
+const ATTEMPTS: &str = r#"
+    for layer in "$ROOT"/overlay2/*/diff; do
+        echo changed >"$layer/base"
+        mount -o remount,bind,rw "$layer" && echo changed >"$layer/base"
+    done
+    mkdir -p "$ROOT/x" && mount --bind "$SEED" "$ROOT/x" && mount -o remount,bind,rw "$ROOT/x"
+    touch "$ROOT"/x/overlay2/*/diff/base "$ROOT/x/more" && echo more >"$ROOT/x/more"
+    umount "$ROOT/x"; true"#;
+
+#[test]
+fn root_of_a_user_namespace_cannot_change_a_seed_on_a_read_only_mount() {
+    let host = Host::native();
+    let seed = host.seal(&host.golden("golden"), "seed", &["--images", "debian:12"]);
+    mount(Some(&seed), &seed, None::<&str>, MsFlags::MS_BIND, None::<&str>).unwrap();
+    let read_only = MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY;
+    mount(None::<&str>, &seed, None::<&str>, read_only, None::<&str>).unwrap();
+    let node = |namespaces: &[&str]| {
+        let script =
+            format!("\"$STORAGE\" apply >/dev/null || exit 99\n{ATTEMPTS}\n\"$STORAGE\" release >/dev/null");
+        let words = [namespaces, &["sh", "-c", &script]].concat();
+        let mut command = Command::new(words[0]);
+        host.machine.environment(&mut command);
+        host.environment(&mut command, &[&seed]);
+        command.args(&words[1..]).env("ROOT", host.root()).env("SEED", &seed);
+        let output = command.env("STORAGE", dind_tests::bin("dind-storage")).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let is_changed = || {
+        let layers = fs::read_dir(seed.join("overlay2")).unwrap().flatten();
+        let mut texts = layers.filter_map(|layer| fs::read_to_string(layer.path().join("diff/base")).ok());
+        seed.join("more").exists() || !texts.all(|text| text == "of base")
+    };
+    let complaints = node(&["unshare", "--user", "--map-root-user", "--mount"]);
+    assert!(!is_changed() && complaints.contains("Read-only file system"), "{complaints}");
+    host.renew();
+    // The control: root of the machine can.
+    let complaints = node(&["env"]);
+    assert!(is_changed(), "{complaints}");
+    umount(&seed).unwrap();
 }

@@ -90,7 +90,7 @@ impl Scenario {
             for round in 1.. {
                 self.prepare();
                 let strace = Strace::of(call).inject(&format!("{fault}:when={round}"));
-                let (output, log) = strace.seeds(&self.host, &paths(&self.seeds));
+                let (output, log) = self.host.traced(&strace, &paths(&self.seeds));
                 if !is_injected(&log) {
                     assert!(output.status.success(), "{output:?}");
                     break;

@@ -61,11 +61,7 @@ fn node(set: &str, more: &[&str]) -> Node {
 }
 
 /// An inner container that may do what these options give it.
-pub(in super::super) fn inside(
-    node: &Node,
-    name: &'static str,
-    options: &[&str],
-) -> Result<Place, String> {
+pub(in super::super) fn inside(node: &Node, name: &'static str, options: &[&str]) -> Result<Place, String> {
     let shared = ["--volume", "/host:/host", "--volume", "/tools:/tools:ro"];
     let limits = ["--memory", "100m", "--pids-limit", "100"];
     let command = [&inner_image(), "sleep", "100000"];
