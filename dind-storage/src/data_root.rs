@@ -9,7 +9,7 @@ pub const RESERVE: &str = ".dind-reserve";
 
 /// What seeds have brought into a data root, and the record of it.
 pub const SEED: &str = ".dind-seed";
-/// What dockerd tells itself apart by, since 24 (moby, daemon/id.go). It makes one where there is none.
+/// The engine's id, since 24 (moby, daemon/id.go). It makes one where there is none.
 pub const ENGINE_ID: &str = "engine-id";
 
 /// What dockerd has of a swarm (moby, daemon/cluster): whoever has it is that member.

@@ -35,7 +35,7 @@ const NAMESPACES: i32 = libc::CLONE_NEWUSER
 /// How long pasta may take to its route; emulated, it needs a second.
 const WAY_OUT: Duration = Duration::from_secs(30);
 
-/// Between two looks for that route, which nothing outside is told of.
+/// Between two looks for that route, of which nothing outside gets an event.
 const LOOK: Duration = Duration::from_millis(5);
 
 /// A pasta that ends sooner may end at once every time.

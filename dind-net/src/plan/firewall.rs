@@ -145,7 +145,7 @@ fn obstacles(
     let kernel = kernel.map(|words| (Reason::Kernel, words, leave));
     let left = options.forward == Some(false);
     let off = native.forward_stuck || facts.forward_off && (facts.host_network || left);
-    // Who asks for both, and leaves forwarding off, has told the engine not to check it.
+    // Who asks for both, and leaves forwarding off, has configured the engine not to check it.
     let off = (off && !(asked && left)).then(|| {
         let words = "net.ipv4.ip_forward is 0, and is not for dind-net to change".to_owned();
         (Reason::Forwarding, words, "set net.ipv4.ip_forward=1, such as with docker run --sysctl")

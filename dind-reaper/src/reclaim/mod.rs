@@ -99,7 +99,7 @@ impl Attempt<'_> {
         let ran = round.run().await;
         (result.after, result.taken) = (round.disk, round.taken);
         match ran {
-            // What has been taken is told, whatever came after it.
+            // What has been taken is reported, whatever came after it.
             Err(fault) if result.taken.is_empty() => return Err(fault),
             Err(_) => {}
             Ok(()) => result.exhausted = result.after.is_above(self.above),
@@ -107,7 +107,7 @@ impl Attempt<'_> {
         Ok(result)
     }
 
-    /// Until there is something to tell.
+    /// Until there is something to report.
     async fn wait(&mut self, mut exhausted: bool) -> Result<ReclaimResult, Fault> {
         let mut last = None::<(Instant, u64)>;
         loop {

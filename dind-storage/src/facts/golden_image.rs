@@ -49,7 +49,7 @@ fn is_attached(root: &Root, path: &Path, file: &File) -> bool {
     numbers.filter(|number| !is_read_only(root, *number)).any(|number| {
         let Ok(behind) = root.read(loopdev::backing_file(number)) else { return false };
         let behind = Path::new(behind.trim_end_matches('\n'));
-        // The kernel shows the path as it is in another mount namespace; the name tells most of the others apart.
+        // The kernel shows the path as it is in another mount namespace; the name rules most of the others out.
         if behind.file_name() != path.file_name() {
             return false;
         }

@@ -1,4 +1,4 @@
-//! A clone's own identity: file systems with one UUID cannot be told apart, and XFS refuses to mount the second of them.
+//! A clone's own identity: file systems with one UUID cannot be distinguished, and XFS refuses to mount the second of them.
 
 use super::location::ImageLocation;
 use super::superblock::{self, Filesystem, LABEL};

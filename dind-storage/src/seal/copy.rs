@@ -1,4 +1,4 @@
-//! A copy of a layer's files that no container can tell from the original.
+//! A copy of a layer's files that no container can distinguish from the original.
 
 use super::attributes;
 use super::file::Contents;

@@ -98,7 +98,7 @@ fn image_metadata(from: &Store, to: &Store, selection: &Selection, id: &Digest) 
 }
 
 /// What is known of a layer's digests in registries, by which it is pushed without its content. What was made of somebody's
-/// password to tell accounts apart (`HMAC`; moby, `distribution/metadata/v2_metadata_service.go`) is left out.
+/// password to distinguish accounts (`HMAC`; moby, `distribution/metadata/v2_metadata_service.go`) is left out.
 fn distribution(from: &Store, to: &Store, layer: &Layer) -> Result<(), Trouble> {
     let diff_id = &layer.diff_id;
     let path = |store: &Store, kind: &str, id: &Digest| {

@@ -40,7 +40,7 @@ pub struct SealedImage {
 }
 
 impl Sealed {
-    /// What is told of a seed.
+    /// What is reported of a seed.
     #[must_use]
     pub fn new(path: PathBuf, form: Form, seed: Loaded, disk_bytes: u64) -> Self {
         let manifest = seed.manifest;

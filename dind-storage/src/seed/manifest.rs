@@ -70,7 +70,7 @@ pub struct SeedLayer {
     pub hides_files: bool,
 }
 
-/// A manifest that was read, and how it is told from another version.
+/// A manifest that was read, and its digest, which another version does not have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Loaded {
     /// What is in the seed.

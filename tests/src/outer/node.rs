@@ -24,6 +24,27 @@ impl Node {
         Self { name, pid: AtomicU32::new(0) }
     }
 
+    /// Restarts the node, kills it and starts it. Each time the inner container runs again, and `also` holds.
+    ///
+    /// # Panics
+    /// One of them does not.
+    pub fn comes_back_after_a_restart_and_a_kill(&self, inner: &str, also: impl Fn()) {
+        let comes_back = || {
+            self.until_running();
+            eventually("the inner container runs again", LIMIT, || {
+                let state = self.inner_docker(&["inspect", "--format", "{{.State.Running}}", inner]);
+                (state.stdout == "true").then_some(())
+            });
+            also();
+        };
+        docker(&["restart", "--time", "60", &self.name]).ok();
+        comes_back();
+        docker(&["kill", &self.name]).ok();
+        assert_eq!(self.exit_status(), 137);
+        docker(&["start", &self.name]).ok();
+        comes_back();
+    }
+
     /// `docker run -d --privileged` with these options, and this command in the image under test.
     ///
     /// # Panics

@@ -170,11 +170,22 @@ fn without_renameat2_a_link_keeps_what_is_there() {
 /// Runs a first apply again and again, with a fault at the first, second, … of each call, each on a machine as new.
 /// Returns the number of faults.
 fn sweep(calls: &[&str], fault: &str, check: impl Fn(&Machine, &Output)) -> usize {
+    sweep_of(calls, fault, |strace| strace, check)
+}
+
+/// The same for an apply that is changed first.
+pub(crate) fn sweep_of(
+    calls: &[&str],
+    fault: &str,
+    change: impl Fn(Strace) -> Strace,
+    check: impl Fn(&Machine, &Output),
+) -> usize {
     let mut rounds = 0;
     for call in calls {
         for round in 1.. {
             let machine = Machine::new();
-            let (output, log) = Strace::of(call).inject(&format!("{fault}:when={round}")).apply(&machine);
+            let strace = change(Strace::of(call).inject(&format!("{fault}:when={round}")));
+            let (output, log) = strace.apply(&machine);
             if !is_injected(&log) {
                 assert!(output.status.success(), "{output:?}");
                 assert!(round > 1, "there is no {call} to fail");

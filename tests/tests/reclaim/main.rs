@@ -121,7 +121,7 @@ fn the_oldest_unused_images_go_until_the_disk_has_room_and_what_is_in_use_stays(
     node.inner(&["rm", "keeper"]);
     let record = until(&node, "the image of the container is gone", |reclaim| reclaim["images"] == 4);
     assert!(has_warning(&record, "reclaim-exhausted"), "{record}");
-    // Each time that something was taken has been told once, and no other.
+    // Each time that something was taken has been reported once, and no other.
     assert_eq!(node.log().matches("no unused image older than").count(), 2, "{}", node.log());
 
     // With room again, it is over.

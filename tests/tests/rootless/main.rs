@@ -52,20 +52,9 @@ fn a_node_comes_back_after_a_restart_and_a_kill() {
     let node = node(&[]);
     enter(&node, "echo kept >/etc/kept").ok();
     let id = node.inner_run(&["--restart", "always"], "exec sleep 1000");
-    let comes_back = || {
-        node.until_running();
-        eventually("the inner container runs again", LIMIT, || {
-            let state = node.inner_docker(&["inspect", "--format", "{{.State.Running}}", &id]);
-            (state.stdout == "true").then_some(())
-        });
+    node.comes_back_after_a_restart_and_a_kill(&id, || {
         assert_eq!(enter(&node, "cat /etc/kept").ok(), "kept");
-    };
-    docker(&["restart", "--time", "60", &node.name]).ok();
-    comes_back();
-    docker(&["kill", &node.name]).ok();
-    assert_eq!(node.exit_status(), 137);
-    docker(&["start", &node.name]).ok();
-    comes_back();
+    });
     assert_eq!(node.stop().0, 143, "{}", node.log());
 }
 

@@ -51,8 +51,8 @@ fn like_any_others(node: &Node, usual: &Usual, seed: &Seed) {
     let before = seed.fingerprint();
     assert_eq!(listed(node), usual.listed);
     assert_eq!(disk_of_images(node), usual.disk);
-    let told = seeds(node);
-    assert_eq!(told[0]["images"].as_array().unwrap().len(), usual_images().len(), "{told}");
+    let reported = seeds(node);
+    assert_eq!(reported[0]["images"].as_array().unwrap().len(), usual_images().len(), "{reported}");
 
     // Files of all layers, one that a layer hides, and what a container writes over and removes.
     let seen = "cat /base /app; [ ! -e /bin/vi ] && [ -d /bin/vi.d ] && echo hidden";

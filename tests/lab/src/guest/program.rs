@@ -44,7 +44,7 @@ pub struct Run {
     pub program: Program,
     /// Its arguments.
     pub args: Vec<String>,
-    /// Its environment, beside what tells it of the guest.
+    /// Its environment, beside what describes the guest.
     pub env: Vec<(&'static str, String)>,
     /// Arguments for the guest's engine, which is started anew where it has run with others.
     pub engine: Vec<&'static str>,

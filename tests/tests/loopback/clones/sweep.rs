@@ -2,7 +2,7 @@
 
 use super::{clone, golden, identity};
 use crate::machine::{Machine, succeeds};
-use crate::strace::{Strace, is_injected};
+use crate::sweep::sweep_of;
 use std::fs;
 use std::path::Path;
 
@@ -59,23 +59,13 @@ fn sweep(fault: &str, check: impl Fn(&Machine, &Path, bool)) -> usize {
     let from = machine.path("golden/image");
     golden(&machine, &from, &[]);
     let before = fs::read(&from).unwrap();
-    let mut rounds = 0;
-    for call in CALLS {
-        for round in 1.. {
-            let machine = Machine::new();
-            let strace = Strace::of(call).inject(&format!("{fault}:when={round}")).size("").from(&from);
-            let (output, log) = strace.apply(&machine);
-            if !is_injected(&log) {
-                assert!(output.status.success(), "{output:?}");
-                assert!(round > 1, "there is no {call} to fail");
-                machine.release();
-                machine.assert_clean();
-                break;
-            }
-            check(&machine, &from, output.status.success());
-            assert!(fs::read(&from).unwrap() == before, "{call} {round}: the golden image was changed");
-            rounds += 1;
-        }
-    }
-    rounds
+    sweep_of(
+        CALLS,
+        fault,
+        |strace| strace.size("").from(&from),
+        |machine, output| {
+            check(machine, &from, output.status.success());
+            assert!(fs::read(&from).unwrap() == before, "the golden image was changed");
+        },
+    )
 }

@@ -10,9 +10,9 @@ mod readmes;
 pub(super) mod scene;
 
 use dind_tests::cell::{Mode, SLOW, Storage, cell_of};
-use dind_tests::outer::{LIMIT, Node, docker, image, inner_image};
+use dind_tests::outer::{Node, docker, image, inner_image};
 use dind_tests::reduced::{RunFlags, makes_a_whole_node, start};
-use dind_tests::{eventually, scratch};
+use dind_tests::scratch;
 use serde_json::{Value, json};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -82,19 +82,7 @@ fn a_node_comes_back_after_a_restart_and_a_kill() {
     assert!(ours.iter().all(|line| !line.contains(": warning: ")), "{ours:?}");
 
     let id = node.inner_run(&["--restart", "always"], "exec sleep 1000");
-    let comes_back = || {
-        node.until_running();
-        eventually("the inner container runs again", LIMIT, || {
-            let state = node.inner_docker(&["inspect", "--format", "{{.State.Running}}", &id]);
-            (state.stdout == "true").then_some(())
-        });
-    };
-    docker(&["restart", "--time", "60", &node.name]).ok();
-    comes_back();
-    docker(&["kill", &node.name]).ok();
-    assert_eq!(node.exit_status(), 137);
-    docker(&["start", &node.name]).ok();
-    comes_back();
+    node.comes_back_after_a_restart_and_a_kill(&id, || ());
     docker(&["stop", "--time", "60", &node.name]).ok();
     assert_eq!(node.exit_status(), 143, "{}", node.log());
 }

@@ -97,7 +97,7 @@ impl Scene {
         let packets = thread::spawn(move || {
             let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
             while !sent.load(Ordering::Relaxed) {
-                // Nobody receives them, which a later call may be told.
+                // Nobody receives them, which a later call may report.
                 let _ = socket.send_to(format!("packet:{SECRET}").as_bytes(), (address.as_str(), 9));
                 thread::sleep(Duration::from_millis(20));
             }
