@@ -165,6 +165,9 @@ pub struct RunOptions {
     /// The share of the data root's disk in use above which unused images and build cache go, oldest first: 85% [default: they stay].
     #[arg(long, value_name = "PERCENT", env = "DIND_STORAGE_RECLAIM", allow_hyphen_values = true)]
     pub reclaim: Option<String>,
+    /// Programs to run between network and engine, by the contract of the tools: names on PATH or absolute paths, as shell-style words.
+    #[arg(long, value_name = "PROGRAMS", env = "DIND_STAGES")]
+    pub stages: Option<String>,
     /// Whether a Mesos agent gets defaults that fit its container [default: true].
     #[arg(long, value_name = "BOOL", env = "DIND_MESOS_DEFAULTS")]
     pub mesos_defaults: Option<String>,

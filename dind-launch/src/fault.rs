@@ -68,6 +68,8 @@ pub const DATA_ROOT_IN_USE: Code = Code::new("data-root-in-use", ExitCode::InUse
 pub const ALREADY_RUNNING: Code = Code::new("already-running", ExitCode::InUse);
 /// Another node runs in this network namespace.
 pub const NETWORK_IN_USE: Code = Code::new("network-in-use", ExitCode::InUse);
+/// `DIND_STAGES` names something else than programs, or one twice.
+pub const STAGES_INVALID: Code = Code::new("stages-invalid", ExitCode::Config);
 /// A sibling tool is missing.
 pub const TOOL_MISSING: Code = Code::new("tool-missing", ExitCode::Config);
 /// A sibling tool could not produce a plan; its own code is the first of `causes`.
@@ -160,6 +162,7 @@ pub const CODES: &[Code] = &[
     DATA_ROOT_IN_USE,
     ALREADY_RUNNING,
     NETWORK_IN_USE,
+    STAGES_INVALID,
     TOOL_MISSING,
     SETTINGS_REFUSED,
     STAGE_FAILED,

@@ -17,6 +17,7 @@ pub mod restart_policy;
 pub mod rootless;
 pub mod run;
 pub mod stage;
+pub mod stages;
 pub mod status;
 pub mod stop_signals;
 pub mod tls;

@@ -6,6 +6,7 @@ use crate::fault;
 use crate::prepare::Tmp;
 use crate::restart_policy::Policy;
 use crate::rootless;
+use crate::stages::{self, StageProgram};
 use crate::tls::TlsOptions;
 use dind_contract::cli::given;
 use dind_contract::{Fault, value};
@@ -54,6 +55,8 @@ pub struct Options {
     pub evidence: Option<(PathBuf, Option<String>)>,
     /// The share of the disk, in percent, above which unused images and build cache go.
     pub reclaim: Option<u8>,
+    /// Programs that run between network and engine, in order.
+    pub stages: Vec<StageProgram>,
     /// Whether a Mesos agent gets defaults that fit its container.
     pub mesos_defaults: bool,
     /// Who may reach the engine over TCP.
@@ -101,6 +104,7 @@ impl Options {
             tmp: Tmp::parse(text.tmp.as_ref())?,
             evidence: evidence(text)?,
             reclaim: reclaim(text.reclaim.as_ref())?,
+            stages: given(text.stages.as_ref()).map_or(Ok(Vec::new()), stages::find)?,
             mesos_defaults: mesos_defaults(text.mesos_defaults.as_ref())?,
             tls: TlsOptions::read(&text.tls)?,
             allow_host_devices: allow_host_devices(text.allow_host_devices.as_ref())?,

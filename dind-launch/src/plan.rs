@@ -12,6 +12,7 @@ use crate::process::{Node, StopReason};
 use crate::rootless::{self, Mode};
 use crate::run::command_form::Form;
 use crate::run::preflight::{Inputs, tool_variables, wanted};
+use crate::run::stages;
 use crate::stage::Stage;
 use crate::variables;
 use crate::{TOOL, tls};
@@ -81,7 +82,11 @@ pub fn plan(text: &RunOptions, command: &[String], common: &Common) -> Outcome<R
     ];
     let settings = RunPlan {
         command: command.clone(),
-        programs: named.into_iter().map(|(name, path)| (name.to_owned(), path)).collect(),
+        programs: named
+            .into_iter()
+            .map(|(name, path)| (name.to_owned(), path))
+            .chain(options.stages.iter().map(|stage| (stage.name.clone(), stage.path.clone())))
+            .collect(),
         daemon_args: options.daemon_args.words.clone(),
         preload: archives,
         log: if options.log == LogTo::Stderr { "stderr".to_owned() } else { LOG_FILE.to_owned() },
@@ -103,13 +108,16 @@ pub fn plan(text: &RunOptions, command: &[String], common: &Common) -> Outcome<R
     let [storage, net] =
         sibling::plans(&mut node, &tools, root, &variables).map_err(StopReason::into_fault)?;
 
-    let mut merged =
-        config::merge(&[&storage.engine, &net.engine, &listen.engine], &user, &options.daemon_args)?;
+    let planned = stages::plans(&mut node, &options.stages, root).map_err(StopReason::into_fault)?;
+    let mut fragments = vec![&storage.engine, &net.engine];
+    fragments.extend(planned.iter().map(|plan| &plan.engine));
+    stages::agree(&fragments, &options.stages)?;
+    fragments.push(&listen.engine);
+    let mut merged = config::merge(&fragments, &user, &options.daemon_args)?;
     if machine.is_host() {
         dockerd::place_key(&mut merged.config);
     }
-    let path_prepend =
-        [&storage, &net].iter().flat_map(|document| document.engine.path_prepend.clone()).collect();
+    let path_prepend = fragments.iter().flat_map(|fragment| fragment.path_prepend.clone()).collect();
     let mut warnings =
         variables::unknown(std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned()));
     warnings.extend(merged.warnings);
@@ -118,7 +126,8 @@ pub fn plan(text: &RunOptions, command: &[String], common: &Common) -> Outcome<R
     warnings.extend(listen.warnings);
     warnings.extend(hairpin::warning(&machine, &merged.config, &options.daemon_args));
     warnings.extend(cut_off::warning(&machine, &merged.config, &options.daemon_args));
-    warnings.extend([&storage, &net].iter().flat_map(|document| document.warnings.clone()));
+    warnings
+        .extend([&storage, &net].into_iter().chain(&planned).flat_map(|document| document.warnings.clone()));
     let wanted = wanted(&user, &options);
     let prepare = prepare::document(prepare::plan(&machine, &wanted)?, "plan");
     warnings.extend(prepare.warnings.clone());
@@ -138,7 +147,9 @@ pub fn plan(text: &RunOptions, command: &[String], common: &Common) -> Outcome<R
     }
     let documents =
         [("prepare", Some(prepare)), ("storage", Some(storage)), ("net", Some(net)), ("tls", tls)];
-    let documents = documents.into_iter().filter_map(|(name, plan)| Some((name.to_owned(), plan?))).collect();
+    let documents = documents.into_iter().filter_map(|(name, plan)| Some((name.to_owned(), plan?)));
+    let theirs = options.stages.iter().map(|stage| stage.name.clone()).zip(planned);
+    let documents = documents.chain(theirs).collect();
     let result = RunPlan { main_stop_signal, mesos: agent, documents, hosts: listen.hosts, ..settings };
     Ok(Draft { result, engine: Engine { config: merged.config, path_prepend }, steps, warnings })
 }

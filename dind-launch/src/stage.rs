@@ -14,6 +14,8 @@ pub enum Stage {
     Storage,
     /// containerd, and the rest of `dind-net apply`.
     Net,
+    /// `apply` of the user's own stages; only where there are any.
+    Stages,
     /// The certificates of the engine's TCP socket, made beside what came before; only where it has one with TLS.
     Tls,
     /// dockerd, until it answers.
@@ -36,6 +38,8 @@ pub enum Stage {
     CollectEvidence,
     /// Processes that are left stop.
     StopLeftovers,
+    /// `release` of the user's own stages.
+    ReleaseStages,
     /// `dind-net release`.
     ReleaseNet,
     /// `dind-storage release`.
@@ -43,11 +47,12 @@ pub enum Stage {
 }
 
 impl Stage {
-    const START: [Self; 8] = [
+    const START: [Self; 9] = [
         Self::Check,
         Self::Prepare,
         Self::Storage,
         Self::Net,
+        Self::Stages,
         Self::Tls,
         Self::Engine,
         Self::Preload,
@@ -58,6 +63,7 @@ impl Stage {
     #[must_use]
     pub fn of_start(options: &Options, command: &[String]) -> Vec<Self> {
         let has = |stage: &Self| match stage {
+            Self::Stages => !options.stages.is_empty(),
             Self::Tls => options.tls.directory.is_some(),
             Self::Preload => options.preload.is_some(),
             Self::Main => !command.is_empty(),
@@ -80,6 +86,7 @@ impl Stage {
             Self::Prepare => "prepare",
             Self::Storage => "storage",
             Self::Net => "net",
+            Self::Stages => "stages",
             Self::Tls => "tls",
             Self::Engine => "engine",
             Self::Preload => "preload",
@@ -92,6 +99,7 @@ impl Stage {
             Self::StopContainerd => "stop-containerd",
             Self::CollectEvidence => "collect-evidence",
             Self::StopLeftovers => "stop-leftovers",
+            Self::ReleaseStages => "release-stages",
             Self::ReleaseNet => "release-net",
             Self::ReleaseStorage => "release-storage",
         }

@@ -35,6 +35,7 @@ pub const KNOWN: &[&str] = &[
     "DIND_RUN_FLAGS",
     "DIND_RUN_FLAGS_FOR",
     "DIND_SECCOMP",
+    "DIND_STAGES",
     "DIND_STOP_BUDGET",
     "DIND_STORAGE_BACKING",
     "DIND_STORAGE_DRIVER",

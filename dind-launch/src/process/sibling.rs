@@ -109,7 +109,8 @@ fn is_ours(name: &str) -> bool {
         || ["DIND_", "DOCKER_NETWORK_", "VAR_LIB_DOCKER_"].iter().any(|prefix| name.starts_with(prefix))
 }
 
-fn not_executed(tool: &Path, error: &std::io::Error) -> Fault {
+/// The fault of a tool that cannot be executed.
+pub fn not_executed(tool: &Path, error: &std::io::Error) -> Fault {
     let hint = super::hint_of(error).unwrap_or("install the dind tools again");
     fault::TOOL_BROKEN.cannot("execute", tool.display(), error).hint(hint)
 }

@@ -17,6 +17,7 @@ mod range_probe;
 mod reclaim;
 mod reload;
 pub mod shutdown;
+pub(crate) mod stages;
 pub mod start;
 pub mod state;
 pub mod supervise;

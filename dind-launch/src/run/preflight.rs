@@ -121,6 +121,7 @@ pub(super) fn preflight(
         network_lock: None,
         storage_applied: false,
         net_applied: false,
+        applied_stages: Vec::new(),
     };
     Ok((state, log))
 }

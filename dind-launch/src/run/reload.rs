@@ -63,7 +63,9 @@ pub(super) fn reload(node: &mut Node, state: &mut RunState) -> Result<Draft<Relo
     Listen::decide(&state.options.tls, &new, &state.options.daemon_args)?;
     let Difference { kept, result } = difference(&state.user, &new);
     let documents = &state.writer.record.documents;
-    let engines = ["storage", "net"].iter().filter_map(|stage| Some(&documents.get(*stage)?.engine));
+    let stages = state.options.stages.iter().map(|stage| stage.name.as_str());
+    let engines = ["storage", "net"].into_iter().chain(stages);
+    let engines = engines.filter_map(|stage| Some(&documents.get(stage)?.engine));
     let engines: Vec<&Engine> = engines.chain([&state.listen.engine]).collect();
     let mut merged = config::merge(&engines, &kept, &state.options.daemon_args)?.config;
     dockerd::place_key(&mut merged);

@@ -2,7 +2,7 @@
 
 use super::preflight::{is_set, tool_variables, wanted};
 use super::state::RunState;
-use super::{certificates, evidence, main_process, network_lock, range_probe};
+use super::{certificates, evidence, main_process, network_lock, range_probe, stages};
 use crate::TOOL;
 use crate::engine::build_info::is_dockerd_before_29;
 use crate::engine::daemon::{self, DaemonKind, wait_ready};
@@ -49,8 +49,9 @@ pub(super) fn start(node: &mut Node, state: &mut RunState) -> Result<(), StopRea
     stale::remove_stale_state(&Root::default())?;
     let engines = apply(node, state, checked)?;
     range_probe::finish_before_engine(node, state)?;
+    let others = stages::apply(node, state)?;
     certificates::finish(node, state)?;
-    start_engine(node, state, &engines)?;
+    start_engine(node, state, &engines, &others)?;
     preload(node, state)?;
     range_probe::finish(node, state)?;
     start_main(node, state)
@@ -80,7 +81,11 @@ fn check(node: &mut Node, state: &mut RunState) -> Result<Checked, StopReason> {
     let tls = certificates::start_plan(node, state)?;
     let [storage, net] = sibling::plans(node, &state.tools, "/", &variables)?;
     certificates::finish_plan(node, tls)?;
-    config::merge(&[&storage.engine, &net.engine], &state.user, &state.options.daemon_args)?;
+    let planned = stages::plans(node, &state.options.stages, "/")?;
+    let mut fragments = vec![&storage.engine, &net.engine];
+    fragments.extend(planned.iter().map(|plan| &plan.engine));
+    stages::agree(&fragments, &state.options.stages)?;
+    config::merge(&fragments, &state.user, &state.options.daemon_args)?;
     let mut net_variables: Vec<_> =
         variables.iter().map(|(name, text)| (*name, (*text).to_owned())).collect();
     let probe = range_probe::start(node, state, &net)?;
@@ -191,9 +196,13 @@ fn start_engine(
     node: &mut Node,
     state: &mut RunState,
     [storage, net]: &[Engine; 2],
+    others: &[Engine],
 ) -> Result<(), StopReason> {
     state.writer.begin(Stage::Engine);
-    let fragments = [storage, net, &state.listen.engine];
+    let mut fragments = vec![storage, net];
+    fragments.extend(others);
+    stages::agree(&fragments, &state.options.stages)?;
+    fragments.push(&state.listen.engine);
     let mut merged = config::merge(&fragments, &state.user, &state.options.daemon_args)?;
     dockerd::place_key(&mut merged.config);
     merged.warnings.extend(state.listen.warnings.clone());

@@ -12,6 +12,7 @@ use crate::process::Node;
 use crate::process::sibling::{self, Tools};
 use crate::process::tool::ToolProcess;
 use crate::restart_policy::Attempts;
+use crate::stages::StageProgram;
 use crate::status::record::{NodeState, RecordWriter};
 use crate::tls::listen::Listen;
 use dind_contract::{Fault, Warning};
@@ -66,6 +67,8 @@ pub struct RunState {
     pub storage_applied: bool,
     /// Whether the network has to be released.
     pub net_applied: bool,
+    /// The user's own stages that have to be released, in the order of their start.
+    pub applied_stages: Vec<StageProgram>,
 }
 
 impl RunState {

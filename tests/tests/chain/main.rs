@@ -14,5 +14,6 @@ mod refusals;
 mod restart;
 mod signals;
 mod site;
+mod stages;
 mod status;
 mod wait;

@@ -25,7 +25,8 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     }
     let present = programs::present(workspace)?;
     let vm = if options.tiers().contains(&Tier::Vm) { setup::VM } else { &[] };
-    setup::install(workspace, &[setup::BUILD, setup::ENGINE, setup::TESTS, vm])?;
+    let outside = if options.tiers().contains(&Tier::Outside) { setup::OUTSIDE } else { &[] };
+    setup::install(workspace, &[setup::BUILD, setup::ENGINE, setup::TESTS, outside, vm])?;
     let binaries = ahead::beside(options, || binaries::build(workspace))?;
     let run = Run::begin(workspace, &binaries)?;
     let programs = Programs { workspace, present, temporary: run.environment(), extra: options.extra };
@@ -49,7 +50,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
 fn run_tier(programs: &Programs, tier: Tier, options: &Options) -> Result<()> {
     match tier {
         Tier::Unit => programs.unit(),
-        Tier::Image | Tier::Mesos => engine::run(programs, tier, options),
+        Tier::Image | Tier::Outside | Tier::Mesos => engine::run(programs, tier, options),
         Tier::Vm => guests::run(programs.workspace, options),
         _ => programs.run(tier, &[])?.1,
     }

@@ -17,6 +17,8 @@ pub(crate) enum Tier {
     Root,
     /// An engine and the image.
     Image,
+    /// Engines of other makes around the node: podman, containerd.
+    Outside,
     /// An engine and a Mesos cluster of nodes.
     Mesos,
     /// The image in a virtual machine: a host's kernel, cgroup v2, every capability.
@@ -51,6 +53,7 @@ impl Tier {
                 "dropin",
                 "recipes",
             ],
+            Self::Outside => &["podman", "containerd"],
             Self::Mesos => &["mesos", "release"],
             Self::Vm => &["vm"],
         }

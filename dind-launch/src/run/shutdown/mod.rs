@@ -10,6 +10,7 @@ mod main_stop;
 use super::evidence;
 use super::main_process::stop_signals;
 use super::preflight::tool_variables;
+use super::stages;
 use super::state::RunState;
 use crate::engine::daemon::{DaemonKind, died};
 use crate::process::sibling::{self, documents};
@@ -45,6 +46,7 @@ const MAIN_UNTIL: u32 = 35;
 const REAPER_UNTIL: u32 = 89;
 const ENGINE_UNTIL: u32 = 92;
 const LEFTOVERS_UNTIL: u32 = 95;
+const STAGES_UNTIL: u32 = 97;
 const NET_UNTIL: u32 = 98;
 const STORAGE_UNTIL: u32 = 100;
 
@@ -121,6 +123,10 @@ pub fn stop(node: &mut Node, state: &mut RunState, signal: Option<i32>) -> (Opti
     state.writer.begin(Stage::StopLeftovers);
     stop_leftovers(node, budget.until(LEFTOVERS_UNTIL));
     node.log.drain();
+    let limit = || budget.until(STAGES_UNTIL).max(RELEASE_AT_LEAST);
+    for fault in stages::release(node, state, limit) {
+        collect(Err(fault));
+    }
     if std::mem::take(&mut state.net_applied) {
         let tool = state.tools.net.clone();
         collect(release(node, state, Stage::ReleaseNet, &tool, budget.until(NET_UNTIL)));

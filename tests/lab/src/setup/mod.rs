@@ -49,6 +49,9 @@ pub const CLIENTS: &[Need] = &[
     Need::Program("rsync", "rsync"),
 ];
 
+/// To run nodes on engines of other makes.
+pub const OUTSIDE: &[Need] = &[];
+
 /// To make and run the guest of the `vm` tier.
 pub const VM: &[Need] = &[
     Need::Program("qemu-system-x86_64", "qemu-system-x86"),
