@@ -39,6 +39,9 @@ pub enum Verb {
     Preload(Preload),
     /// Run a command in the node: with DIND_USERNS=unshare, `docker exec` alone stays outside of it.
     Enter(Enter),
+    /// Make a command the main process of a node that waits for one (`run --hold`), with this environment, working directory, terminal
+    /// and streams; wait for its end.
+    Claim(Enter),
     /// Make certificates for the engine's TCP socket and its clients, where docker:dind has them.
     Tls(Tls),
 }
@@ -165,6 +168,9 @@ pub struct RunOptions {
     /// The share of the data root's disk in use above which unused images and build cache go, oldest first: 85% [default: they stay].
     #[arg(long, value_name = "PERCENT", env = "DIND_STORAGE_RECLAIM", allow_hyphen_values = true)]
     pub reclaim: Option<String>,
+    /// Start everything, and wait for a main process that `dind-launch claim` brings [default: false].
+    #[arg(long, value_name = "BOOL", env = "DIND_HOLD", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub hold: Option<String>,
     /// Programs to run between network and engine, by the contract of the tools: names on PATH or absolute paths, as shell-style words.
     #[arg(long, value_name = "PROGRAMS", env = "DIND_STAGES")]
     pub stages: Option<String>,

@@ -86,6 +86,12 @@ pub const COMMAND_NOT_EXECUTABLE: Code = Code::new("command-not-executable", Exi
 pub const NOT_ROOT: Code = Code::new("not-root", ExitCode::Privilege);
 /// `CAP_SYS_ADMIN` is missing.
 pub const CAP_SYS_ADMIN_MISSING: Code = Code::new("cap-sys-admin-missing", ExitCode::Privilege);
+/// `DIND_HOLD` is not a boolean, or a node that is to wait was given a command.
+pub const HOLD_INVALID: Code = Code::new("hold-invalid", ExitCode::Config);
+/// The node does not wait for a main process.
+pub const NOT_HELD: Code = Code::new("not-held", ExitCode::Unavailable);
+/// The node has got its main process.
+pub const ALREADY_CLAIMED: Code = Code::new("already-claimed", ExitCode::InUse);
 /// Required features are missing.
 pub const NODE_CANNOT_WORK: Code = Code::new("node-cannot-work", ExitCode::Privilege);
 /// `DIND_USERNS` is not `keep` or `unshare`.
@@ -171,6 +177,9 @@ pub const CODES: &[Code] = &[
     COMMAND_NOT_EXECUTABLE,
     NOT_ROOT,
     CAP_SYS_ADMIN_MISSING,
+    HOLD_INVALID,
+    NOT_HELD,
+    ALREADY_CLAIMED,
     NODE_CANNOT_WORK,
     USERNS_INVALID,
     BRIDGED_NOT_ROOTLESS,

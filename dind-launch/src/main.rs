@@ -5,7 +5,7 @@ use dind_contract::{Failed, finish};
 use dind_launch::cli::{Cli, TlsVerb, Verb};
 use dind_launch::engine::preload;
 use dind_launch::run::command_form;
-use dind_launch::{TOOL, doctor, drain, entrypoint, fault, plan, reload, rootless, run, status, tls};
+use dind_launch::{TOOL, claim, doctor, drain, entrypoint, fault, plan, reload, rootless, run, status, tls};
 use dind_system::Root;
 use std::process::ExitCode;
 
@@ -55,6 +55,10 @@ fn main() -> ExitCode {
         }
         Verb::Enter(args) => ExitCode::from(match on_this_machine("enter a node") {
             Ok(()) => run::report(&command_form::become_program(&args.command)),
+            Err(fault) => run::report(&fault),
+        }),
+        Verb::Claim(args) => ExitCode::from(match on_this_machine("claim a node") {
+            Ok(()) => claim::claim(&args.command).unwrap_or_else(|fault| run::report(&fault)),
             Err(fault) => run::report(&fault),
         }),
         Verb::Tls(args) => {

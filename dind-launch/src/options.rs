@@ -55,6 +55,8 @@ pub struct Options {
     pub evidence: Option<(PathBuf, Option<String>)>,
     /// The share of the disk, in percent, above which unused images and build cache go.
     pub reclaim: Option<u8>,
+    /// Whether the node waits for a main process that comes by `claim`.
+    pub hold: bool,
     /// Programs that run between network and engine, in order.
     pub stages: Vec<StageProgram>,
     /// Whether a Mesos agent gets defaults that fit its container.
@@ -104,6 +106,7 @@ impl Options {
             tmp: Tmp::parse(text.tmp.as_ref())?,
             evidence: evidence(text)?,
             reclaim: reclaim(text.reclaim.as_ref())?,
+            hold: hold(text.hold.as_ref())?,
             stages: given(text.stages.as_ref()).map_or(Ok(Vec::new()), stages::find)?,
             mesos_defaults: mesos_defaults(text.mesos_defaults.as_ref())?,
             tls: TlsOptions::read(&text.tls)?,
@@ -189,6 +192,14 @@ fn mesos_defaults(text: Option<&String>) -> Result<bool, Fault> {
     value::boolean(text).map_err(|cause| {
         let fault = fault::MESOS_DEFAULTS_INVALID.invalid("DIND_MESOS_DEFAULTS", text, cause);
         fault.hint("set DIND_MESOS_DEFAULTS=false to leave the agent's variables alone, or unset it")
+    })
+}
+
+fn hold(text: Option<&String>) -> Result<bool, Fault> {
+    let Some(text) = given(text) else { return Ok(false) };
+    value::boolean(text).map_err(|cause| {
+        let fault = fault::HOLD_INVALID.invalid("DIND_HOLD", text, cause);
+        fault.hint("set DIND_HOLD=true for a node that is claimed later, or unset it")
     })
 }
 

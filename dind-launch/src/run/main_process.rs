@@ -74,8 +74,21 @@ pub fn start(
     variables: &BTreeMap<String, String>,
 ) -> Result<ChildId, Fault> {
     let Some((program, args)) = command.split_first() else { return Err(not_found("")) };
-    let started = node.spawn(Command::new(program).args(args).envs(variables), SpawnMode::Foreground);
-    let (child, _) = started.map_err(|error| {
+    spawn(node, command, Command::new(program).args(args).envs(variables), SpawnMode::Foreground)
+}
+
+/// Starts it with what `command` has been given; `words` are for messages.
+///
+/// # Errors
+/// Those of [`start`].
+pub fn spawn(
+    node: &mut Node,
+    words: &[String],
+    command: &mut Command,
+    mode: SpawnMode,
+) -> Result<ChildId, Fault> {
+    let program = words.first().map_or("", String::as_str);
+    let (child, _) = node.spawn(command, mode).map_err(|error| {
         if let Some(hint) = hint_of(&error) {
             return fault::COMMAND_NOT_EXECUTABLE.cannot("execute", program, error).hint(hint);
         }

@@ -8,6 +8,7 @@
 //! 4. [`shutdown`] stops everything in order.
 
 mod certificates;
+mod claimed;
 pub mod command_form;
 mod evidence;
 pub mod main_process;
@@ -81,6 +82,7 @@ fn run_unshared(supervisor: Supervisor, root: &Root, words: &[OsString]) -> u8 {
 
 fn run_node(mut node: Node, mut state: RunState) -> u8 {
     let reason = start(&mut node, &mut state).and_then(|()| supervise(&mut node, &mut state)).err();
+    claimed::report(&node, &mut state);
     let signal = match &reason {
         Some(StopReason::Signal(number)) => Some(*number),
         _ => None,

@@ -18,7 +18,7 @@ use crate::process::hint_of;
 use crate::process::log::EngineLog;
 use crate::process::sibling::Tools;
 use crate::restart_policy::Attempts;
-use crate::status::record::RecordWriter;
+use crate::status::record::{Hold, RecordWriter};
 use crate::tls::listen::Listen;
 use crate::variables;
 use crate::{TOOL, fault};
@@ -60,12 +60,17 @@ impl Inputs {
         let listens_at_docker_host = Form::listens_at_docker_host(command);
         let command = match form {
             Form::Engine { .. } => Vec::new(),
+            Form::Main(command) if options.hold => {
+                without_command(&command)?;
+                command
+            }
             Form::Main(command) => main_process::choose(root, &command)?,
         };
         let mut user = UserSettings::read(root, &options.daemon_args)?;
-        if command.is_empty() && listens_at_docker_host {
+        let is_service = command.is_empty() && !options.hold;
+        if is_service && listens_at_docker_host {
             docker_host::add(root, &mut user);
-        } else if command.is_empty() {
+        } else if is_service {
             user.warnings.extend(options.tls.leave_to_flags());
         }
         let listen = Listen::decide(&options.tls, &user, &options.daemon_args)?;
@@ -90,7 +95,8 @@ pub(super) fn preflight(
     let allow_host_devices = options.allow_host_devices;
     let args = doctor::NodeArgs { allow_host_devices, ..doctor::NodeArgs::of(|name| user.variable(name)) };
     doctor::refuse(&root, &args)?;
-    let mut writer = RecordWriter::claim(begun, &command, &tools)?;
+    let hold = options.hold.then_some(Hold::Waiting);
+    let mut writer = RecordWriter::claim(begun, &command, &tools, hold)?;
     for warning in
         variables::unknown(std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned()))
     {
@@ -98,8 +104,11 @@ pub(super) fn preflight(
         writer.record.warnings.push(warning);
     }
     let log = open_log(options.log)?;
+    // A command that comes later may be an agent, too.
+    let agent = [mesos::AGENTS[0].to_owned()];
+    let may_run = if options.hold { &agent[..] } else { &command };
     let state = RunState {
-        mesos_facts: mesos::Facts::of(&root, &command, options.mesos_defaults),
+        mesos_facts: mesos::Facts::of(&root, may_run, options.mesos_defaults),
         options,
         tools,
         programs,
@@ -113,6 +122,8 @@ pub(super) fn preflight(
         containerd: None,
         dockerd: None,
         restart_attempts: Attempts::default(),
+        claims: None,
+        claimant: None,
         preload_process: None,
         tls_process: None,
         evidence: None,
@@ -124,6 +135,17 @@ pub(super) fn preflight(
         applied_stages: Vec::new(),
     };
     Ok((state, log))
+}
+
+/// A node that waits has no main process of its own.
+fn without_command(command: &[String]) -> Result<(), Fault> {
+    if command.is_empty() {
+        return Ok(());
+    }
+    let fault =
+        fault::HOLD_INVALID.cannot("hold for", command.join(" "), "a node that waits gets its command later");
+    Err(fault
+        .hint("leave the command out, and run it with `dind-launch claim -- COMMAND`; or leave out --hold"))
 }
 
 /// What the launcher wants of its container.

@@ -2,7 +2,7 @@
 
 use super::preflight::{is_set, tool_variables, wanted};
 use super::state::RunState;
-use super::{certificates, evidence, main_process, network_lock, range_probe, stages};
+use super::{certificates, claimed, evidence, main_process, network_lock, range_probe, stages};
 use crate::TOOL;
 use crate::engine::build_info::is_dockerd_before_29;
 use crate::engine::daemon::{self, DaemonKind, wait_ready};
@@ -259,9 +259,12 @@ fn preload(node: &mut Node, state: &mut RunState) -> Result<(), StopReason> {
 
 fn start_main(node: &mut Node, state: &mut RunState) -> Result<(), StopReason> {
     let command = state.writer.record.command.clone();
+    if state.options.hold {
+        claimed::listen(state)?;
+    }
     if !command.is_empty() {
         state.writer.begin(Stage::Main);
-        let variables = agent_variables(state);
+        let variables = agent_variables(state, |name| std::env::var(name).ok());
         let main = main_process::start(node, &command, &variables)?;
         state.writer.record.main_pid = Some(main.pid().as_raw());
     }
@@ -270,12 +273,14 @@ fn start_main(node: &mut Node, state: &mut RunState) -> Result<(), StopReason> {
 }
 
 /// The variables that a Mesos agent gets, now that the storage is known. They are noted in the record.
-fn agent_variables(state: &mut RunState) -> BTreeMap<String, String> {
+pub(super) fn agent_variables(
+    state: &mut RunState,
+    user: impl Fn(&str) -> Option<String> + Copy,
+) -> BTreeMap<String, String> {
     let record = &mut state.writer.record;
     let (Some(facts), Some(storage)) = (&state.mesos_facts, record.documents.get("storage")) else {
         return BTreeMap::new();
     };
-    let user = |name: &str| std::env::var(name).ok();
     let (agent, mut warnings) = facts.agent(storage, user);
     // The agent itself reports a work directory that it cannot write to.
     warnings.extend(facts.reconcile(&agent, user).unwrap_or_default());

@@ -1,6 +1,7 @@
 //! The state of a run: what it was asked for, what has been done, and what must be undone.
 
 use super::network_lock::NetworkLock;
+use crate::claim::{Claimant, Listener};
 use crate::engine::daemon::{Daemon, DaemonKind, Programs};
 use crate::engine::dockerd::{self, Settings};
 use crate::engine::stale_networks::Links;
@@ -51,6 +52,10 @@ pub struct RunState {
     pub dockerd: Option<Daemon>,
     /// Restarts of the engine in a row.
     pub restart_attempts: Attempts,
+    /// Where the node can be claimed, until it is.
+    pub claims: Option<Listener>,
+    /// Whoever has claimed it, and waits for the end of the main process.
+    pub claimant: Option<Claimant>,
     /// `dind-launch preload`, while it runs beside the main process.
     pub preload_process: Option<ToolProcess>,
     /// `dind-launch tls apply`, until dockerd needs the certificates.

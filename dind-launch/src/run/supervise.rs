@@ -7,7 +7,7 @@
 use super::reload::reload;
 use super::shutdown::start_reaper;
 use super::state::RunState;
-use super::{evidence, reclaim};
+use super::{claimed, evidence, reclaim};
 use crate::TOOL;
 use crate::engine::daemon::{DaemonKind, died, wait_ready};
 use crate::options::Options;
@@ -21,6 +21,16 @@ use dind_contract::Failure;
 use dind_contract::finish::log;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
+
+/// What there is to read, or to answer.
+#[derive(Clone, Copy, Debug)]
+enum Source {
+    Reload,
+    Claim,
+    Claimant,
+    Preload,
+    Reclaim,
+}
 
 /// How long the reaper may take beyond its budget, to report.
 const AFTER_BUDGET: Duration = Duration::from_secs(1);
@@ -41,18 +51,24 @@ pub(super) fn supervise(node: &mut Node, state: &mut RunState) -> Result<(), Sto
             restart_daemon(node, state, kind)?;
             continue;
         }
-        let mut watched: Vec<_> = listener.iter().map(AsFd::as_fd).collect();
-        let requests = watched.len();
-        watched.extend(state.preload_process.iter().chain(&state.reclaim).filter_map(ToolProcess::stdout));
-        let preload = requests
-            + usize::from(state.preload_process.as_ref().is_some_and(|tool| tool.stdout().is_some()));
+        let sources = [
+            (Source::Reload, listener.as_ref().map(AsFd::as_fd)),
+            (Source::Claim, state.claims.as_ref().map(AsFd::as_fd)),
+            (Source::Claimant, state.claimant.as_ref().map(AsFd::as_fd)),
+            (Source::Preload, state.preload_process.as_ref().and_then(ToolProcess::stdout)),
+            (Source::Reclaim, state.reclaim.as_ref().and_then(ToolProcess::stdout)),
+        ];
+        let (sources, watched): (Vec<_>, Vec<_>) =
+            sources.into_iter().filter_map(|(source, fd)| Some((source, fd?))).unzip();
         match node.wait(&watched, None) {
             WaitOutcome::StopSignal(number) => return Err(StopReason::Signal(number)),
-            WaitOutcome::Ready(index) if index < requests => answer(node, state, listener.as_ref())?,
-            WaitOutcome::Ready(index) if index < preload => {
-                state.preload_process.iter_mut().for_each(ToolProcess::read_stdout);
-            }
-            WaitOutcome::Ready(_) => state.reclaim.iter_mut().for_each(ToolProcess::read_stdout),
+            WaitOutcome::Ready(index) => match sources[index] {
+                Source::Reload => answer(node, state, listener.as_ref())?,
+                Source::Claim => claimed::accept(node, state),
+                Source::Claimant => claimed::pass_signal(node, state),
+                Source::Preload => state.preload_process.iter_mut().for_each(ToolProcess::read_stdout),
+                Source::Reclaim => state.reclaim.iter_mut().for_each(ToolProcess::read_stdout),
+            },
             WaitOutcome::Exited(_) | WaitOutcome::Deadline => {}
         }
     }

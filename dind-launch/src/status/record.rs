@@ -62,6 +62,16 @@ impl NodeState {
     }
 }
 
+/// What has become of a node that was started to wait for its main process (`run --hold`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Hold {
+    /// It can be claimed, once it is ready.
+    Waiting,
+    /// It has been.
+    Claimed,
+}
+
 /// One stage of the start or the stop, in milliseconds since the launcher began.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "Stage")]
@@ -110,6 +120,9 @@ pub struct Record {
     pub main_pid: Option<i32>,
     /// The main process; empty where the engine is the service.
     pub command: Vec<String>,
+    /// Whether the node waits for a main process, or has got one by `claim`; nothing for other nodes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<Hold>,
     /// The engine's API.
     pub socket: PathBuf,
     /// containerd's API.
@@ -155,13 +168,19 @@ impl RecordWriter {
     ///
     /// # Errors
     /// [`fault::ALREADY_RUNNING`]: another launcher has it. [`fault::RECORD_UNUSABLE`]: it cannot be written.
-    pub fn claim(begun: Instant, command: &[String], tools: &Tools) -> Result<Self, Fault> {
+    pub fn claim(
+        begun: Instant,
+        command: &[String],
+        tools: &Tools,
+        hold: Option<Hold>,
+    ) -> Result<Self, Fault> {
         let lock = lock::take()?;
         let record = Record {
             started_unix_ms: time_of_day().as_millis() as u64,
             started_ticks: Process::open(Pid::this()).map_or(0, |own| own.started_ticks()),
             pid: std::process::id(),
             command: command.to_vec(),
+            hold,
             socket: SOCKET.into(),
             containerd_socket: containerd_socket(),
             tools: Some(tools.clone()),

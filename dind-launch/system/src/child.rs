@@ -45,6 +45,8 @@ impl ExitStatus {
 pub enum SpawnMode {
     /// In a process group of its own, which gets the terminal, if there is one.
     Foreground,
+    /// In a session of its own that has the terminal at its stdin, if there is one.
+    Terminal,
     /// In a session of its own: Ctrl-C at the terminal is not for it, and the kernel kills it when we die.
     Session,
 }
@@ -67,6 +69,18 @@ pub(crate) fn close_on_exec() {
             for fd in 3..1024 {
                 libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC);
             }
+        }
+    }
+}
+
+/// Makes the terminal at stdin that of the calling process' new session (tty_ioctl(4), `TIOCSCTTY`). One that another session has can
+/// only be taken by root of the machine. Runs in the child.
+pub(crate) fn own_terminal() {
+    for force in [0, 1] {
+        // SAFETY: takes an integer and touches no memory; where stdin is no terminal, nothing happens.
+        #[allow(unsafe_code)]
+        if unsafe { libc::ioctl(0, libc::TIOCSCTTY, force) } == 0 {
+            return;
         }
     }
 }

@@ -8,7 +8,7 @@
 //! * A child gets back what we took: the signal mask, and SIGCHLD and SIGPIPE as they were. It gets no descriptor above 2 (CVE-2024-21626 was one that leaked).
 //! * Not PID 1? Then we become the subreaper (prctl(2)), and orphans below us come to us all the same.
 
-use crate::child::{close_on_exec, take_terminal};
+use crate::child::{close_on_exec, own_terminal, take_terminal};
 use crate::dispositions::Dispositions;
 use crate::helper::{die_with, timeout};
 use nix::errno::Errno;
@@ -116,7 +116,7 @@ impl Supervisor {
     pub fn spawn(&mut self, command: &mut Command, mode: SpawnMode) -> io::Result<(ChildId, Child)> {
         let (mask, dispositions) = (self.inherited_mask, self.inherited_dispositions);
         let parent = getpid();
-        // SAFETY: between fork and exec only async-signal-safe calls are made: setsid, setpgid, tcsetpgrp, open,
+        // SAFETY: between fork and exec only async-signal-safe calls are made: setsid, setpgid, tcsetpgrp, ioctl, open,
         // prctl, getppid, close_range, fcntl, sigaction, sigprocmask.
         #[allow(unsafe_code)]
         unsafe {
@@ -125,6 +125,10 @@ impl Supervisor {
                     SpawnMode::Session => {
                         setsid()?;
                         die_with(parent)?;
+                    }
+                    SpawnMode::Terminal => {
+                        setsid()?;
+                        own_terminal();
                     }
                     SpawnMode::Foreground => {
                         setpgid(Pid::from_raw(0), Pid::from_raw(0))?;

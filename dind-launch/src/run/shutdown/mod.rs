@@ -7,11 +7,11 @@
 mod leftovers;
 mod main_stop;
 
-use super::evidence;
 use super::main_process::stop_signals;
 use super::preflight::tool_variables;
 use super::stages;
 use super::state::RunState;
+use super::{claimed, evidence};
 use crate::engine::daemon::{DaemonKind, died};
 use crate::process::sibling::{self, documents};
 use crate::process::tool::{OnStopSignal, ToolProcess};
@@ -96,6 +96,7 @@ pub fn stop(node: &mut Node, state: &mut RunState, signal: Option<i32>) -> (Opti
     let command = &state.writer.record.command;
     let signals = stop_signals(command, state.options.main_stop_signal, for_main(node, signal));
     let stopped = stop_main_and_containers(node, state, budget, signals);
+    claimed::report(node, state);
     // It has had all the time that there is for it.
     let engine_left =
         stopped.as_ref().is_err_and(|fault| fault.causes.iter().any(|code| code == ENGINE_LEFT));
