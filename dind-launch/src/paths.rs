@@ -29,8 +29,7 @@ pub const ENTRYPOINT: &str = "dockerd-entrypoint.sh";
 #[must_use]
 pub fn program(root: &Root, name: &str) -> Option<PathBuf> {
     if root.is_host() {
-        // A PATH that was made for users has no sbin.
-        return program::on_path(name).or_else(|| program::on(HELPER_PATH, name));
+        return program::find(name);
     }
     std::env::split_paths(HELPER_PATH).map(|directory| directory.join(name)).find(|path| root.exists(path))
 }

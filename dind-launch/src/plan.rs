@@ -1,7 +1,7 @@
 //! `plan`: what `run` would do. Changes nothing.
 
 use crate::cli::RunOptions;
-use crate::engine::{config, cut_off, dockerd, hairpin, version};
+use crate::engine::{config, cut_off, dockerd, hairpin};
 use crate::fault;
 use crate::mesos::{self, Agent};
 use crate::options::{LogTo, Options};
@@ -121,8 +121,7 @@ pub fn plan(text: &RunOptions, command: &[String], common: &Common) -> Outcome<R
     let mut warnings =
         variables::unknown(std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned()));
     warnings.extend(merged.warnings);
-    let has_store = || !machine.is_host() || version::has_containerd_store();
-    warnings.extend(config::seed_not_used(&storage.result, &merged.config, &options.daemon_args, has_store));
+    warnings.extend(config::seed_not_used(&storage.result, &merged.config, &options.daemon_args));
     warnings.extend(listen.warnings);
     warnings.extend(hairpin::warning(&machine, &merged.config, &options.daemon_args));
     warnings.extend(cut_off::warning(&machine, &merged.config, &options.daemon_args));

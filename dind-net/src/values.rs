@@ -224,8 +224,7 @@ fn number32(word: &str) -> Option<u32> {
 }
 
 pub(crate) fn major(text: &str) -> Result<u32, String> {
-    let digits = text.split(['.', '-', '+']).next().unwrap_or_default();
-    digits.parse().map_err(|_| "it does not start with a number".to_owned())
+    dind_system::engine::major(text).ok_or_else(|| "it does not start with a number".to_owned())
 }
 
 #[cfg(test)]

@@ -56,6 +56,15 @@ pub struct Texts {
     /// auto, overlay2, aufs, btrfs, zfs, fuse-overlayfs or vfs [default: auto].
     #[arg(long, value_name = "NAME", env = "DIND_STORAGE_DRIVER")]
     pub driver: Option<String>,
+    /// auto, graph (the graph driver's own) or containerd: where the engine keeps its images [default: auto].
+    #[arg(long, value_name = "STORE", env = "DIND_STORAGE_STORE")]
+    pub store: Option<String>,
+    /// Version of the engine, such as 24.0.7 [default: that of the dockerd on PATH, as far as it has to be known].
+    #[arg(long, value_name = "VERSION", env = "DIND_ENGINE_VERSION", allow_hyphen_values = true)]
+    pub engine_version: Option<String>,
+    /// Whether the engine's settings are printed as flags of dockerd, which has none for some of them.
+    #[arg(skip)]
+    pub as_flags: bool,
     /// auto, native (the data root as it is) or loop (an image, which also limits disk usage) [default: auto].
     #[arg(long, value_name = "BACKING", env = "DIND_STORAGE_BACKING")]
     pub backing: Option<String>,

@@ -6,6 +6,14 @@ use dind_contract::{Code, ExitCode};
 pub const SIZE_INVALID: Code = Code::new("size-invalid", ExitCode::Config);
 /// An unknown storage driver.
 pub const DRIVER_UNKNOWN: Code = Code::new("driver-unknown", ExitCode::Config);
+/// An unknown image store.
+pub const STORE_UNKNOWN: Code = Code::new("store-unknown", ExitCode::Config);
+/// A version of the engine that does not start with a number.
+pub const ENGINE_VERSION_INVALID: Code = Code::new("engine-version-invalid", ExitCode::Config);
+/// The requested image store does not work here.
+pub const STORE_UNUSABLE: Code = Code::new("store-unusable", ExitCode::Config);
+/// The image store cannot be chosen by a flag of this engine.
+pub const STORE_NOT_A_FLAG: Code = Code::new("store-not-a-flag", ExitCode::Config);
 /// An unknown backing.
 pub const BACKING_UNKNOWN: Code = Code::new("backing-unknown", ExitCode::Config);
 /// Images are not made with this file system.
@@ -121,6 +129,10 @@ pub const DATA_ROOT_BROKEN: Code = Code::new("data-root-broken", ExitCode::Io);
 pub const CODES: &[Code] = &[
     SIZE_INVALID,
     DRIVER_UNKNOWN,
+    STORE_UNKNOWN,
+    ENGINE_VERSION_INVALID,
+    STORE_UNUSABLE,
+    STORE_NOT_A_FLAG,
     BACKING_UNKNOWN,
     FILESYSTEM_UNKNOWN,
     BOOLEAN_INVALID,
@@ -186,6 +198,10 @@ pub const IMAGE_ON_OVERLAY: &str = "image-on-overlay";
 pub const IMAGE_SPARSE: &str = "image-sparse";
 /// The image shares blocks with the one that it was cloned from, and they are not reserved.
 pub const IMAGE_SHARES_BLOCKS: &str = "image-shares-blocks";
+/// The data root also holds images of the store that is not used.
+pub const IMAGES_NOT_SEEN: &str = "images-not-seen";
+/// The engine will not see the images of seeds.
+pub const SEED_NOT_USED: &str = "seed-not-used";
 /// The image has another file system than requested.
 pub const FILESYSTEM_KEPT: &str = "filesystem-kept";
 /// The image is mounted and can only grow at the next start.
@@ -219,6 +235,8 @@ pub const WARNINGS: &[&str] = &[
     IMAGE_ON_OVERLAY,
     IMAGE_SPARSE,
     IMAGE_SHARES_BLOCKS,
+    IMAGES_NOT_SEEN,
+    SEED_NOT_USED,
     FILESYSTEM_KEPT,
     GROW_DEFERRED,
     BUFFERED_IO,

@@ -2,11 +2,12 @@
 
 use crate::cli::Texts;
 use crate::image::superblock::Filesystem;
-use crate::report::{Backing, Driver};
+use crate::report::{Backing, Driver, ImageStore};
 use crate::seed::options::SeedOptions;
 use crate::{fault, safe_path, size};
 use dind_contract::cli::given;
 use dind_contract::{Code, Fault, value};
+use dind_system::EngineVersion;
 use std::path::{Path, PathBuf};
 
 /// What the user asked for.
@@ -20,6 +21,12 @@ pub struct Options {
     pub size: Option<u64>,
     /// The driver, if it was given.
     pub driver: Option<Driver>,
+    /// The image store, if it was given.
+    pub store: Option<ImageStore>,
+    /// The engine's version, if it was given.
+    pub engine: Option<EngineVersion>,
+    /// Whether the engine's settings are printed as flags of dockerd.
+    pub as_flags: bool,
     /// The backing, if it was given.
     pub backing: Option<Backing>,
     /// File system of a new image.
@@ -52,6 +59,9 @@ impl Options {
             image: path("DIND_STORAGE_IMAGE", given(text.image.as_ref()).unwrap_or("/data/docker"))?,
             size: given(text.size.as_ref()).map(|text| parse_size(text, filesystem)).transpose()?,
             driver: driver(given(text.driver.as_ref()))?,
+            store: store(given(text.store.as_ref()))?,
+            engine: given(text.engine_version.as_ref()).map(engine).transpose()?,
+            as_flags: text.as_flags,
             backing: backing(given(text.backing.as_ref()))?,
             filesystem,
             sparse: given(text.sparse.as_ref()).map_or(Ok(false), sparse)?,
@@ -102,6 +112,28 @@ fn driver(text: Option<&str>) -> Result<Option<Driver>, Fault> {
     let found = Driver::ALL.into_iter().find(|driver| driver.name() == text);
     let names = format!("auto, {}", Driver::ALL.map(Driver::name).join(", "));
     found.map(Some).ok_or_else(|| unknown(fault::DRIVER_UNKNOWN, "DIND_STORAGE_DRIVER", text, &names))
+}
+
+fn store(text: Option<&str>) -> Result<Option<ImageStore>, Fault> {
+    match text {
+        None | Some("auto") => Ok(None),
+        Some("graph") => Ok(Some(ImageStore::Graph)),
+        Some("containerd") => Ok(Some(ImageStore::Containerd)),
+        Some(text) => {
+            Err(unknown(fault::STORE_UNKNOWN, "DIND_STORAGE_STORE", text, "auto, graph, containerd"))
+        }
+    }
+}
+
+fn engine(text: &str) -> Result<EngineVersion, Fault> {
+    EngineVersion::parse(text).ok_or_else(|| {
+        let fault = fault::ENGINE_VERSION_INVALID.invalid(
+            "DIND_ENGINE_VERSION",
+            text,
+            "it does not start with a number",
+        );
+        fault.hint("set DIND_ENGINE_VERSION to a version such as 24.0.7, or leave it out")
+    })
 }
 
 fn backing(text: Option<&str>) -> Result<Option<Backing>, Fault> {
@@ -186,6 +218,9 @@ mod tests {
         let xfs = Texts { size: some("128MiB"), filesystem: some("xfs"), ..Texts::default() };
         assert_eq!(code(xfs), "size-invalid");
         assert_eq!(code(Texts { driver: some("overlay3"), ..Texts::default() }), "driver-unknown");
+        assert_eq!(code(Texts { store: some("overlay2"), ..Texts::default() }), "store-unknown");
+        let engine = Texts { engine_version: some("latest"), ..Texts::default() };
+        assert_eq!(code(engine), "engine-version-invalid");
         assert_eq!(code(Texts { backing: some("zram"), ..Texts::default() }), "backing-unknown");
         assert_eq!(code(Texts { filesystem: some("ntfs"), ..Texts::default() }), "filesystem-unknown");
         assert_eq!(code(Texts { sparse: some("perhaps"), ..Texts::default() }), "boolean-invalid");

@@ -44,6 +44,51 @@ impl fmt::Display for Driver {
     }
 }
 
+/// Where an engine keeps its images.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ImageStore {
+    /// The engine's own store, whose layers are those of a graph driver.
+    Graph,
+    /// containerd's, whose layers are those of a snapshotter.
+    Containerd,
+}
+
+/// Why a store was chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum StoreReason {
+    /// It was asked for.
+    Asked,
+    /// The data root has it.
+    Kept,
+    /// The engine chooses it by itself.
+    EngineDefault,
+    /// The engine has no other.
+    EngineVersion,
+    /// The version of the engine is not known.
+    EngineUnknown,
+    /// The driver was asked for, or containerd has no such snapshotter.
+    Driver,
+    /// Seeds are for this store.
+    Seeds,
+    /// The image is not mounted yet; an apply looks at what is in it.
+    NotMounted,
+}
+
+/// The store of the engine's images.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Store {
+    /// Which one.
+    pub name: ImageStore,
+    /// Why.
+    pub reason: StoreReason,
+    /// The same in words, where there is more to say.
+    pub detail: Option<String>,
+    /// containerd's snapshotter, which the engine takes for its storage driver.
+    pub snapshotter: Option<String>,
+}
+
 /// What lies beneath the driver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -75,6 +120,9 @@ pub struct Storage {
     pub data_root: PathBuf,
     /// The storage driver to use; none after a release.
     pub driver: Option<Driver>,
+    /// Where the engine keeps its images; none after a release.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store: Option<Store>,
     /// What lies beneath the driver.
     pub backing: Backing,
     /// The file system that the data root's files are in, once applied.
@@ -106,8 +154,12 @@ impl Storage {
     pub fn engine(&self) -> Engine {
         let mut engine = Engine::default();
         engine.set("data-root", self.data_root.display().to_string());
-        if let Some(driver) = self.driver {
-            engine.set("storage-driver", driver.name());
+        let snapshotter = self.store.as_ref().and_then(|store| store.snapshotter.as_deref());
+        if let Some(driver) = snapshotter.or(self.driver.map(Driver::name)) {
+            engine.set("storage-driver", driver);
+        }
+        if snapshotter.is_some() {
+            engine.set("features", serde_json::json!({"containerd-snapshotter": true}));
         }
         engine
     }

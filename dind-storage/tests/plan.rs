@@ -4,6 +4,7 @@
 
 use dind_storage::cli::Texts;
 use dind_storage::facts::Facts;
+use dind_storage::facts::content::Content;
 use dind_storage::facts::directory::Directory;
 use dind_storage::facts::mounts::MountedImage;
 use dind_storage::facts::occupant::Occupant;
@@ -15,6 +16,7 @@ use dind_storage::plan::decide;
 use dind_storage::plan::step::Step;
 use dind_storage::report::{Health, ProbeSource, Space};
 use dind_storage::seed::facts::SeedFacts;
+use dind_system::EngineVersion;
 use dind_system::proc::Mount;
 use std::path::PathBuf;
 
@@ -49,6 +51,8 @@ fn facts(image: ImageInfo) -> Facts {
         kernel: ["ext4", "overlay"].map(str::to_owned).into(),
         data_root: directory("/var/lib/docker", "overlay"),
         occupant: Occupant::default(),
+        content: Content::default(),
+        engine: EngineVersion::Unknown,
         reserve: 0,
         golden: None,
         no_tool: None,

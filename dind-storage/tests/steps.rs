@@ -42,6 +42,8 @@ fn plan_of(case: &Path) -> Option<(PathBuf, Value, Vec<plan::step::Step>)> {
             "DIND_STORAGE_IMAGE" => &mut texts.image,
             "VAR_LIB_DOCKER_SIZE" => &mut texts.size,
             "DIND_STORAGE_DRIVER" => &mut texts.driver,
+            "DIND_STORAGE_STORE" => &mut texts.store,
+            "DIND_ENGINE_VERSION" => &mut texts.engine_version,
             "DIND_STORAGE_BACKING" => &mut texts.backing,
             "DIND_STORAGE_FS" => &mut texts.filesystem,
             "DIND_STORAGE_SPARSE" => &mut texts.sparse,

@@ -13,6 +13,7 @@ pub const SINGULAR: &[(&str, &str)] = &[
     ("default-ulimits", "default-ulimit"),
     ("dns-opts", "dns-opt"),
     ("exec-opts", "exec-opt"),
+    ("features", "feature"),
     ("hosts", "host"),
     ("labels", "label"),
     ("log-opts", "log-opt"),

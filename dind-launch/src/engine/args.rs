@@ -1,6 +1,6 @@
 //! Flags for dockerd, in `DOCKER_DAEMON_ARGS` and in the command: which of them users may pass, and what these override.
 
-use super::decisions::ADDRESS_POOLS as POOLS;
+use super::decisions::{ADDRESS_POOLS as POOLS, FEATURES};
 use super::flags::key_of_flag;
 use crate::fault;
 use dind_contract::Fault;
@@ -42,6 +42,7 @@ const SWITCHES: [char; 3] = ['D', 'h', 'v'];
 
 /// How Go's flags write it (strconv.ParseBool).
 const FALSE: [&str; 6] = ["0", "f", "F", "false", "FALSE", "False"];
+const TRUE: [&str; 6] = ["1", "t", "T", "true", "TRUE", "True"];
 
 /// The user's flags for dockerd.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -93,6 +94,19 @@ impl DaemonArgs {
         }
     }
 
+    /// `cdi` and `cdi=true` as `daemon.json` has them. dockerd refuses another value.
+    fn switch(&mut self, key: String, text: &str) {
+        let (name, value) = text.split_once('=').unwrap_or((text, "true"));
+        let value = match value {
+            value if FALSE.contains(&value) => json!(false),
+            value if TRUE.contains(&value) => json!(true),
+            value => json!(value),
+        };
+        if let Value::Object(pairs) = self.settings.entry(key).or_insert_with(|| json!({})) {
+            pairs.insert(name.to_owned(), value);
+        }
+    }
+
     /// Whether the words set the key to what `value` sets in `daemon.json`.
     #[must_use]
     pub fn agree(&self, key: &str, value: &Value) -> bool {
@@ -120,6 +134,7 @@ impl DaemonArgs {
         for (key, value) in later.settings {
             match (self.settings.get_mut(&key), value) {
                 (Some(Value::Array(list)), Value::Array(more)) => list.extend(more),
+                (Some(Value::Object(pairs)), Value::Object(more)) => pairs.extend(more),
                 (_, value) => drop(self.settings.insert(key, value)),
             }
         }
@@ -180,7 +195,7 @@ fn read(words: Vec<String>, invalid: fn(&str, &str) -> Fault) -> Result<DaemonAr
         if key == "tlsverify" {
             args.tls = Some(!args.off.contains(&key));
         }
-        if !matches!(key.as_str(), "hosts" | "config-file" | "dns" | POOLS)
+        if !matches!(key.as_str(), "hosts" | "config-file" | "dns" | FEATURES | POOLS)
             && !DECIDING.contains(&key.as_str())
         {
             let switches = bundled(&word).map_or(0, str::len);
@@ -195,6 +210,7 @@ fn read(words: Vec<String>, invalid: fn(&str, &str) -> Fault) -> Result<DaemonAr
             "config-file" => args.config_file = Some(value.into()),
             "dns" => args.append(key, json!(value)),
             POOLS => args.append(key, pool(&value)),
+            FEATURES => args.switch(key, &value),
             "mtu" => {
                 let number = value.parse::<u64>().map_or_else(|_| json!(value), |number| json!(number));
                 args.settings.insert(key, number);

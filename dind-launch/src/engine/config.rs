@@ -2,7 +2,7 @@
 //! user sets by flags. dockerd refuses a setting that is in both places.
 
 use super::args::DaemonArgs;
-use super::decisions::{ADDRESS_POOLS, POOLS_VARIABLE};
+use super::decisions::{ADDRESS_POOLS, FEATURES, POOLS_VARIABLE};
 use super::user_settings::{UserSettings, owned};
 use dind_contract::{Engine, Fault, Warning};
 use serde_json::{Map, Value, json};
@@ -55,6 +55,12 @@ pub fn merge(fragments: &[&Engine], user: &UserSettings, args: &DaemonArgs) -> R
             }
             settings.remove(key);
         }
+        if let (FEATURES, Some(Value::Object(theirs)), Value::Object(ours)) =
+            (key.as_str(), settings.get_mut(key), value)
+        {
+            ours.iter().for_each(|(name, value)| _ = theirs.entry(name).or_insert_with(|| value.clone()));
+            continue;
+        }
         let winner = if args.keys.contains(key) {
             "a flag of dockerd"
         } else if settings.contains_key(key) {
@@ -70,14 +76,6 @@ pub fn merge(fragments: &[&Engine], user: &UserSettings, args: &DaemonArgs) -> R
         }
     }
     merged.config.extend(settings);
-    // An engine that keeps its images in containerd expects the name of a snapshotter here, and its default is `overlayfs`. For
-    // an engine that does not know the feature, the default is `overlay2`.
-    if keeps_images_in_containerd(&user.config)
-        && !user.config.contains_key(DRIVER)
-        && merged.config.get(DRIVER) == Some(&json!("overlay2"))
-    {
-        merged.config.remove(DRIVER);
-    }
     Ok(merged)
 }
 
@@ -88,22 +86,11 @@ fn is_same(one: &Value, other: &Value) -> bool {
 }
 
 /// The warning that the engine will not see the images of the seeds that `dind-storage` has brought, with these settings.
-/// `has_store`: whether the engine can keep its images in containerd at all.
 #[must_use]
-pub fn seed_not_used(
-    storage: &Value,
-    merged: &Map<String, Value>,
-    args: &DaemonArgs,
-    has_store: impl FnOnce() -> bool,
-) -> Option<Warning> {
+pub fn seed_not_used(storage: &Value, merged: &Map<String, Value>, args: &DaemonArgs) -> Option<Warning> {
     storage.get("seeds")?.as_array().filter(|seeds| !seeds.is_empty())?;
     let remap = merged.get(REMAP).is_some_and(|user| user != "") || args.keys.contains(REMAP);
-    let in_containerd = keeps_images_in_containerd(merged) && has_store();
-    let other_driver =
-        merged.get(DRIVER).map_or(!keeps_images_in_containerd(merged), |driver| driver != "overlay2");
-    let (why, hint) = if in_containerd {
-        ("the engine keeps its images in containerd", "leave the feature `containerd-snapshotter` out")
-    } else if other_driver {
+    let (why, hint) = if merged.get(DRIVER).is_none_or(|driver| driver != "overlay2") {
         ("the engine's storage driver is not overlay2", "leave `storage-driver` out")
     } else if remap {
         (
@@ -134,12 +121,6 @@ pub fn has_ipv6(user: &UserSettings, args: &DaemonArgs) -> bool {
     let set = |key: &str| user.config.contains_key(key) || args.keys.contains(key);
     let off = |key: &str| user.config.get(key) == Some(&Value::Bool(false));
     keys.into_iter().any(set) || off("experimental") || off("iptables")
-}
-
-/// See docs.docker.com/engine/storage/containerd.
-fn keeps_images_in_containerd(user: &Map<String, Value>) -> bool {
-    user.get("features").and_then(|features| features.get("containerd-snapshotter"))
-        == Some(&Value::Bool(true))
 }
 
 #[cfg(test)]
@@ -194,16 +175,12 @@ mod tests {
         let none = DaemonArgs::default();
         let seeds = json!({"seeds": [{"path": "/seed"}]});
         let warned = |storage: &Value, config: Value, args: &DaemonArgs| {
-            seed_not_used(storage, config.as_object().unwrap(), args, || true).map(|warning| warning.message)
+            seed_not_used(storage, config.as_object().unwrap(), args).map(|warning| warning.message)
         };
-        let feature = json!({"features": {"containerd-snapshotter": true}});
-        let old = seed_not_used(&seeds, feature.as_object().unwrap(), &none, || false);
-        assert_eq!(old, None, "an engine that does not know the feature has them");
         let plain = json!({"storage-driver": "overlay2"});
         assert_eq!(warned(&seeds, plain.clone(), &none), None);
         assert_eq!(warned(&json!({}), json!({}), &none), None);
         for (config, why) in [
-            (json!({"features": {"containerd-snapshotter": true}}), "in containerd"),
             (json!({"storage-driver": "vfs"}), "not overlay2"),
             (json!({"storage-driver": "overlay2", "userns-remap": "default"}), "userns-remap"),
         ] {
@@ -215,20 +192,28 @@ mod tests {
     }
 
     #[test]
-    fn images_in_containerd_have_a_snapshotter_of_the_engine_s_choice() {
-        let storage = engine(&json!({"storage-driver": "overlay2"}));
+    fn features_of_the_user_and_of_the_image_store_are_merged_and_the_user_s_win() {
+        let storage =
+            engine(&json!({"storage-driver": "overlayfs", "features": {"containerd-snapshotter": true}}));
         let none = DaemonArgs::default();
-        for (file, driver) in [
-            (json!({"features": {"containerd-snapshotter": true}}), None),
-            (json!({"features": {"containerd-snapshotter": false}}), Some("overlay2")),
+        let flag = args::parse("--feature cdi=false --feature=buildkit").unwrap();
+        for (file, args, features) in [
+            (json!({}), &none, json!({"containerd-snapshotter": true})),
+            (json!({"features": {"cdi": true}}), &none, json!({"cdi": true, "containerd-snapshotter": true})),
             (
-                json!({"features": {"containerd-snapshotter": true}, "storage-driver": "native"}),
-                Some("native"),
+                json!({"features": {"containerd-snapshotter": false}}),
+                &none,
+                json!({"containerd-snapshotter": false}),
             ),
-            (json!({"features": {"buildkit": true}}), Some("overlay2")),
+            (
+                json!({"features": {"events": true}}),
+                &flag,
+                json!({"buildkit": true, "cdi": false, "containerd-snapshotter": true, "events": true}),
+            ),
         ] {
-            let merged = merge(&[&storage], &user(file.clone(), &none), &none).unwrap();
-            assert_eq!(merged.config.get(DRIVER).and_then(Value::as_str), driver, "{file}");
+            let merged = merge(&[&storage], &user(file.clone(), args), args).unwrap();
+            assert_eq!(merged.config["features"], features, "{file}");
+            assert_eq!(merged.warnings, [], "{file}");
         }
     }
 

@@ -1,10 +1,10 @@
 //! How containerd is started.
 
-use super::build_info::is_containerd_2;
 use super::daemon::{Daemon, DaemonKind, Programs, spawn};
 use crate::paths::{RUN_DIR, containerd_socket, state_dir};
 use crate::process::{Node, init_failed};
 use dind_contract::Fault;
+use dind_system::build_info::is_containerd_2;
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;

@@ -26,6 +26,12 @@ const EMPTY_IS_UNSET: [&str; 11] = [
 
 /// What user-defined networks are cut from.
 pub(super) const ADDRESS_POOLS: &str = "default-address-pools";
+/// Switches of the engine, one of which decides where it keeps its images (docs.docker.com/engine/storage/containerd).
+pub(super) const FEATURES: &str = "features";
+const CONTAINERD_STORE: &str = "containerd-snapshotter";
+/// The same decision, of dind-storage.
+pub(super) const STORE_VARIABLE: &str = "DIND_STORAGE_STORE";
+
 /// The same, of dind-net.
 pub(super) const POOLS_VARIABLE: &str = "DIND_NET_ADDRESS_POOLS";
 
@@ -41,6 +47,9 @@ const DRIVERS: [(&str, &str); 8] = [
     ("overlayfs", "overlay2"),
     ("native", "vfs"),
 ];
+
+/// Those that no graph driver has.
+const SNAPSHOTTERS: [&str; 2] = ["overlayfs", "native"];
 
 /// What dockerd takes as unset: people copy all keys of its manual, empty.
 pub(super) fn is_unset(value: &Value) -> bool {
@@ -82,6 +91,9 @@ pub(super) fn decide(
     if let (Some((_, driver)), false) = (driver, is_beaten) {
         variables.add("DIND_STORAGE_DRIVER", origin, driver, |ours| ours == "auto" || ours == *driver)?;
     }
+    if let Some((setting, store)) = image_store(config) {
+        variables.add(STORE_VARIABLE, setting, store, |ours| ours == store)?;
+    }
     if let Some(directory) = text("data-root") {
         variables
             .add("DIND_DATA_ROOT", "data-root", directory, |ours| Path::new(ours) == Path::new(directory))?;
@@ -122,6 +134,24 @@ pub(super) fn decide(
         })?;
     }
     Ok(variables.decided)
+}
+
+/// Whether the user wants the feature for images in containerd, or does not.
+pub(super) fn containerd_feature(config: &Map<String, Value>) -> Option<bool> {
+    config.get(FEATURES)?.get(CONTAINERD_STORE)?.as_bool()
+}
+
+/// Where the settings put the engine's images, and by which key. An engine that maps its containers' users has no other store than
+/// the graph driver's (moby, daemon/command/daemon_linux.go).
+fn image_store(config: &Map<String, Value>) -> Option<(&'static str, &'static str)> {
+    let driver = config.get("storage-driver").and_then(Value::as_str);
+    let maps_users = config.get("userns-remap").is_some_and(|user| !is_unset(user));
+    match containerd_feature(config) {
+        Some(true) => Some((FEATURES, "containerd")),
+        Some(false) => Some((FEATURES, "graph")),
+        None if maps_users => Some(("userns-remap", "graph")),
+        None => driver.filter(|name| SNAPSHOTTERS.contains(name)).map(|_| ("storage-driver", "containerd")),
+    }
 }
 
 /// Pools as dind-net takes them; nothing where dockerd would refuse them.

@@ -7,15 +7,13 @@
 //!   [`docker_host`] (one more socket), [`decisions`] (what they decide of storage and network), [`config`] (the merged
 //!   `daemon.json`), [`flags`] (which flag sets what).
 //! * The daemons: [`daemon`] (what both share, readiness and death), [`containerd`], [`dockerd`], [`readiness`] (the signs of
-//!   it), [`death`] (why one may have died, with [`writable`]), [`version`] (which engines are supported), [`build_info`] (what
-//!   shows an old one without running it).
+//!   it), [`death`] (why one may have died, with [`writable`]), [`version`] (which engines are supported).
 //! * What an earlier run left: [`stale`] in /run, [`stale_networks`] in the data root.
 //! * Who has the data root: [`data_root_lock`].
 //! * [`preload`]: image archives. [`hairpin`]: a warning of ports that would not answer. [`cut_off`]: one of containers that have no
 //!   way out.
 
 pub mod args;
-pub mod build_info;
 pub mod config;
 pub mod containerd;
 pub mod cut_off;

@@ -5,9 +5,9 @@
 //! node makes itself, unless they equal its own.
 
 use super::args::DaemonArgs;
-use super::decisions::{Environment, decide, is_driver, is_unset};
+use super::decisions::{Environment, STORE_VARIABLE, containerd_feature, decide, is_driver, is_unset};
 use super::flags::key_meant_by;
-use super::user_file;
+use super::{user_file, version};
 use crate::fault;
 use crate::paths::{SOCKET, containerd_socket, pid_file};
 use dind_contract::{Fault, Warning};
@@ -42,7 +42,25 @@ impl UserSettings {
         let (file, ignored) = user_file::read(root, args)?;
         let mut settings = Self::of(file, args, &variable)?;
         settings.warnings.extend(ignored);
+        if root.is_host() {
+            settings.leave_out_unknown_store(version::has_containerd_store);
+        }
         Ok(settings)
+    }
+
+    /// An engine that does not know containerd's image store ignores the feature: nothing has to be prepared for it.
+    fn leave_out_unknown_store(&mut self, has_store: impl FnOnce() -> bool) {
+        let is_feature = |(name, _): &&(&str, String)| *name == STORE_VARIABLE;
+        let is_wanted = containerd_feature(&self.config) == Some(true);
+        if !is_wanted || !self.variables.iter().any(|it| is_feature(&it)) || has_store() {
+            return;
+        }
+        self.variables.retain(|it| !is_feature(&it));
+        self.warnings.push(Warning::new(
+            "setting-ignored",
+            "the engine ignores the feature `containerd-snapshotter`, which came with 24.0",
+            "leave it out, or take an image with a newer engine",
+        ));
     }
 
     /// Brings file, flags and variables together.
@@ -58,7 +76,8 @@ impl UserSettings {
         let mut warnings = Vec::new();
         for key in args.settings.keys().chain(&args.keys) {
             let (in_file, flag) = (file.get(key), args.settings.get(key));
-            let differs = |in_file: &&Value| flag.map_or(!args.agree(key, in_file), |flag| flag != *in_file);
+            let differs =
+                |in_file: &&Value| flag.map_or(!args.agree(key, in_file), |flag| overrides(flag, in_file));
             if let Some(in_file) = in_file.filter(differs) {
                 let message = format!("a flag of dockerd overrides `{key}`: daemon.json has {in_file}");
                 warnings.push(Warning::new("setting-overridden", message, "set it in one place"));
@@ -70,7 +89,12 @@ impl UserSettings {
         }
         let mut config = file;
         config.retain(|key, _| !args.keys.contains(key));
-        config.extend(args.settings.clone());
+        for (key, value) in args.settings.clone() {
+            match (config.get_mut(&key), value) {
+                (Some(Value::Object(pairs)), Value::Object(more)) => pairs.extend(more),
+                (_, value) => drop(config.insert(key, value)),
+            }
+        }
         // Those of the flags `--http-proxy` and its like.
         if let Some(Value::Object(proxies)) = config.get_mut("proxies") {
             proxies.retain(|key, _| !args.keys.contains(key));
@@ -98,6 +122,16 @@ impl UserSettings {
     pub fn variable(&self, name: &str) -> Option<String> {
         let decided = self.variables.iter().find(|(known, _)| *known == name);
         decided.map(|(_, value)| value.clone()).or_else(|| variable(name))
+    }
+}
+
+/// Whether a flag sets otherwise what the file sets, too. Of settings with names, such as features, each is one.
+fn overrides(flag: &Value, in_file: &Value) -> bool {
+    match (flag, in_file) {
+        (Value::Object(flags), Value::Object(pairs)) => {
+            flags.iter().any(|(name, flag)| pairs.get(name).is_some_and(|value| value != flag))
+        }
+        _ => flag != in_file,
     }
 }
 

@@ -43,6 +43,50 @@ fn values_that_the_node_cannot_have_are_refused_by_name() {
 }
 
 #[test]
+fn what_decides_where_images_are_kept_is_known_to_the_tools() {
+    let store = |file: Value, flags: &str| {
+        let variables = settings(file, flags, &[]).unwrap().variables;
+        variables.into_iter().find(|(name, _)| *name == STORE_VARIABLE).map(|(_, store)| store)
+    };
+    let feature = |on: bool| json!({"features": {"containerd-snapshotter": on, "cdi": true}});
+    for (file, flags, expected) in [
+        (feature(true), "", Some("containerd")),
+        (feature(false), "", Some("graph")),
+        (json!({"features": {"cdi": true}}), "", None),
+        (json!({}), "--feature containerd-snapshotter=false", Some("graph")),
+        (json!({}), "--feature=containerd-snapshotter", Some("containerd")),
+        (feature(true), "--feature containerd-snapshotter=f", Some("graph")),
+        (json!({"userns-remap": "default"}), "", Some("graph")),
+        (json!({"userns-remap": ""}), "", None),
+        (json!({"storage-driver": "overlayfs"}), "", Some("containerd")),
+        (json!({"storage-driver": "native"}), "", Some("containerd")),
+        (json!({"storage-driver": "overlay2"}), "", None),
+        (json!({"storage-driver": "overlayfs", "userns-remap": "default"}), "", Some("graph")),
+    ] {
+        assert_eq!(store(file.clone(), flags).as_deref(), expected, "{file} {flags}");
+    }
+    let ours = [("DIND_STORAGE_STORE", "graph")];
+    let fault = settings(feature(true), "", &ours).unwrap_err();
+    assert_eq!(fault.code, fault::SETTING_CONTRADICTS);
+    assert!(settings(feature(false), "", &ours).unwrap().variables.is_empty());
+}
+
+#[test]
+fn an_engine_that_does_not_know_the_feature_is_left_to_ignore_it() {
+    let file = json!({"features": {"containerd-snapshotter": true}});
+    for (has_store, asked) in [(true, true), (false, false)] {
+        let mut found = settings(file.clone(), "", &[]).unwrap();
+        found.leave_out_unknown_store(|| has_store);
+        assert_eq!(!found.variables.is_empty(), asked);
+        assert_eq!(found.warnings.is_empty(), asked, "{:?}", found.warnings);
+    }
+    // What was asked for by the variable is refused, and not here.
+    let mut found = settings(json!({}), "", &[("DIND_STORAGE_STORE", "containerd")]).unwrap();
+    found.leave_out_unknown_store(|| panic!("nobody asks"));
+    assert_eq!(found.warnings, []);
+}
+
+#[test]
 fn what_decides_storage_and_network_is_known_to_the_tools() {
     let file = json!({
         "storage-driver": "vfs", "data-root": "/srv/d", "mtu": 1400, "dns": ["9.9.9.9", "8.8.8.8"], "bip": "10.9.0.1/16",
@@ -66,7 +110,6 @@ fn what_decides_storage_and_network_is_known_to_the_tools() {
     assert!(bridged.variables.contains(&("DIND_NET_ACCEPT_FWMARK", "0x10/0x10".to_owned())));
     let of = |file| settings(file, "", &[]).unwrap().variables;
     assert_eq!(of(json!({"bridge": "none", "iptables": false})), [("DIND_NET_BRIDGE", "none".to_owned())]);
-    assert_eq!(of(json!({"storage-driver": "native"})), [("DIND_STORAGE_DRIVER", "vfs".to_owned())]);
     // Left to dockerd: a driver that only it knows, a loopback server, the wrong type, the default.
     assert_eq!(
         of(json!({"storage-driver": "devicemapper", "dns": ["127.0.0.1"], "mtu": "1400", "bip": 5})),

@@ -2,30 +2,15 @@
 
 use crate::fault;
 use dind_contract::Fault;
-use dind_system::Helper;
-use std::time::Duration;
+use dind_system::EngineVersion;
+
+pub use dind_system::engine::{installed, major, parse};
 
 /// The first engine that supports cgroup v2 (moby 20.10 release notes), and the oldest that the suites run on.
 const OLDEST: (u32, u32) = (20, 10);
 
 /// The first engine with an image store in containerd (moby 24.0 release notes).
 const CONTAINERD_STORE: u32 = 24;
-
-/// `dockerd --version` takes some thirty milliseconds.
-const LIMIT: Duration = Duration::from_secs(2);
-
-/// The version in what `dockerd --version` prints: `Docker version 20.10.24+dfsg1, build 297e128`.
-#[must_use]
-pub fn parse(text: &str) -> Option<String> {
-    let word = text.strip_prefix("Docker version ")?.split([',', ' ', '\n']).next()?;
-    Some(word.to_owned()).filter(|word| !word.is_empty())
-}
-
-/// The first number of a version.
-#[must_use]
-pub fn major(version: &str) -> Option<u32> {
-    version.split(['.', '-', '+', '~']).next()?.parse().ok()
-}
 
 /// Why this engine is not supported; nothing where it is. A version that has no numbers, as custom builds have, is accepted.
 #[must_use]
@@ -36,16 +21,12 @@ pub fn objection(version: &str) -> Option<String> {
     (version_numbers < OLDEST).then(|| format!("engine {version} is older than {major}.{minor:02}"))
 }
 
-/// The version that the installed dockerd reports.
-#[must_use]
-pub fn installed() -> Option<String> {
-    parse(&Helper::find("dockerd")?.arg("--version").run(LIMIT).ok()?.stdout)
-}
-
 /// Whether the installed engine can keep its images in containerd; so one of unknown version might.
 #[must_use]
 pub fn has_containerd_store() -> bool {
-    installed().and_then(|version| major(&version)).is_none_or(|major| major >= CONTAINERD_STORE)
+    let known = EngineVersion::of_installed();
+    known.is_at_least(CONTAINERD_STORE, 0).or_else(|| known.asked().is_at_least(CONTAINERD_STORE, 0))
+        != Some(false)
 }
 
 /// Refuses an engine that is too old.

@@ -4,7 +4,6 @@ use super::preflight::{is_set, tool_variables, wanted};
 use super::state::RunState;
 use super::{certificates, claimed, evidence, main_process, network_lock, range_probe, stages};
 use crate::TOOL;
-use crate::engine::build_info::is_dockerd_before_29;
 use crate::engine::daemon::{self, DaemonKind, wait_ready};
 use crate::engine::dockerd::{self, Settings};
 use crate::engine::{config, cut_off, data_root_lock, hairpin, stale, stale_networks, version};
@@ -17,7 +16,8 @@ use crate::stage::Stage;
 use crate::status::record::NodeState;
 use dind_contract::finish::log_warning;
 use dind_contract::{Engine, Failed, Fault};
-use dind_system::Root;
+use dind_system::build_info::is_dockerd_before_29;
+use dind_system::{EngineVersion, Root};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -109,7 +109,9 @@ fn check(node: &mut Node, state: &mut RunState) -> Result<Checked, StopReason> {
         Some("nftables") => true,
         _ => !is_dockerd_before_29(&state.programs.dockerd),
     };
-    if !is_set("DIND_ENGINE_VERSION") && (ipv6 || mtu || firewall) {
+    // `dind-storage apply` would have to ask, too.
+    let store = storage.result["store"]["name"] == "containerd";
+    if !is_set("DIND_ENGINE_VERSION") && (ipv6 || mtu || firewall || store) {
         let mut command = Command::new(&state.programs.dockerd);
         daemon::with_environment(command.arg("--version"));
         // A dockerd that cannot be executed fails the stage that starts it.
@@ -139,10 +141,14 @@ fn apply(node: &mut Node, state: &mut RunState, checked: Checked) -> Result<[Eng
     let version = version_query.first().and_then(|tool| version::parse(&tool.output()));
     let mut variables: Vec<_> =
         checked.net_variables.iter().map(|(name, text)| (*name, text.as_str())).collect();
-    variables.extend(version.as_ref().map(|version| ("DIND_ENGINE_VERSION", version.as_str())));
+    // A build without a version is one of which the tools know none.
+    let version = version.as_ref().filter(|version| EngineVersion::parse(version).is_some());
+    let version = version.map(|version| ("DIND_ENGINE_VERSION", version.as_str()));
+    variables.extend(version);
     // Before, not after: an interrupted apply has left something to release, too.
     (state.storage_applied, state.net_applied) = (true, true);
-    let for_storage = tool_variables(&state.user, &state.options);
+    let mut for_storage = tool_variables(&state.user, &state.options);
+    for_storage.extend(version);
     let storage = sibling::start(node, &state.tools.storage, &["apply"], &for_storage)?;
     let tool = state.tools.net.clone();
     let start_net = |node: &mut Node| sibling::start(node, &tool, &["apply"], &variables);
@@ -210,9 +216,7 @@ fn start_engine(
     merged.warnings.extend(hairpin::warning(&Root::default(), &merged.config, args));
     merged.warnings.extend(cut_off::warning(&Root::default(), &merged.config, args));
     let storage = state.writer.record.documents.get("storage");
-    let has_store = version::has_containerd_store;
-    let unused =
-        storage.and_then(|storage| config::seed_not_used(&storage.result, &merged.config, args, has_store));
+    let unused = storage.and_then(|storage| config::seed_not_used(&storage.result, &merged.config, args));
     merged.warnings.extend(unused);
     for warning in &merged.warnings {
         log_warning(TOOL, warning);

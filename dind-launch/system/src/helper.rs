@@ -1,6 +1,7 @@
 //! Helper programs such as mkfs: absolute path, argument array, clean environment, a time limit, and gone when we are.
 
 use crate::program;
+pub use crate::program::HELPER_PATH;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
@@ -12,9 +13,6 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
-
-/// Where helpers are looked for. A caller's `PATH` has no say in what root runs.
-pub const HELPER_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// How much of a helper's stderr is kept: its end, in bytes.
 const STDERR_TAIL: usize = 2048;
@@ -43,8 +41,13 @@ impl Helper {
     /// Looks a program up in [`HELPER_PATH`]; nothing where it is not installed.
     #[must_use]
     pub fn find(name: &str) -> Option<Self> {
-        let program = program::on(HELPER_PATH, name)?;
-        Some(Self { program, args: Vec::new(), inherited: Vec::new(), kept: Vec::new() })
+        program::on(HELPER_PATH, name).map(Self::at)
+    }
+
+    /// A program by its absolute path.
+    #[must_use]
+    pub fn at(program: PathBuf) -> Self {
+        Self { program, args: Vec::new(), inherited: Vec::new(), kept: Vec::new() }
     }
 
     /// The absolute path of the program.

@@ -1,10 +1,12 @@
 #![doc = include_str!("../README.md")]
 
 pub mod boltdb;
+pub mod build_info;
 mod child;
 mod clock;
 mod dispositions;
 pub mod docker_networks;
+pub mod engine;
 pub mod helper;
 pub mod netlink;
 pub mod proc;
@@ -16,6 +18,7 @@ pub mod signal;
 pub mod supervisor;
 
 pub use clock::time_of_day;
+pub use engine::EngineVersion;
 pub use helper::Helper;
 pub use process::Process;
 pub use root::Root;

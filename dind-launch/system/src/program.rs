@@ -8,10 +8,19 @@ use std::path::{Path, PathBuf};
 use which::WhichConfig;
 use which::sys::{RealSys, Sys};
 
+/// Where helpers are looked for. A caller's `PATH` has no say in what root runs.
+pub const HELPER_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
 /// A program on PATH; nothing where it is not installed.
 #[must_use]
 pub fn on_path(name: &str) -> Option<PathBuf> {
     config(name).first_result().ok()
+}
+
+/// A program on PATH, or where programs usually are: a PATH that was made for users has no sbin.
+#[must_use]
+pub fn find(name: &str) -> Option<PathBuf> {
+    on_path(name).or_else(|| on(HELPER_PATH, name))
 }
 
 /// A program on a path that is given: directories, separated by colons.

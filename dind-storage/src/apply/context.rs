@@ -7,6 +7,8 @@ use crate::image::location::ImageLocation;
 use crate::image::lock;
 use crate::loopdev::Attached;
 use crate::loopdev::node::Node;
+use crate::plan::Plan;
+use crate::plan::image_store::Question;
 use crate::report::Storage;
 use dind_contract::{Fault, Warning};
 use dind_system::Root;
@@ -27,6 +29,8 @@ pub struct Context {
     pub(super) attached: Option<Attached>,
     /// What the steps of seeds hand on.
     pub(super) seeds: SeedContext,
+    /// What the engine's image store depends on.
+    pub(super) question: Question,
     /// The document's result, completed by the steps.
     pub(super) storage: Storage,
     /// Warnings of the plan and of the steps.
@@ -43,15 +47,9 @@ pub(super) struct OpenImage {
 }
 
 impl Context {
-    pub(super) fn new(
-        root: &Root,
-        mounted: Option<MountedImage>,
-        seeds: SeedContext,
-        storage: Storage,
-        warnings: Vec<Warning>,
-    ) -> Self {
-        let root = root.clone();
-        Self { root, mounted, image: None, node: None, attached: None, seeds, storage, warnings }
+    pub(super) fn new(root: &Root, mounted: Option<MountedImage>, seeds: SeedContext, plan: Plan) -> Self {
+        let (root, Plan { storage, question, warnings, .. }) = (root.clone(), plan);
+        Self { root, mounted, image: None, node: None, attached: None, seeds, question, storage, warnings }
     }
 
     /// The image that the plan has seen, or that a step has made.

@@ -34,9 +34,10 @@ pub fn apply(root: &Root, options: &Options) -> Outcome<Storage> {
     let is_new_mount = plan.storage.backing == Backing::Loop && facts.mounted.is_none();
     let carrier = plan::carrier(&facts, plan.storage.backing);
     let seeds = facts.seeds.as_ref().map_or_else(|_| SeedContext::default(), SeedContext::new);
-    let mut context = Context::new(root, facts.mounted, seeds, plan.storage, plan.warnings);
+    let steps = plan.steps.clone();
+    let mut context = Context::new(root, facts.mounted, seeds, plan);
     let mut journal = Journal::default();
-    if let Err(fault) = journal.run(&plan.steps, &mut context) {
+    if let Err(fault) = journal.run(&steps, &mut context) {
         return Err(Failed { fault: Box::new(fault), steps: journal.undo(&mut context) });
     }
     context.seeds.finish();

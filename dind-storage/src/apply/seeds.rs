@@ -3,6 +3,7 @@
 use super::context::Context;
 use crate::facts::mounts;
 use crate::fault;
+use crate::report::ImageStore;
 use crate::seed::bind::Binds;
 use crate::seed::look::{View, look};
 use crate::seed::merge::{Merged, merge};
@@ -26,6 +27,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// `attach-seed`
 pub(super) fn attach(context: &mut Context, data_root: &Path, seed: &Path) -> Made {
+    if is_unused(context) {
+        return Ok(Applied::Skipped);
+    }
     lock(context, data_root)?;
     let mounts = mounts::read(&context.root)?;
     if attach::is_attached(&context.root, data_root, seed, &mounts) {
@@ -38,6 +42,9 @@ pub(super) fn attach(context: &mut Context, data_root: &Path, seed: &Path) -> Ma
 
 /// `merge-seeds`
 pub(super) fn merge_seeds(context: &mut Context, data_root: &Path, options: &SeedOptions) -> Made {
+    if is_unused(context) {
+        return Ok(Applied::Skipped);
+    }
     lock(context, data_root)?;
     let Some((seeds, view)) = view(context, data_root, options)? else { return Ok(Applied::Skipped) };
     for seed in seeds.iter().filter(|seed| !context.seeds.checked.contains(&seed.loaded.digest)) {
@@ -63,6 +70,9 @@ pub(super) fn merge_seeds(context: &mut Context, data_root: &Path, options: &See
 
 /// `bind-seeds`
 pub(super) fn bind_seeds(context: &mut Context, data_root: &Path, options: &SeedOptions) -> Made {
+    if is_unused(context) {
+        return Ok(Applied::Skipped);
+    }
     lock(context, data_root)?;
     let seen = match context.seeds.view.take() {
         None => view(context, data_root, options)?,
@@ -76,6 +86,11 @@ pub(super) fn bind_seeds(context: &mut Context, data_root: &Path, options: &Seed
     }
     let made = binds.make()?;
     Ok(Applied::undo(move |_| made.undo()))
+}
+
+/// Whether the engine does not look at them, as was seen once the image was mounted.
+fn is_unused(context: &Context) -> bool {
+    context.storage.store.as_ref().is_some_and(|store| store.name == ImageStore::Containerd)
 }
 
 fn view(

@@ -3,6 +3,7 @@
 use super::context::{Context, OpenImage};
 use super::{data_root, seeds};
 use crate::data_root::NOT_DATA;
+use crate::facts::content;
 use crate::image::clone::{self, Clone};
 use crate::image::create::{self, NewImage};
 use crate::image::location::ImageLocation;
@@ -14,6 +15,7 @@ use crate::plan::step::Step;
 use crate::{facts, fault, loopdev, mount, safe_path};
 use dind_contract::step::{Applied, Apply, Undo};
 use dind_contract::{Fault, Warning};
+use dind_system::EngineVersion;
 use nix::errno::Errno;
 use nix::sys::stat::fstat;
 use std::fs::{self, File};
@@ -233,6 +235,19 @@ fn finish_mount(context: &mut Context, target: &Path, rdev: u64, grows: bool) ->
     // The journal may hold errors that the superblock did not.
     context.storage.health = facts::health::at(&context.root, target)?;
     context.warnings.extend(context.storage.health.and_then(|health| health.warning(target)));
+    choose_store(context, target)
+}
+
+/// What is in the image decides where the engine keeps its images.
+fn choose_store(context: &mut Context, data_root: &Path) -> Result<(), Fault> {
+    let content = content::observe(&context.root, data_root);
+    if content.containerd && !matches!(context.question.engine, EngineVersion::Exact(..)) {
+        context.question.engine = content::exact();
+    }
+    let answer = context.question.answer(Some(&content))?;
+    context.storage.store = Some(answer.store);
+    let new = answer.warnings.into_iter().filter(|warning| !context.warnings.contains(warning));
+    context.warnings.extend(new.collect::<Vec<_>>());
     Ok(())
 }
 

@@ -1,10 +1,11 @@
 //! What the machine is like. Everything is read below a root, so that a captured machine can stand in for a real one.
 //!
-//! [`mounts`] finds our image on the data root, [`directory`] describes the data root and the image's directory,
+//! [`mounts`] finds our image on the data root, [`content`] whose images are in it, [`directory`] describes the data root and the image's directory,
 //! [`existing_image`] looks at the file under the image's name and [`golden_image`] at the one it would be cloned from, [`occupant`] finds out whether another node has the data root,
 //! [`overlay_probe`] tries overlay, [`loop_node`] looks for a
 //! device node, and [`health`] reads the state of a mounted file system.
 
+pub mod content;
 pub mod directory;
 pub mod existing_image;
 pub mod golden_image;
@@ -21,8 +22,9 @@ use crate::options::Options;
 use crate::report::{Health, ProbeSource};
 use crate::seed::facts::SeedFacts;
 use crate::{fault, privileges, seed};
+use content::Content;
 use dind_contract::Fault;
-use dind_system::{Root, proc};
+use dind_system::{EngineVersion, Root, proc};
 use directory::Directory;
 use golden_image::GoldenImage;
 use mounts::MountedImage;
@@ -43,6 +45,10 @@ pub struct Facts {
     pub data_root: Directory,
     /// Who has the data root, or had it last.
     pub occupant: Occupant,
+    /// Whose images are in the data root, as it is now.
+    pub content: Content,
+    /// What is known of the engine that will use it.
+    pub engine: EngineVersion,
     /// How many files the reserve in the data root has.
     pub reserve: usize,
     /// Whether overlay works in the data root's file system.
@@ -96,7 +102,10 @@ pub fn observe(root: &Root, options: &Options) -> Result<Facts, Fault> {
     let image = existing_image::observe(root, &options.image);
     let golden = options.image_from.as_ref().filter(|_| image.is_none() && mounted.is_none());
     let golden = golden.map(|path| golden_image::observe(root, &mounts, path, &image_directory));
+    let content = content::observe(root, &data_root.path);
     Ok(Facts {
+        engine: content::engine(root, options, &content),
+        content,
         kernel: parse_filesystems(&kernel),
         overlay,
         probe,

@@ -1,6 +1,6 @@
 //! The decision: a pure function of facts and options.
 //!
-//! [`driver`] chooses the storage driver and what lies beneath it, [`image`] lists the steps that a loop image takes, [`mod@clone`]
+//! [`driver`] chooses the storage driver and what lies beneath it, [`image_store`] where the engine keeps its images, [`image`] lists the steps that a loop image takes, [`mod@clone`]
 //! says what one is that is cloned, both as a `file`, each of them a [`step`]. [`seeds`] lists those of seeds. [`reserve`] is about
 //! the space that a full data root can still be started with; [`space`] and [`ignored`] are
 //! warnings.
@@ -10,6 +10,7 @@ pub mod driver;
 mod file;
 pub mod ignored;
 pub mod image;
+pub mod image_store;
 pub mod mount_flags;
 pub mod reserve;
 pub mod seeds;
@@ -18,6 +19,7 @@ pub mod step;
 
 use crate::data_root::NAME;
 use crate::facts::Facts;
+use crate::facts::content::Content;
 use crate::facts::directory::Directory;
 use crate::facts::occupant::Occupant;
 use crate::facts::overlay_probe::Verdict;
@@ -25,6 +27,7 @@ use crate::options::{self, Options};
 use crate::report::{Backing, ProbeSource, Storage};
 use crate::{fault, safe_path};
 use dind_contract::{Fault, Warning};
+use image_store::Question;
 use space::Carrier;
 use step::Step;
 
@@ -33,6 +36,8 @@ use step::Step;
 pub struct Plan {
     /// The document's result, as far as it is known before the apply.
     pub storage: Storage,
+    /// What the engine's image store depends on, for an image whose content is seen once it is mounted.
+    pub question: Question,
     /// What an apply does; nothing where the data root is used as it is.
     pub steps: Vec<Step>,
     /// Warnings of the document.
@@ -51,6 +56,7 @@ pub fn decide(facts: &Facts, options: &Options) -> Result<Plan, Fault> {
     let storage = Storage {
         data_root: options.data_root.clone(),
         driver: Some(driver),
+        store: None,
         backing,
         filesystem: facts.data_root.mount.kind.clone(),
         probe: facts.probe,
@@ -65,7 +71,8 @@ pub fn decide(facts: &Facts, options: &Options) -> Result<Plan, Fault> {
     let health = storage.health.and_then(|health| health.warning(&options.data_root));
     let flags = (backing == Backing::Native).then(|| mount_flags::warning(facts)).flatten();
     let warnings = health.into_iter().chain(probe_not_run(facts)).chain(flags).collect();
-    let mut plan = Plan { storage, steps: Vec::new(), warnings };
+    let mut plan =
+        Plan { storage, question: Question::new(facts, options, driver), steps: Vec::new(), warnings };
     if backing == Backing::Loop {
         let image = image::decide(facts, options)?;
         plan.storage.filesystem.clone_from(&image.report.filesystem);
@@ -76,6 +83,9 @@ pub fn decide(facts: &Facts, options: &Options) -> Result<Plan, Fault> {
     } else {
         plan.steps = native(facts)?;
     }
+    let answer = plan.question.answer(content(facts, backing).as_ref())?;
+    plan.storage.store = Some(answer.store);
+    plan.warnings.extend(answer.warnings);
     let (steps, warnings) = seeds::decide(facts, options, &mut plan.storage)?;
     plan.steps.extend(steps);
     plan.warnings.extend(warnings);
@@ -102,6 +112,16 @@ fn native(facts: &Facts) -> Result<Vec<Step>, Fault> {
     let named = own_name.is_none() || name == own_name;
     steps.push(Step::NameNode { data_root: path.clone(), name: own_name.clone().unwrap_or_default(), named });
     Ok(steps)
+}
+
+/// Whose images are in the data root; nothing where they are in an image that is not mounted yet.
+fn content(facts: &Facts, backing: Backing) -> Option<Content> {
+    if backing == Backing::Native || facts.mounted.is_some() {
+        return Some(facts.content);
+    }
+    // What has its place now is hidden by the mount.
+    let is_new = facts.image.is_none() && facts.golden.is_none();
+    is_new.then(Content::default)
 }
 
 /// What carries the data.

@@ -4,7 +4,7 @@ use super::step::Step;
 use crate::facts::Facts;
 use crate::fault;
 use crate::options::Options;
-use crate::report::{Backing, Driver, Storage};
+use crate::report::{Backing, Driver, ImageStore, Storage};
 use crate::seed::{manifest, report};
 use dind_contract::{Fault, Warning};
 
@@ -25,6 +25,10 @@ pub fn decide(
             format!("its layers are for {}, and the storage driver here is {driver}", manifest::DRIVER);
         let fault = fault::SEED_UNSUITABLE.cannot("use the seed", path.display(), cause);
         return Err(fault.hint("leave DIND_STORAGE_SEED out, or DIND_STORAGE_DRIVER"));
+    }
+    // The engine does not look there.
+    if storage.store.as_ref().is_some_and(|store| store.name == ImageStore::Containerd) {
+        return Ok(Default::default());
     }
     let seeds = facts.seeds.clone()?;
     // What is in an image is seen once that is mounted.

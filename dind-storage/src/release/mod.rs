@@ -32,6 +32,7 @@ pub fn release(root: &Root, options: &Options) -> Outcome<Storage> {
     let mut storage = Storage {
         data_root: options.data_root.clone(),
         driver: None,
+        store: None,
         backing: Backing::Native,
         filesystem: beneath.unwrap_or_default(),
         probe: ProbeSource::NotNeeded,

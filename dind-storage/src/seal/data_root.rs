@@ -1,9 +1,10 @@
 //! The data root that is sealed: nobody uses it, and nobody begins to as long as it is read.
 
+use crate::facts::content::has_containerd_images;
 use crate::facts::occupant::FLOCKED;
 use crate::{data_root, fault};
 use dind_contract::Fault;
-use dind_system::record_lock;
+use dind_system::{Root, record_lock};
 use nix::errno::Errno;
 use nix::fcntl::{FlockArg, OFlag};
 use std::fs::{self, File, OpenOptions};
@@ -94,8 +95,6 @@ fn in_use(path: &Path) -> Fault {
 ///
 #[must_use]
 pub fn without_images(path: &Path) -> Fault {
-    /// What is there as soon as containerd's image store holds a layer.
-    const SNAPSHOTS: &str = "containerd/daemon/io.containerd.snapshotter.v1.overlayfs/snapshots";
     let has_entries = |path: &Path| fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_some());
     let drivers = fs::read_dir(path.join("image")).into_iter().flatten().flatten();
     let mut drivers: Vec<_> = drivers
@@ -106,7 +105,7 @@ pub fn without_images(path: &Path) -> Fault {
     let (cause, hint) = if !drivers.is_empty() {
         let cause = format!("its images are those of the driver {}", drivers.join(", "));
         (cause, "load the images into an engine with --storage-driver overlay2, and seal its data root")
-    } else if has_entries(&path.join(SNAPSHOTS)) {
+    } else if has_containerd_images(&Root::default(), path) {
         let hint = "load the images into an engine with {\"features\": {\"containerd-snapshotter\": false}}, and seal its data root";
         ("its images are in containerd's image store".to_owned(), hint)
     } else {

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod store;
+
 use dind_tests::outer::{Network, Node, SLEEP, inner_image};
 use dind_tests::scratch;
 use std::fs;

@@ -11,6 +11,8 @@ const SECTION: &[u8] = b".go.buildinfo\0";
 const MAIN_PACKAGE: &[u8] = b"path\t";
 /// dockerd's up to version 28; then it moved to `github.com/moby/moby/v2`.
 const DOCKERD_BEFORE_29: &str = "github.com/docker/docker/cmd/dockerd";
+/// dockerd's from version 29 on.
+const DOCKERD_FROM_29: &str = "github.com/moby/moby/v2/cmd/dockerd";
 /// containerd's from version 2 on.
 const CONTAINERD_2: &str = "github.com/containerd/containerd/v2/cmd/containerd";
 /// The section has a few hundred bytes; one of more is something else.
@@ -20,6 +22,12 @@ const LIMIT: u64 = 1 << 20;
 #[must_use]
 pub fn is_dockerd_before_29(program: &Path) -> bool {
     main_package(program).is_some_and(|package| package == DOCKERD_BEFORE_29)
+}
+
+/// Whether the program is known to be a dockerd of version 29 or newer.
+#[must_use]
+pub fn is_dockerd_from_29(program: &Path) -> bool {
+    main_package(program).is_some_and(|package| package == DOCKERD_FROM_29)
 }
 
 /// Whether the program is known to be a containerd of version 2.
@@ -115,24 +123,25 @@ mod tests {
             format!("\u{7f} Go buildinf:\x08\x02go1.25.1path\t{package}\nbuild\t-compiler=gc\n")
         };
         let elf_of = |package: &str| elf(b".go.buildinfo", info(package).as_bytes());
-        for (bytes, dockerd_before_29, containerd_2) in [
-            (elf_of(DOCKERD_BEFORE_29), true, false),
-            (elf_of("github.com/moby/moby/v2/cmd/dockerd"), false, false),
-            (elf_of("github.com/containerd/containerd/cmd/containerd"), false, false),
-            (elf_of(CONTAINERD_2), false, true),
-            (elf(b".text", info(DOCKERD_BEFORE_29).as_bytes()), false, false),
-            (elf(b".go.buildinfo", b""), false, false),
-            (b"#!/bin/sh\n".to_vec(), false, false),
-            (b"\x7fELF\x02".to_vec(), false, false),
-            (Vec::new(), false, false),
+        let nothing = [false; 3];
+        for (bytes, known) in [
+            (elf_of(DOCKERD_BEFORE_29), [true, false, false]),
+            (elf_of(DOCKERD_FROM_29), [false, true, false]),
+            (elf_of("github.com/containerd/containerd/cmd/containerd"), nothing),
+            (elf_of(CONTAINERD_2), [false, false, true]),
+            (elf(b".text", info(DOCKERD_BEFORE_29).as_bytes()), nothing),
+            (elf(b".go.buildinfo", b""), nothing),
+            (b"#!/bin/sh\n".to_vec(), nothing),
+            (b"\x7fELF\x02".to_vec(), nothing),
+            (Vec::new(), nothing),
         ] {
             std::fs::write(&file, &bytes).unwrap();
-            let found = (is_dockerd_before_29(&file), is_containerd_2(&file));
-            assert_eq!(found, (dockerd_before_29, containerd_2), "{:?}", String::from_utf8_lossy(&bytes));
+            let found = || [is_dockerd_before_29(&file), is_dockerd_from_29(&file), is_containerd_2(&file)];
+            assert_eq!(found(), known, "{:?}", String::from_utf8_lossy(&bytes));
             // Cut off anywhere, it is something else.
             for length in 0..bytes.len() {
                 std::fs::write(&file, &bytes[..length]).unwrap();
-                assert!(!is_dockerd_before_29(&file) && !is_containerd_2(&file), "{length}");
+                assert_eq!(found(), nothing, "{length}");
             }
         }
         assert!(!is_dockerd_before_29(&directory.path().join("none")));
