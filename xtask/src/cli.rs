@@ -1,7 +1,7 @@
 //! The commands and their options.
 
 use crate::release;
-use crate::suite::{self, Tier};
+use crate::suite::{self, Firewall, Tier};
 use clap::{CommandFactory, Parser, Subcommand};
 use dind_bench::Subject;
 use dind_lab::base::{Base, Release};
@@ -61,6 +61,8 @@ pub(crate) enum Command {
         record: bool,
         #[command(flatten)]
         base: BaseArgs,
+        #[command(flatten)]
+        node: NodeArgs,
         /// For the test programs, such as a filter or --nocapture
         #[arg(last = true)]
         extra: Vec<String>,
@@ -68,10 +70,12 @@ pub(crate) enum Command {
     /// Build the image and test it, or test an existing one
     TestImage {
         /// An image that the engine has
-        #[arg(long)]
+        #[arg(long, conflicts_with = "engine_archive")]
         image: Option<String>,
         #[command(flatten)]
         base: BaseArgs,
+        #[command(flatten)]
+        node: NodeArgs,
         /// For the test programs, such as a filter or --nocapture
         #[arg(last = true)]
         extra: Vec<String>,
@@ -121,6 +125,17 @@ pub(crate) struct BaseArgs {
     /// Instead: the release of Debian that has this engine
     #[arg(long, value_name = "MAJOR", conflicts_with = "base")]
     engine: Option<Release>,
+}
+
+/// The engine of the nodes under test.
+#[derive(clap::Args, Debug)]
+pub(crate) struct NodeArgs {
+    /// Test an image whose engine comes from an archive of static binaries, such as docker-29.7.0.tgz
+    #[arg(long, value_name = "FILE", conflicts_with = "engine")]
+    pub(crate) engine_archive: Option<PathBuf>,
+    /// Give the nodes DIND_NET_FIREWALL: what engine 29 and later write their rules with
+    #[arg(long, value_name = "BACKEND")]
+    pub(crate) firewall: Option<Firewall>,
 }
 
 impl BaseArgs {

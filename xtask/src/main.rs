@@ -57,11 +57,13 @@ fn run(command: Command) -> Result<()> {
             let recipe = Recipe { base: base.choice(), from_archive, tag: tag.as_deref() };
             image::build(&workspace, recipe, engine_archive.as_deref(), mesos)
         }
-        Command::Test { tiers, guests, suites, record, base, extra } => {
+        Command::Test { tiers, guests, suites, record, base, node, extra } => {
             let guests = guests.chosen();
             let options = Options {
                 tiers: &tiers,
                 base: base.choice(),
+                engine_archive: node.engine_archive.as_deref(),
+                firewall: node.firewall,
                 guests: &guests,
                 suites: &suites,
                 record,
@@ -70,9 +72,16 @@ fn run(command: Command) -> Result<()> {
             };
             suite::run(&workspace, &options)
         }
-        Command::TestImage { image, base, extra } => {
-            let (base, image) = (base.choice(), image.as_deref());
-            let options = Options { tiers: &[Tier::Image], base, image, extra: &extra, ..Options::default() };
+        Command::TestImage { image, base, node, extra } => {
+            let options = Options {
+                tiers: &[Tier::Image],
+                base: base.choice(),
+                image: image.as_deref(),
+                engine_archive: node.engine_archive.as_deref(),
+                firewall: node.firewall,
+                extra: &extra,
+                ..Options::default()
+            };
             suite::run(&workspace, &options)
         }
         Command::Bench { subjects, rounds } => dind_bench::run(&workspace, &subjects, rounds),

@@ -1,9 +1,24 @@
-//! What inner containers cannot have in a node in a user namespace, each with its error. A test in a guest tries each of them.
+//! What a node cannot do, each with its error: inner containers in a user namespace, and the engine with nftables. Tests try each
+//! of them.
 
 use super::report::Limitation;
+use crate::paths::RUN_DIR;
+use dind_system::Root;
+use serde_json::Value;
+use std::path::Path;
 
 /// The command, a part of its error, what helps, and where it fails if not everywhere.
-const IN_A_USER_NAMESPACE: &[(&str, &str, &str, &str)] = &[
+type Row = (&'static str, &'static str, &'static str, &'static str);
+
+/// Moby, `IsSwarmCompatible`.
+const WITH_NFTABLES: &[Row] = &[(
+    "docker swarm init",
+    "--firewall-backend=nftables is incompatible with swarm mode",
+    "start the node with --env DIND_NET_FIREWALL=iptables",
+    "",
+)];
+
+const IN_A_USER_NAMESPACE: &[Row] = &[
     (
         "docker run --privileged IMAGE",
         "operation not permitted",
@@ -36,13 +51,24 @@ const IN_A_USER_NAMESPACE: &[(&str, &str, &str, &str)] = &[
     ),
 ];
 
-/// The list for a node in a user namespace.
-pub(super) fn in_a_user_namespace() -> Vec<Limitation> {
-    let of = |(command, error, instead, only): &(&str, &str, &str, &str)| Limitation {
+/// What this node cannot do.
+pub(super) fn list(root: &Root, in_user_namespace: bool) -> Vec<Limitation> {
+    let user_namespace = if in_user_namespace { IN_A_USER_NAMESPACE } else { &[] };
+    let nftables = if refuses_swarms(root) { WITH_NFTABLES } else { &[] };
+    let of = |(command, error, instead, only): &Row| Limitation {
         command: (*command).to_owned(),
         error: (*error).to_owned(),
         instead: (*instead).to_owned(),
         only: (!only.is_empty()).then(|| (*only).to_owned()),
     };
-    IN_A_USER_NAMESPACE.iter().map(of).collect()
+    user_namespace.iter().chain(nftables).map(of).collect()
+}
+
+/// Whether the engine has been configured so that it is no node of a swarm (moby, `IsSwarmCompatible`).
+fn refuses_swarms(root: &Root) -> bool {
+    let text = root.read(Path::new(RUN_DIR).join("daemon.json")).unwrap_or_default();
+    let config: Value = serde_json::from_str(&text).unwrap_or_default();
+    config["firewall-backend"] == "nftables"
+        && config["iptables"] != false
+        && config["features"]["swarm-nftables"] != true
 }

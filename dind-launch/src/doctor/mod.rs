@@ -88,9 +88,7 @@ pub fn examine(root: &Root, args: &NodeArgs) -> Outcome<Examination> {
     checks::kernel(&observed, &mut checks);
     checks::installation(root, &observed, args, &mut checks);
     let mut draft = document(checks)?;
-    if observed.in_user_namespace {
-        draft.result.limitations = limitations::in_a_user_namespace();
-    }
+    draft.result.limitations = limitations::list(root, observed.in_user_namespace);
     Ok(draft)
 }
 

@@ -34,7 +34,7 @@ pub struct Check {
 pub struct Examination {
     /// In the order in which a start would meet them.
     pub checks: Vec<Check>,
-    /// In a node in a user namespace: what inner containers cannot have there.
+    /// What the node cannot do: inner containers in a user namespace, and an engine with nftables.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub limitations: Vec<Limitation>,
     /// With `--run-flags`: ways to start a node, the safest first.
@@ -45,7 +45,7 @@ pub struct Examination {
     pub seccomp_profile: Option<Value>,
 }
 
-/// What inner containers cannot have.
+/// What a node cannot do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Limitation {
     /// A command in the node.

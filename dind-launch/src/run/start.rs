@@ -16,7 +16,6 @@ use crate::stage::Stage;
 use crate::status::record::NodeState;
 use dind_contract::finish::log_warning;
 use dind_contract::{Engine, Failed, Fault};
-use dind_system::build_info::is_dockerd_before_29;
 use dind_system::{EngineVersion, Root};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -73,8 +72,8 @@ const FIREWALL: &str = "DIND_NET_FIREWALL";
 /// Runs the plans of both tools, which find wrong settings before anything changes, and starts the probe of a bridged node.
 ///
 /// Some of the network's settings depend on the engine's version where the MTU is not Ethernet's (dind-net's README, "MTU"), or
-/// where the outer network has IPv6, and from 29 on it may have another firewall. Only then dockerd is asked for it: the answer takes a
-/// sixth as long as its whole start, and is waited for later.
+/// where the outer network has IPv6, and from 29 on it may have another firewall. Only then dockerd is asked for it, unless its file
+/// says enough: the answer takes a sixth as long as its whole start, and is waited for later.
 fn check(node: &mut Node, state: &mut RunState) -> Result<Checked, StopReason> {
     state.writer.begin(Stage::Check);
     let variables = tool_variables(&state.user, &state.options);
@@ -104,14 +103,19 @@ fn check(node: &mut Node, state: &mut RunState) -> Result<Checked, StopReason> {
     let ipv6 = ipv6 || state.user.variable("DIND_NET_ADDRESS_POOLS").is_some_and(|pools| pools.contains(':'));
     let mtu = mtu.is_some_and(|mtu| mtu != ETHERNET_MTU);
     let backend = variables.iter().find(|(name, _)| *name == FIREWALL).map(|(_, text)| (*text).to_owned());
+    let dockerd = EngineVersion::of_program(&state.programs.dockerd);
     let firewall = match backend.or_else(|| state.user.variable(FIREWALL)).as_deref() {
         Some("iptables") => false,
         Some("nftables") => true,
-        _ => !is_dockerd_before_29(&state.programs.dockerd),
+        _ => dockerd != EngineVersion::Before29,
     };
     // `dind-storage apply` would have to ask, too.
     let store = storage.result["store"]["name"] == "containerd";
-    if !is_set("DIND_ENGINE_VERSION") && (ipv6 || mtu || firewall || store) {
+    let matters = !is_set("DIND_ENGINE_VERSION") && (ipv6 || mtu || firewall || store);
+    if matters && dockerd == EngineVersion::From29 {
+        // As much as dind-net has to know.
+        checked.net_variables.push(("DIND_ENGINE_VERSION", "29".to_owned()));
+    } else if matters {
         let mut command = Command::new(&state.programs.dockerd);
         daemon::with_environment(command.arg("--version"));
         // A dockerd that cannot be executed fails the stage that starts it.

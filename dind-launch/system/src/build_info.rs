@@ -9,39 +9,68 @@ use std::path::Path;
 const SECTION: &[u8] = b".go.buildinfo\0";
 /// Before the name of the main package.
 const MAIN_PACKAGE: &[u8] = b"path\t";
-/// dockerd's up to version 28; then it moved to `github.com/moby/moby/v2`.
+/// dockerd's up to version 28.
 const DOCKERD_BEFORE_29: &str = "github.com/docker/docker/cmd/dockerd";
-/// dockerd's from version 29 on.
+/// dockerd's since then (moby, go.mod of v29).
 const DOCKERD_FROM_29: &str = "github.com/moby/moby/v2/cmd/dockerd";
 /// containerd's from version 2 on.
 const CONTAINERD_2: &str = "github.com/containerd/containerd/v2/cmd/containerd";
+/// Before the version of containerd's interface that containerd is built with: `v1.8.0` for 2.0, up to `v1.11.0` for 2.3 (containerd,
+/// go.mod of each release). Builds of distributions may leave it out.
+const CONTAINERD_API: &[u8] = b"dep\tgithub.com/containerd/containerd/api\tv1.";
+/// That of the first containerd with settings of version 4 (containerd 2.3, version/version.go).
+const API_OF_SETTINGS_4: u32 = 11;
 /// The section has a few hundred bytes; one of more is something else.
 const LIMIT: u64 = 1 << 20;
 
-/// Whether the program is known to be a dockerd before version 29. One that says nothing of itself may be any.
-#[must_use]
-pub fn is_dockerd_before_29(program: &Path) -> bool {
-    main_package(program).is_some_and(|package| package == DOCKERD_BEFORE_29)
+/// What a dockerd says of its version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dockerd {
+    /// 28 or older.
+    Before29,
+    /// 29 or newer.
+    From29,
+    /// Nothing: it may be any.
+    Unknown,
 }
 
-/// Whether the program is known to be a dockerd of version 29 or newer.
+/// Reads it.
 #[must_use]
-pub fn is_dockerd_from_29(program: &Path) -> bool {
-    main_package(program).is_some_and(|package| package == DOCKERD_FROM_29)
+pub fn dockerd(program: &Path) -> Dockerd {
+    match main_package(program).as_deref() {
+        Some(DOCKERD_BEFORE_29) => Dockerd::Before29,
+        Some(DOCKERD_FROM_29) => Dockerd::From29,
+        _ => Dockerd::Unknown,
+    }
 }
 
-/// Whether the program is known to be a containerd of version 2.
+/// The newest version of settings that a containerd is known to take: it migrates older ones, and warns of it at each start.
 #[must_use]
-pub fn is_containerd_2(program: &Path) -> bool {
-    main_package(program).is_some_and(|package| package == CONTAINERD_2)
+pub fn containerd_settings(program: &Path) -> u32 {
+    let Some(info) = info(program) else { return 2 };
+    let api = || value(&info, CONTAINERD_API)?.split('.').next()?.parse::<u32>().ok();
+    match value(&info, MAIN_PACKAGE).as_deref() {
+        Some(CONTAINERD_2) if api().is_some_and(|minor| minor >= API_OF_SETTINGS_4) => 4,
+        Some(CONTAINERD_2) => 3,
+        _ => 2,
+    }
 }
 
 /// The name of the package that the program was built from.
 fn main_package(program: &Path) -> Option<String> {
-    let section = File::open(program).and_then(|file| section(&file)).ok().flatten()?;
-    let start = section.windows(MAIN_PACKAGE.len()).position(|window| window == MAIN_PACKAGE)?;
-    let rest = &section[start + MAIN_PACKAGE.len()..];
-    let end = rest.iter().position(|byte| *byte == b'\n')?;
+    value(&info(program)?, MAIN_PACKAGE)
+}
+
+/// What the program says of itself.
+fn info(program: &Path) -> Option<Vec<u8>> {
+    File::open(program).and_then(|file| section(&file)).ok().flatten()
+}
+
+/// What stands after `key`, up to the end of the line or the next column.
+fn value(info: &[u8], key: &[u8]) -> Option<String> {
+    let start = info.windows(key.len()).position(|window| window == key)? + key.len();
+    let rest = &info[start..];
+    let end = rest.iter().position(|byte| b"\n\t".contains(byte))?;
     String::from_utf8(rest[..end].to_vec()).ok()
 }
 
@@ -88,6 +117,7 @@ fn number(bytes: &[u8], offset: usize, length: usize) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use super::Dockerd::{Before29, From29, Unknown};
     use super::*;
 
     /// A file with two sections: the names, and one called `section`.
@@ -123,27 +153,34 @@ mod tests {
             format!("\u{7f} Go buildinf:\x08\x02go1.25.1path\t{package}\nbuild\t-compiler=gc\n")
         };
         let elf_of = |package: &str| elf(b".go.buildinfo", info(package).as_bytes());
-        let nothing = [false; 3];
-        for (bytes, known) in [
-            (elf_of(DOCKERD_BEFORE_29), [true, false, false]),
-            (elf_of(DOCKERD_FROM_29), [false, true, false]),
-            (elf_of("github.com/containerd/containerd/cmd/containerd"), nothing),
-            (elf_of(CONTAINERD_2), [false, false, true]),
-            (elf(b".text", info(DOCKERD_BEFORE_29).as_bytes()), nothing),
-            (elf(b".go.buildinfo", b""), nothing),
-            (b"#!/bin/sh\n".to_vec(), nothing),
-            (b"\x7fELF\x02".to_vec(), nothing),
-            (Vec::new(), nothing),
+        let with_api = |package: &str, version: &str| {
+            let api = format!("dep\tgithub.com/containerd/containerd/api\t{version}\th1:x\n");
+            elf(b".go.buildinfo", (info(package) + &api).as_bytes())
+        };
+        for (bytes, version, settings) in [
+            (elf_of(DOCKERD_BEFORE_29), Before29, 2),
+            (elf_of(DOCKERD_FROM_29), From29, 2),
+            (elf_of("github.com/containerd/containerd/cmd/containerd"), Unknown, 2),
+            (elf_of(CONTAINERD_2), Unknown, 3),
+            (with_api(CONTAINERD_2, "v1.10.0"), Unknown, 3),
+            (with_api(CONTAINERD_2, "v1.11.1"), Unknown, 4),
+            (with_api(CONTAINERD_2, "v2.0.0"), Unknown, 3),
+            (with_api(DOCKERD_FROM_29, "v1.11.1"), From29, 2),
+            (elf(b".text", info(DOCKERD_BEFORE_29).as_bytes()), Unknown, 2),
+            (elf(b".go.buildinfo", b""), Unknown, 2),
+            (b"#!/bin/sh\n".to_vec(), Unknown, 2),
+            (b"\x7fELF\x02".to_vec(), Unknown, 2),
+            (Vec::new(), Unknown, 2),
         ] {
             std::fs::write(&file, &bytes).unwrap();
-            let found = || [is_dockerd_before_29(&file), is_dockerd_from_29(&file), is_containerd_2(&file)];
-            assert_eq!(found(), known, "{:?}", String::from_utf8_lossy(&bytes));
+            let found = (dockerd(&file), containerd_settings(&file));
+            assert_eq!(found, (version, settings), "{:?}", String::from_utf8_lossy(&bytes));
             // Cut off anywhere, it is something else.
             for length in 0..bytes.len() {
                 std::fs::write(&file, &bytes[..length]).unwrap();
-                assert_eq!(found(), nothing, "{length}");
+                assert_eq!((dockerd(&file), containerd_settings(&file)), (Unknown, 2), "{length}");
             }
         }
-        assert!(!is_dockerd_before_29(&directory.path().join("none")));
+        assert_eq!(dockerd(&directory.path().join("none")), Unknown);
     }
 }

@@ -1,6 +1,6 @@
 //! Which Docker Engine is installed: by its program's file where that is enough, and else by what it prints.
 
-use crate::build_info::{is_dockerd_before_29, is_dockerd_from_29};
+use crate::build_info::{self, Dockerd};
 use crate::helper::Helper;
 use crate::program;
 use std::path::Path;
@@ -40,12 +40,10 @@ impl EngineVersion {
     /// What a dockerd shows without being run.
     #[must_use]
     pub fn of_program(dockerd: &Path) -> Self {
-        if is_dockerd_before_29(dockerd) {
-            Self::Before29
-        } else if is_dockerd_from_29(dockerd) {
-            Self::From29
-        } else {
-            Self::Unknown
+        match build_info::dockerd(dockerd) {
+            Dockerd::Before29 => Self::Before29,
+            Dockerd::From29 => Self::From29,
+            Dockerd::Unknown => Self::Unknown,
         }
     }
 

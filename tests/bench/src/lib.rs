@@ -34,6 +34,8 @@ pub enum Subject {
     Lifecycle,
     /// The part of `lifecycle` that is about certificates, alone.
     Tls,
+    /// The part of `lifecycle` that is about the firewall backends of engine 29 and later, alone.
+    Firewall,
     /// Start and stop of a node in a user namespace against one with --privileged, in a virtual machine.
     Userns,
     /// A Mesos agent: from `docker run` to registered, and to its first task.
@@ -46,7 +48,8 @@ pub fn run(workspace: &Workspace, subjects: &[Subject], rounds: usize) -> Result
     for subject in if subjects.is_empty() { all } else { subjects } {
         match subject {
             // Measured with the rest of `lifecycle`, and of `storage`.
-            Subject::Tls | Subject::Seeds if subjects.is_empty() => {}
+            Subject::Tls | Subject::Seeds | Subject::Firewall if subjects.is_empty() => {}
+            Subject::Firewall => lifecycle::run_backends(workspace, rounds)?,
             Subject::Tls => lifecycle::run_tls(workspace, rounds)?,
             Subject::Storage => {
                 storage::run(workspace, rounds)?;

@@ -198,10 +198,12 @@ fn publish(bridge: &str, container: IpAddr, port: &str, host_port: &str) {
     let last =
         listed.lines().find(|line| line.contains("UNPUBLISHED PORT DROP")).expect("the network exists");
     let handle = last.rsplit(' ').next().unwrap();
+    // Whoever has a link-local address is answered by the proxy.
+    let skip = if container.is_ipv4() { "" } else { "ip6 saddr != fe80::/10 " };
     let target = if container.is_ipv4() { container.to_string() } else { format!("[{container}]") };
     nft(&format!(
         "insert rule {family} {TABLE} {chain} position {handle} {family} daddr {container} tcp dport {port} counter accept
-add rule {family} {TABLE} nat-prerouting-and-output iifname != {bridge} tcp dport {host_port} counter dnat to {target}:{port} comment DNAT
+add rule {family} {TABLE} nat-prerouting-and-output iifname != {bridge} {skip}tcp dport {host_port} counter dnat to {target}:{port} comment DNAT
 "
     ));
 }

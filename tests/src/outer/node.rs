@@ -8,6 +8,9 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+/// What the nodes get as `DIND_NET_FIREWALL`, where it is set.
+const FIREWALL: &str = "DIND_TEST_FIREWALL";
+
 /// A node. It is removed, with its volumes, when its handle is dropped.
 #[derive(Debug)]
 pub struct Node {
@@ -68,6 +71,8 @@ impl Node {
         own.extend(["--health-interval", "60s"]);
         // Passed on where they are set. There, an engine does better without collecting its garbage, and takes longer to start.
         own.extend(["--env", "GOGC", "--env", "DIND_READY_TIMEOUT"]);
+        let firewall = std::env::var(FIREWALL).map(|backend| format!("DIND_NET_FIREWALL={backend}"));
+        own.extend(firewall.iter().flat_map(|variable| ["--env", variable]));
         docker(&[&own[..], options, &[image], command].concat()).ok();
         node
     }
@@ -137,6 +142,16 @@ impl Node {
     pub fn record(&self) -> Value {
         let text = self.exec(&["dind-launch", "status"]).ok();
         serde_json::from_str::<Value>(&text).expect("status prints JSON")["result"].take()
+    }
+
+    /// What the engine writes its rules with, `iptables` or `nftables`; none for an engine without a choice.
+    ///
+    /// # Panics
+    /// The record cannot be read.
+    #[must_use]
+    pub fn firewall(&self) -> Option<String> {
+        let chosen = &self.record()["documents"]["net"]["result"]["firewall"]["backend"];
+        chosen.as_str().map(str::to_owned)
     }
 
     /// Runs a command in the node.

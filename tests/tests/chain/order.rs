@@ -3,6 +3,8 @@
 use crate::site::{LIMIT, Site, stderr};
 use dind_tests::within;
 use serde_json::Value;
+use std::fs;
+use std::process::Command;
 use std::time::Instant;
 
 #[test]
@@ -150,5 +152,25 @@ fn dind_net_hears_of_the_engine_s_version_and_of_the_firewall_that_the_user_has_
             let event = format!("dind-net apply {name}={text}");
             assert!(events.contains(&event), "{variable}={value}: {event}: {events:?}");
         }
+    }
+}
+
+#[test]
+fn a_dockerd_whose_file_says_that_it_is_29_or_newer_is_not_asked_for_its_version() {
+    for (package, expected) in [("moby/moby/v2", "29"), ("docker/docker", "")] {
+        let site = Site::new().mode("dockerd", "version 29.7.0");
+        let (info, program) = (site.path().join("buildinfo"), site.path().join("dockerd"));
+        // As Go leaves it there.
+        fs::write(&info, format!("path\tgithub.com/{package}/cmd/dockerd\n")).unwrap();
+        fs::remove_file(&program).unwrap();
+        let section = format!(".go.buildinfo={}", info.display());
+        let mut objcopy = Command::new("objcopy");
+        objcopy.args(["--add-section", &section, env!("CARGO_BIN_EXE_dind-stub")]).arg(&program);
+        assert!(objcopy.status().unwrap().success());
+        site.set_mode("dind-net", "variables DIND_ENGINE_VERSION");
+        let output = site.run(&["true"]);
+        assert!(output.status.success(), "{}", stderr(&output));
+        let events = site.events();
+        assert!(events.contains(&format!("dind-net apply DIND_ENGINE_VERSION={expected}")), "{events:?}");
     }
 }

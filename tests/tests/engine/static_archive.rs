@@ -7,9 +7,9 @@ use std::fs::{self, File};
 use std::path::Path;
 use std::process::Command;
 
-/// What is in such an archive, and where a distribution may have it.
+/// What is in such an archive, and where a distribution may have it, or an image of another archive.
 const PROGRAMS: &str = "containerd containerd-shim-runc-v2 ctr docker docker-init docker-proxy dockerd runc";
-const PLACES: &str = "/usr/sbin:/usr/bin:/sbin:/bin:/usr/libexec/docker:/usr/lib/docker";
+const PLACES: &str = "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/usr/libexec/docker:/usr/lib/docker";
 
 /// A plugin of the docker program (docker/cli, cli-plugins/metadata).
 const PLUGIN: &str = "#!/bin/sh

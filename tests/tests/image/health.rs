@@ -24,8 +24,9 @@ fn a_long_preload_is_a_start_and_no_failure() {
     let share = scratch();
     // Stands before the engine's client, which loads the archives.
     let slow = share.path().join("docker");
-    fs::write(&slow, "#!/bin/sh\nuntil [ -e /share/go ]; do sleep 0.05; done\nexec /usr/bin/docker \"$@\"\n")
-        .unwrap();
+    let wait = "until [ -e /share/go ]; do sleep 0.05; done";
+    let real = "exec env PATH=/usr/local/bin:/usr/bin docker \"$@\"";
+    fs::write(&slow, format!("#!/bin/sh\n{wait}\n{real}\n")).unwrap();
     fs::set_permissions(&slow, fs::Permissions::from_mode(0o755)).unwrap();
     let volumes = ["/share", "/usr/local/sbin/docker"].map(|point| {
         let source = if point == "/share" { share.path() } else { &slow };

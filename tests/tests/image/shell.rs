@@ -25,7 +25,9 @@ fn the_readme_s_shell_entrypoint_makes_a_node() {
 
 #[test]
 fn a_shell_script_and_the_launcher_get_the_same_documents() {
+    // The launcher asks the engine for its version, which decides between firewalls.
     let script = "#!/bin/sh\nset -eu\ndind-launch prepare >/share/prepare.json\ndind-storage apply >/share/storage.json\n\
+                  export DIND_ENGINE_VERSION=$(dockerd --version | sed 's/^Docker version \\([^,]*\\),.*/\\1/')\n\
                   DIND_NET_FORWARD=true dind-net apply >/share/net.json\n";
     let image = ShellImage::build(script);
     for env in [

@@ -62,10 +62,10 @@ fn the_image_says_what_it_is() {
 #[test]
 fn the_image_has_no_more_than_it_needs() {
     let look = "find /var/cache/apt/archives /var/lib/apt/lists -type f; find /usr/share/man -name 'docker*'; \
-                ls /usr/share/doc/docker.io/copyright; dockerd --version";
+                ls /usr/share/doc/iptables/copyright; dockerd --version";
     let found = docker(&["run", "--rm", "--entrypoint", "sh", &image(), "-c", look]).ok();
     let lines: Vec<_> = found.lines().filter(|line| !line.ends_with("/lock")).collect();
-    assert_eq!(lines.first(), Some(&"/usr/share/doc/docker.io/copyright"), "{found}");
+    assert_eq!(lines.first(), Some(&"/usr/share/doc/iptables/copyright"), "{found}");
     let base = label(&image(), "base.name");
     let beyond = (size(&image()) - size(&base)) / 1_000_000;
     // Newer ones come with buildx and compose.

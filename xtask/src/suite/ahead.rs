@@ -24,7 +24,8 @@ fn make(options: &Options) -> Result<()> {
     let workspace = Workspace::open()?;
     let with_engine = [Tier::Image, Tier::Vm].iter().any(|tier| options.tiers().contains(tier));
     // An engine that has run here has the base as well, and starting it only to ask would take seconds each time.
-    if with_engine && options.image.is_none() && !workspace.engine().exists() {
+    let packaged = options.image.is_none() && options.engine_archive.is_none();
+    if with_engine && packaged && !workspace.engine().exists() {
         let engine = Engine::find_or_start(&workspace)?;
         image::ahead(&workspace, &engine, options.base)?;
         engine.release(&workspace)?;

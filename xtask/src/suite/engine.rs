@@ -9,6 +9,9 @@ use dind_lab::{Result, Workspace, clients, mesos};
 use std::fs;
 use std::path::Path;
 
+/// What the nodes get as `DIND_NET_FIREWALL`.
+pub(super) const FIREWALL: &str = "DIND_TEST_FIREWALL";
+
 /// Runs a tier. A private engine that was not there before does not outlive it, whatever happens.
 pub(super) fn run(programs: &Programs, tier: Tier, options: &Options) -> Result<()> {
     let workspace = programs.workspace;
@@ -23,6 +26,7 @@ pub(super) fn run(programs: &Programs, tier: Tier, options: &Options) -> Result<
         ("DIND_TEST_PRELOAD", workspace.preload().display().to_string()),
         ("DIND_TEST_XTASK", std::env::current_exe()?.display().to_string()),
     ];
+    env.extend(options.firewall.map(|firewall| (FIREWALL, firewall.name())));
     let validator = mesos::images::validator(workspace)?;
     env.push(("DIND_TEST_KUBERNETES_VALIDATE", validator.display().to_string()));
     if tier == Tier::Image {
@@ -35,8 +39,8 @@ pub(super) fn run(programs: &Programs, tier: Tier, options: &Options) -> Result<
         let kernel = fs::read_to_string("/proc/sys/kernel/osrelease")?.trim().to_owned();
         let cgroup = if Path::new("/sys/fs/cgroup/cgroup.controllers").exists() { "v2" } else { "v1" };
         let outer = engine.ask(workspace, &["version", "--format", "{{.Server.Version}}"])?;
-        let inner = inner_version(workspace, &engine, &image)?;
-        let command = format!("cargo xtask test image{}", options.base.flags());
+        let inner = inner_version(workspace, &engine, &image, options)?;
+        let command = format!("cargo xtask test image{}", options.flags());
         let row = Row { command, kernel, cgroup: cgroup.to_owned(), outer, inner, tests };
         support_table::record(workspace, &row)?;
     }
@@ -56,15 +60,25 @@ pub(super) fn images(
         return Ok(mesos::images::NODE.to_owned());
     }
     let Some(image) = options.image else {
-        return image::build(workspace, engine, Recipe { base: options.base, ..Recipe::default() });
+        let from_archive = options.engine_archive.is_some();
+        let tag = from_archive.then_some(image::OF_ARCHIVE);
+        return image::build(workspace, engine, Recipe { base: options.base, from_archive, tag });
     };
     image::inner(workspace, engine)?;
     Ok(image.to_owned())
 }
 
-/// The version of a node image's engine.
-pub(super) fn inner_version(workspace: &Workspace, engine: &Engine, image: &str) -> Result<String> {
+/// The version of a node image's engine, and the firewall that it was asked for.
+pub(super) fn inner_version(
+    workspace: &Workspace,
+    engine: &Engine,
+    image: &str,
+    options: &Options,
+) -> Result<String> {
     let output = engine.ask(workspace, &["run", "--rm", "--entrypoint", "dockerd", image, "--version"])?;
-    let version = output.split([' ', ',']).nth(2).map(str::to_owned);
-    version.ok_or_else(|| format!("`dockerd --version` of {image} printed no version: `{output}`").into())
+    let version = output.split([' ', ',']).nth(2);
+    let version =
+        version.ok_or_else(|| format!("`dockerd --version` of {image} printed no version: `{output}`"))?;
+    let firewall = options.firewall.map_or(String::new(), |firewall| format!(", {}", firewall.name()));
+    Ok(format!("{version}{firewall}"))
 }

@@ -1,6 +1,6 @@
 //! The tier in virtual machines.
 
-use super::engine::{images, inner_version};
+use super::engine::{FIREWALL, images, inner_version};
 use super::tier::{Options, Tier};
 use crate::escape_table;
 use crate::support_table::{self, Row};
@@ -39,15 +39,18 @@ pub(super) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     let engine = Engine::find_or_start(workspace)?;
     let image = images(workspace, &engine, Tier::Vm, options)?;
     let userns = options.guests().iter().any(|guest| guest.userns);
-    let runs = runs(options, userns);
+    let mut runs = runs(options, userns);
+    for run in &mut runs {
+        run.env.extend(options.firewall.map(|firewall| (FIREWALL, firewall.name())));
+    }
     let suite = guest::Suite { node: &image, release: options.release(), runs: &runs };
-    let inner = inner_version(workspace, &engine, &image)?;
+    let inner = inner_version(workspace, &engine, &image, options)?;
     let outcomes = guest::run(workspace, engine, &suite, options.guests())?;
     for (guest, report) in outcomes.iter().filter(|_| options.record) {
         let report = report.as_ref().ok().cloned().unwrap_or_default();
         let Guest { kernel, cgroup, userns, .. } = guest;
         let how = if *userns { "--userns".to_owned() } else { format!("--cgroup {cgroup}") };
-        let command = format!("cargo xtask test vm --kernel {kernel} {how}{}", options.base.flags());
+        let command = format!("cargo xtask test vm --kernel {kernel} {how}{}", options.flags());
         // Which is there where the test has passed.
         if !report.escapes_with.is_empty() {
             escape_table::record(workspace, &command, &inner, &report)?;

@@ -12,16 +12,20 @@ mod programs;
 mod tier;
 
 use dind_lab::leftovers::{Run, Snapshot};
-use dind_lab::product::binaries;
+use dind_lab::product::{archive, binaries};
 use dind_lab::{Result, Workspace, progress, setup};
 use programs::Programs;
 use std::time::Instant;
-pub(crate) use tier::{Options, Tier, in_guests};
+pub(crate) use tier::{Firewall, Options, Tier, in_guests};
 
 /// Runs the tiers, whatever becomes of the ones before, and prints the outcome of each.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     if !options.suites.is_empty() && !options.tiers().contains(&Tier::Vm) {
         return Err("--suite is for the vm tier: cargo xtask test vm --suite NAME".into());
+    }
+    options.check()?;
+    if let Some(file) = options.engine_archive {
+        archive::unpack(workspace, file)?;
     }
     let present = programs::present(workspace)?;
     let vm = if options.tiers().contains(&Tier::Vm) { setup::VM } else { &[] };

@@ -3,6 +3,7 @@
 use clap::ValueEnum;
 use dind_lab::base::{Base, Release};
 use dind_lab::guest::Guest;
+use std::path::Path;
 
 /// What a group of tests needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -75,6 +76,25 @@ pub(crate) fn in_guests(name: &str) -> Result<&'static str, String> {
     found.copied().ok_or_else(|| format!("expected one of {}", all()))
 }
 
+/// The tiers whose nodes have an engine of one's choice.
+const TIERS_OF_NODES: [Tier; 3] = [Tier::Image, Tier::Outside, Tier::Vm];
+
+/// What an engine writes its firewall rules with (`DIND_NET_FIREWALL`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Firewall {
+    /// The programs of iptables.
+    Iptables,
+    /// The program nft.
+    Nftables,
+}
+
+impl Firewall {
+    /// As the variable has it.
+    pub(super) fn name(self) -> String {
+        format!("{self:?}").to_lowercase()
+    }
+}
+
 /// How to run the suites.
 #[derive(Debug, Default)]
 pub(crate) struct Options<'a> {
@@ -82,6 +102,10 @@ pub(crate) struct Options<'a> {
     pub(crate) tiers: &'a [Tier],
     /// The base of the image to build.
     pub(crate) base: Base<'a>,
+    /// Where its engine comes from, if not from packages of the base.
+    pub(crate) engine_archive: Option<&'a Path>,
+    /// What the nodes are asked to write their firewall rules with.
+    pub(crate) firewall: Option<Firewall>,
     /// An existing image to test instead of a new one.
     pub(crate) image: Option<&'a str>,
     /// The virtual machines of the `vm` tier; the usual one where this is empty.
@@ -95,6 +119,36 @@ pub(crate) struct Options<'a> {
 }
 
 impl Options<'_> {
+    /// The arguments that choose the same nodes again, each with a space before it.
+    pub(super) fn flags(&self) -> String {
+        let mut flags = self.base.flags();
+        if let Some(name) = self.engine_archive.and_then(Path::file_name) {
+            flags += &format!(" --engine-archive {}", name.display());
+        }
+        if let Some(firewall) = self.firewall {
+            flags += &format!(" --firewall {}", firewall.name());
+        }
+        flags
+    }
+
+    /// Refuses what a tier would leave out.
+    ///
+    /// # Errors
+    /// A tier has no node of this engine.
+    pub(super) fn check(&self) -> Result<(), String> {
+        let chosen =
+            [("--engine-archive", self.engine_archive.is_some()), ("--firewall", self.firewall.is_some())];
+        let Some((flag, _)) = chosen.into_iter().find(|(_, given)| *given) else { return Ok(()) };
+        let other = self.tiers().iter().find(|tier| !TIERS_OF_NODES.contains(tier));
+        other.map_or(Ok(()), |tier| {
+            let tiers = TIERS_OF_NODES.map(Tier::name).join(", ");
+            Err(format!(
+                "cannot use {flag}: the tier {} has no such nodes\nhint: name one of {tiers}",
+                tier.name()
+            ))
+        })
+    }
+
     /// The tiers to run.
     pub(super) fn tiers(&self) -> &[Tier] {
         if self.tiers.is_empty() { Tier::value_variants() } else { self.tiers }

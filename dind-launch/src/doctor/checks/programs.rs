@@ -9,6 +9,9 @@ use crate::paths;
 use crate::process::sibling::Tools;
 use dind_system::Root;
 
+/// The first engine that writes its rules with either (moby 29.0, `--firewall-backend`).
+const ENGINE_WITH_NFTABLES: u32 = 29;
+
 const PROGRAMS: [(&str, Verdict, &str); 5] = [
     ("dockerd", Verdict::Missing, "docker.io"),
     ("containerd", Verdict::Missing, "containerd"),
@@ -18,9 +21,13 @@ const PROGRAMS: [(&str, Verdict, &str); 5] = [
 ];
 
 pub(super) fn evaluate(root: &Root, observed: &Observed, checks: &mut Checks) {
+    let version = root.is_host().then(version::installed).flatten();
     for (name, verdict, package) in PROGRAMS {
         match paths::program(root, name).is_some() {
             true => checks.ok(name, "installed"),
+            false if name == "iptables" && writes_with_nft(root, version.as_deref()) => {
+                checks.ok(name, "not installed, and not needed: the engine writes its rules with nft");
+            }
             false => {
                 checks.push(
                     name,
@@ -41,7 +48,7 @@ pub(super) fn evaluate(root: &Root, observed: &Observed, checks: &mut Checks) {
                 "put the four tools into one directory",
             ),
         }
-        if let Some(version) = version::installed() {
+        if let Some(version) = version {
             match version::objection(&version) {
                 None => checks.ok("engine", format!("version {version}")),
                 Some(objection) => checks.missing("engine", objection, version::HINT),
@@ -52,6 +59,12 @@ pub(super) fn evaluate(root: &Root, observed: &Observed, checks: &mut Checks) {
             agent(&pair, checks);
         }
     }
+}
+
+/// Whether the engine can do without iptables, and nft is there for it. What else that takes, `dind-net` looks at.
+fn writes_with_nft(root: &Root, version: Option<&str>) -> bool {
+    let major = version.and_then(version::major);
+    major.is_some_and(|major| major >= ENGINE_WITH_NFTABLES) && paths::program(root, "nft").is_some()
 }
 
 /// Engines that open the namespaces of their containers' processes need a capability where these are another user.

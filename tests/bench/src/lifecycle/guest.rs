@@ -4,6 +4,7 @@
 use super::outer::{Container, DataRoot, Kind, Site};
 use crate::series::Series;
 use crate::table::{Row, print};
+use dind_lab::product::image;
 use dind_lab::{Result, progress};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -44,6 +45,7 @@ pub fn run(rounds: usize) -> Result<()> {
     let site = Site {
         host: variable("DIND_TEST_DOCKER_HOST")?,
         pid: variable("DIND_TEST_ENGINE_PID")?,
+        image: image::NODE.to_owned(),
         preload: variable("DIND_TEST_PRELOAD")?.into(),
         directory: PathBuf::from("/tmp/bench"),
     };

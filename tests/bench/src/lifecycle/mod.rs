@@ -1,6 +1,7 @@
 //! A node's start and stop against those of bare dockerd in the same image, and what the node itself costs.
 
 mod api;
+mod backends;
 pub(crate) mod guest;
 pub(crate) mod outer;
 mod tls;
@@ -40,10 +41,16 @@ const CROWD_ROUNDS: usize = 2;
 
 const MEGABYTE: f64 = 1e6;
 
+/// Names an image that is measured in place of a new one.
+const IMAGE: &str = "DIND_BENCH_IMAGE";
+
 /// Measures and prints.
 pub(super) fn run(workspace: &Workspace, rounds: usize) -> Result<()> {
     on_site(workspace, rounds, |site, binaries| {
         let rss = starts(site, rounds)?;
+        if backends::has_choice(site)? {
+            backends::run(site, rounds)?;
+        }
         cost(binaries, &rss)?;
         tls::run(site, rounds)?;
         stops(site, rounds)?;
@@ -56,6 +63,11 @@ pub(super) fn run_tls(workspace: &Workspace, rounds: usize) -> Result<()> {
     on_site(workspace, rounds, |site, _| tls::run(site, rounds))
 }
 
+/// The part about firewall backends alone.
+pub(super) fn run_backends(workspace: &Workspace, rounds: usize) -> Result<()> {
+    on_site(workspace, rounds, |site, _| backends::run(site, rounds))
+}
+
 /// Measures on an engine with the image, in a directory that is removed afterwards.
 pub(crate) fn on_site(
     workspace: &Workspace,
@@ -65,16 +77,28 @@ pub(crate) fn on_site(
     setup::install(workspace, &[setup::BUILD, setup::ENGINE, setup::OPENSSL])?;
     let binaries = binaries::build(workspace)?;
     let engine = Engine::find_or_start(workspace)?;
-    image::build(workspace, &engine, Recipe::default())?;
+    let image = subject(workspace, &engine)?;
     // Not below /run: the private engine has another. Not below `target/`: a socket's path has room for 107 bytes.
     let directory = std::env::temp_dir().join(format!("{}-bench", workspace.engine_name()));
     let (host, pid) = (engine.host.clone(), engine.pid.to_string());
-    let site = Site { host, pid, preload: workspace.preload(), directory };
+    let site = Site { host, pid, image, preload: workspace.preload(), directory };
     progress::heading(&format!("measure nodes, {rounds} rounds"));
     let measured = measure(&site, &binaries);
     let _ = fs::remove_dir_all(&site.directory);
     engine.release(workspace)?;
     measured
+}
+
+/// The image to measure, present in the engine, with that of the inner containers beside it.
+fn subject(workspace: &Workspace, engine: &Engine) -> Result<String> {
+    let Some(name) = std::env::var(IMAGE).ok().filter(|name| !name.is_empty()) else {
+        return image::build(workspace, engine, Recipe::default());
+    };
+    engine.ask(workspace, &["image", "inspect", "--format", "{{.Id}}", &name]).map_err(|_| {
+        format!("cannot measure {IMAGE}=`{name}`: the engine has no such image\nhint: cargo xtask image --tag {name}")
+    })?;
+    image::inner(workspace, engine)?;
+    Ok(name)
 }
 
 /// Start until ready, of new containers and after a kill. Gives the resident memory of the node's PID 1, in bytes.

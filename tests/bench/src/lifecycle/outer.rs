@@ -68,6 +68,8 @@ pub(crate) struct Site {
     pub(crate) host: String,
     /// Its process.
     pub(crate) pid: String,
+    /// The image that is measured.
+    pub(crate) image: String,
     /// The directory with the archive of the inner containers' image.
     pub(crate) preload: PathBuf,
     /// Has a directory for each container, with the pipe and the inner engine's socket. Short: a socket's path is.
@@ -146,7 +148,7 @@ impl<'a> Container<'a> {
         if self.kind == Kind::NodeWithTls {
             words.extend(["--env", "DOCKER_TLS_CERTDIR=/bench/certs"]);
         }
-        words.extend(["--entrypoint", "sh", image::NODE]);
+        words.extend(["--entrypoint", "sh", &self.site.image]);
         words.extend(BEGIN);
         match self.kind {
             Kind::Bare => words.extend(["dockerd", "--host", host, "--data-root", data_root.path()]),

@@ -13,6 +13,9 @@ use xshell::cmd;
 /// The node image.
 pub const NODE: &str = "dind:dev";
 
+/// One whose engine comes from an archive, for the suites.
+pub const OF_ARCHIVE: &str = "dind:engine-archive";
+
 /// A static busybox and nothing else.
 pub const INNER: &str = "dind-inner:dev";
 
