@@ -19,9 +19,10 @@ use dind_contract::fault::ErrorObject;
 use dind_contract::finish::log;
 use dind_system::Root;
 use dind_system::supervisor::{Event, Supervisor};
-use nix::libc::{SIGCHLD, SIGTSTP, SIGTTIN, SIGTTOU};
+use nix::libc::{SIGCHLD, SIGCONT, SIGHUP, SIGTSTP, SIGTTIN, SIGTTOU};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::Instant;
 use wire::Answer;
 
 /// Signals that are the claimer's own: those of job control stop whoever has the terminal, and that is the command.
@@ -38,12 +39,13 @@ pub fn claim(command: &[String]) -> Result<u8, Fault> {
     // Not at the cost of the node.
     check_executable(&Root::default(), command.first().map_or("", String::as_str))?;
     let socket = connect()?;
-    terminal::give_up();
+    let early = if terminal::give_up() { without_hangup(&mut supervisor) } else { Vec::new() };
     wire::ask(&socket, command).map_err(|error| unanswered(&error))?;
+    // The launcher may have gone; then its end of the socket says so.
+    early.into_iter().for_each(|number| _ = wire::send_signal(&socket, number));
     loop {
         match supervisor.next(&[socket.as_fd()], None) {
             Ok(Event::Signal(number)) if !OWN.contains(&number) => {
-                // The launcher may have gone; then its end of the socket says so.
                 let _ = wire::send_signal(&socket, number);
             }
             Ok(Event::Ready(_)) => match wire::answer(&socket) {
@@ -54,6 +56,18 @@ pub fn claim(command: &[String]) -> Result<u8, Fault> {
             },
             Ok(_) => {}
             Err(error) => return Err(init_failed("cannot wait for the command", &error)),
+        }
+    }
+}
+
+/// The signals that have come by now, without those that say that the terminal is gone.
+fn without_hangup(supervisor: &mut Supervisor) -> Vec<i32> {
+    let mut early = Vec::new();
+    loop {
+        match supervisor.next(&[], Some(Instant::now())) {
+            Ok(Event::Signal(SIGHUP | SIGCONT)) | Ok(Event::Exited(..)) => {}
+            Ok(Event::Signal(number)) => early.push(number),
+            _ => return early,
         }
     }
 }

@@ -2,12 +2,14 @@
 //! containers. These write what they see into a directory that they share with the test: where processors are emulated,
 //! each question to an engine costs as much as a dozen files.
 
-use crate::outer::{LIMIT, Network, Node, Share, docker, image, on_host};
+use crate::outer::{Docker, LIMIT, Network, Node, Outer, Share, image, on_host};
 use crate::{eventually, seconds, unique};
 use dind_system::proc::parse_cgroups;
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The MTU of the outer networks. It is not the usual one, so that a value from elsewhere shows.
 const MTU: &str = "1400";
@@ -66,6 +68,18 @@ pub enum Mode {
     Bridged(&'static str),
 }
 
+/// Says on which engine the cells of a module (`module_path!()`) run, such as `podman 4.3.1, crun 1.8.1`: the support table has a row
+/// for it.
+///
+/// # Panics
+/// stdout is closed.
+pub fn ran_on(module: &str, engine: &str) {
+    // The program's own name is no part of its tests' names.
+    let module = module.split_once("::").map_or(module, |(_, module)| module);
+    // What `print!` prints, the test runner keeps to itself.
+    std::io::stdout().write_all(format!("outer: {module} = {engine}\n").as_bytes()).unwrap();
+}
+
 /// Runs a cell as it is on every host.
 ///
 /// # Panics
@@ -99,13 +113,28 @@ pub fn cell_of(
     options: &[&str],
     more: impl FnOnce(&Node, &str),
 ) {
+    cell_on(&Docker::usual(), flags, storage, mode, options, more);
+}
+
+/// Runs a cell on an engine of another make.
+///
+/// # Panics
+/// The node does not do what it should.
+pub fn cell_on(
+    outer: &Arc<dyn Outer>,
+    flags: &[&str],
+    storage: Storage,
+    mode: Mode,
+    options: &[&str],
+    more: impl FnOnce(&Node, &str),
+) {
     let (Mode::Default(prefix) | Mode::Bridged(prefix)) = mode;
-    let mtu = format!("com.docker.network.driver.mtu={MTU}");
-    let network = Network::new(&format!("{prefix}.0.0/16"), &format!("{prefix}.0.0/24"), &["--opt", &mtu]);
+    let (subnet, range) = (format!("{prefix}.0.0/16"), format!("{prefix}.0.0/24"));
+    let network = Network::on(outer.clone(), &subnet, &range, MTU);
     let share = Share::new();
     // For whoever root of the node is outside.
     fs::set_permissions(share.path(""), fs::Permissions::from_mode(0o777)).unwrap();
-    let node = start(storage, mode, &[flags, &["--network", &network.name]].concat(), &share);
+    let node = start(outer, storage, mode, &[flags, &["--network", &network.name]].concat(), &share);
     node.until_running();
 
     node.inner(&["network", "create", "own"]);
@@ -126,14 +155,14 @@ pub fn cell_of(
     assert_eq!(record["documents"]["storage"]["result"]["backing"], backing);
     limits_arrive(&share, record["engine_version"].as_str().unwrap());
 
-    docker(&["stop", "--time", "60", &node.name]).ok();
+    outer.client(&["stop", "--time", "60", &node.name]).ok();
     assert_eq!(node.exit_status(), 42, "{}", node.log());
     assert!(share.path("stopped").exists(), "the inner container got no TERM: {}", node.log());
     drop(node);
     eventually("the node's group is gone", LIMIT, || (!own.exists()).then_some(()));
 }
 
-fn start(storage: Storage, mode: Mode, options: &[&str], share: &Share) -> Node {
+fn start(outer: &Arc<dyn Outer>, storage: Storage, mode: Mode, options: &[&str], share: &Share) -> Node {
     let file = format!("DIND_STORAGE_IMAGE=/data/{}", unique("image"));
     let volume = share.volume();
     let mut all = [&OWN[..], &SLOW, options, &["--volume", &volume]].concat();
@@ -144,7 +173,7 @@ fn start(storage: Storage, mode: Mode, options: &[&str], share: &Share) -> Node 
     if matches!(mode, Mode::Bridged(_)) {
         all.extend(["--env", "DOCKER_NETWORK_OFFSET=0.0.1.0"]);
     }
-    Node::of_image(&image(), &all, &MAIN)
+    Node::of_engine(outer.clone(), &image(), &all, &MAIN)
 }
 
 /// The limited container sees its limits. It is on a user network, whose MTU is the default bridge's only with newer

@@ -2,6 +2,7 @@
 //!
 //! - `captured`, `readme`: what the tools' own tests check.
 //! - `outer`: the outer engine, its networks and volumes, and the nodes on it.
+//! - `outside`: a name server in the place of the outside world.
 //! - `store`: a made-up data root with images.
 //! - `cell`: a cell of the support table. `reduced`: a node without `--privileged`. Several suites run these.
 
@@ -10,6 +11,7 @@
 pub mod captured;
 pub mod cell;
 pub mod outer;
+pub mod outside;
 #[cfg(feature = "readme")]
 pub mod readme;
 pub mod reduced;

@@ -30,10 +30,9 @@ use suite::{Options, Tier};
 fn main() -> ExitCode {
     let mut args = std::env::args();
     let own_name = args.next().unwrap_or_default();
-    let done = if own_name.ends_with(runtime::NAME) {
-        runtime::run(&args.collect::<Vec<_>>())
-    } else {
-        run(Cli::parse().command)
+    let done = match runtime::behind(&own_name) {
+        Some(runtime) => runtime::run(runtime, &args.collect::<Vec<_>>()),
+        None => run(Cli::parse().command),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -6,13 +6,13 @@ use std::io::{self, IsTerminal};
 
 /// Gives up the controlling terminal, so that the command's session can have it (tty_ioctl(4), `TIOCNOTTY`). `docker exec --tty` makes
 /// its process the leader of the terminal's session; from another's session, only root of the machine can take it.
-pub(super) fn give_up() {
+/// Returns whether it did: then the kernel has sent us HUP and CONT, as to whoever loses a terminal.
+pub(super) fn give_up() -> bool {
     if !io::stdin().is_terminal() || getsid(Some(Pid::from_raw(0))).ok() != Some(getpid()) {
-        return;
+        return false;
     }
-    // SAFETY: takes no argument and touches no memory. The HUP that it sends to our own group is blocked, and dropped below.
+    // SAFETY: takes no argument and touches no memory. The signals that it sends are blocked by now.
     #[allow(unsafe_code)]
-    unsafe {
-        libc::ioctl(0, libc::TIOCNOTTY);
-    }
+    let done = unsafe { libc::ioctl(0, libc::TIOCNOTTY) };
+    done == 0
 }

@@ -8,6 +8,9 @@ pub(super) const MKNOD: u32 = 27;
 /// Looking into the processes of other users.
 pub(super) const SYS_PTRACE: u32 = 19;
 
+/// Raising limits of one's own.
+pub(super) const SYS_RESOURCE: u32 = 24;
+
 /// The last capability that Docker 20.10 knows, and asks for on every machine. Newer engines ask for those that root has.
 pub(super) const AUDIT_READ: u32 = 37;
 

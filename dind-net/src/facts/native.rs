@@ -37,7 +37,7 @@ pub struct Native {
     pub legacy_filter: bool,
     /// IPv4 is not forwarded, and we may not change that.
     pub forward_stuck: bool,
-    /// Controls of IPv6 forwarding that are off.
+    /// Controls of IPv6 forwarding that are off, and that we may change and can close again.
     pub forward6_off: Vec<String>,
 }
 
@@ -51,15 +51,22 @@ impl Native {
         }
         let asked = root.is_host() && matches!(tables, Tables::Present | Tables::Empty);
         let off = |path: &str| root.read(path).is_ok_and(|text| text.trim() == "0");
+        // The engine checks them for each network with IPv6, also one that only the user makes.
         let controls6 = ["default", "all"].map(|link| control(link, "forwarding"));
+        let writable = |path: &str| access(&root.path(path), AccessFlags::W_OK).is_ok();
+        let mut forward6_off: Vec<_> =
+            controls6.into_iter().filter(|path| off(path) && writable(path)).collect();
+        if asked && !forward6_off.is_empty() && check::ipv6_nat().is_err() {
+            forward6_off.clear();
+        }
         let legacy = root.read(IP_TABLES).unwrap_or_default();
         Self {
             program: HELPER_PATH.split(':').any(|path| root.exists(Path::new(path).join("nft"))),
             refused: if asked { check::engine_rules().err().map(|error| error.to_string()) } else { None },
             swarm: root.exists(options.data_root.join(SWARM)),
             legacy_filter: legacy.lines().any(|table| table == FILTER),
-            forward_stuck: off(IP_FORWARD) && access(&root.path(IP_FORWARD), AccessFlags::W_OK).is_err(),
-            forward6_off: controls6.into_iter().filter(|path| off(path)).collect(),
+            forward_stuck: off(IP_FORWARD) && !writable(IP_FORWARD),
+            forward6_off,
         }
     }
 }

@@ -25,7 +25,7 @@ pub struct Forwarding {
 
 /// Decides. In the machine's own network it is not for us to say what is forwarded.
 #[must_use]
-pub fn decide(facts: &Facts, options: &Options, firewall: &Firewall, ipv6: bool) -> Forwarding {
+pub fn decide(facts: &Facts, options: &Options, firewall: &Firewall) -> Forwarding {
     // What an earlier run has switched on, and closed.
     let found = facts.rules.as_ref().map(|record| &record.rules);
     let (ours, ours6) = found.map_or((false, false), |rules| (rules.forwarding, rules.forwarding6));
@@ -48,8 +48,8 @@ pub fn decide(facts: &Facts, options: &Options, firewall: &Firewall, ipv6: bool)
     // A run before this one made it, for iptables.
     let chain = facts.forward_chain == ForwardChain::OursUnused;
     let off = facts.forward_off || chain;
-    let off6 = if ipv6 { facts.native.forward6_off.clone() } else { Vec::new() };
-    let closes = (off || ours, ipv6 && (!off6.is_empty() || ours6));
+    let off6 = facts.native.forward6_off.clone();
+    let closes = (off || ours, !off6.is_empty() || ours6);
     let controls: Vec<_> = off.then(|| IP_FORWARD.to_owned()).into_iter().chain(off6).collect();
     Forwarding {
         before: chain.then_some(Step::DisableForwarding).into_iter().collect(),

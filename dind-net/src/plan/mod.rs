@@ -101,15 +101,18 @@ pub fn decide(facts: &Facts, options: &Options) -> Result<Plan, Fault> {
     let ipv6 = ipv6::decide(facts, options, bridged.as_ref(), &firewall)?;
     let dns = dns::decide(facts, options, &connection, ipv6.is_enabled());
     let (isolation, isolation_warning) = rules::decide_isolation(facts, options, &connection, &firewall);
-    let forwarding = forwarding::decide(facts, options, &firewall, ipv6.is_enabled());
+    let forwarding = forwarding::decide(facts, options, &firewall);
     let dns_rules = dns.redirect.clone();
     let (closed, closed6) = forwarding.closes;
+    // What is bridged has been moved to the bridge, with its routes.
+    let routers = || (closed6 && bridged.is_none()).then(|| ipv6::routers(facts)).flatten();
+    let accept_ra = ipv6.accept_ra.clone().or_else(routers);
     let rules = Rules { dns: dns_rules, clamp, isolation, forwarding: closed, forwarding6: closed6 };
     let steps = [
         iptables_steps(facts, &firewall.iptables),
         rules_step(facts, rules).into_iter().collect(),
         forwarding.before,
-        ipv6.step().into_iter().collect(),
+        accept_ra.map(|record| Step::AcceptRa { record }).into_iter().collect(),
         bridged.as_ref().map(|bridged| bridging_steps(facts, options, bridged)).unwrap_or_default(),
         forwarding.after,
     ];

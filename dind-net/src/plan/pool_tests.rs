@@ -45,6 +45,23 @@ fn recorded(network: &str, subnet: &str) -> Recorded {
     Recorded { network: network.to_owned(), is_bridge: true, subnet: subnet.parse().unwrap() }
 }
 
+/// netavark gives each network of podman's the next /24 of these, in this order (containers/common, pkg/config, `DefaultSubnetPools`).
+/// Ours begin behind the 28000th of them.
+#[test]
+fn what_netavark_gives_away_next_is_not_taken() {
+    let pools = ["10.89.0.0/16", "10.90.0.0/15", "10.92.0.0/14", "10.96.0.0/11", "10.128.0.0/9"];
+    let pools = pools.map(|pool| pool.parse::<Ipv4Net>().unwrap());
+    let next = pools.iter().flat_map(|pool| pool.subnets(24).unwrap()).take(16384);
+    let podman: Vec<_> = ["10.88.0.0/16".parse().unwrap()].into_iter().chain(next).collect();
+    for outer in ["10.88.0.7/16", "10.89.0.7/24", "10.89.31.7/24"] {
+        let facts = facts(&[("eth0", outer)], &["0.0.0.0/0"], &[]);
+        for candidate in candidates(&facts) {
+            let taken = podman.iter().find(|net| net.contains(&candidate) || candidate.contains(*net));
+            assert_eq!(taken, None, "{outer}: {candidate}");
+        }
+    }
+}
+
 #[test]
 fn free_networks() {
     type Case<'a> = (&'a [(&'a str, &'a str)], &'a [&'a str], &'a [&'a str], &'a str, &'a str);

@@ -1,3 +1,5 @@
+//! Which store, for which data root, engine and request.
+
 use super::*;
 use EngineVersion::{Before29, Exact, From29, Unknown};
 

@@ -43,7 +43,7 @@ pub fn warning(facts: &Facts) -> Option<Warning> {
     Some(Warning::new(
         fault::MOUNT_FLAGS,
         format!("{point} is mounted with {flags}: {effects}"),
-        "mount it without them; a tmpfs of docker run needs them spelled out: --tmpfs DIR:exec,suid,dev",
+        "mount it without them; podman's volumes need the opposite spelled out: --volume NAME:DIR:exec,suid,dev; a tmpfs of docker run, too: --tmpfs DIR:exec,suid,dev",
     ))
 }
 

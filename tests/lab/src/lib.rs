@@ -10,6 +10,7 @@
 //! * [`engine`]: the engine that nodes run on: the machine's own, or a private one in namespaces of its own
 //! * [`base`]: the image that ours is built on, bootstrapped from a package mirror where no registry answers
 //! * [`product`]: what is tested: the four static binaries, and the node image made of them
+//! * [`outside`]: the images for engines of other makes
 //! * [`clients`]: what people use a node with
 //! * [`mesos`]: Mesos images, and a cluster of agents
 //! * [`guest`]: virtual machines with a host's kernel and an engine of their own
@@ -23,6 +24,7 @@ pub mod guest;
 pub mod leftovers;
 pub mod machine;
 pub mod mesos;
+pub mod outside;
 pub mod product;
 pub mod progress;
 pub mod setup;

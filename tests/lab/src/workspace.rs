@@ -94,6 +94,12 @@ impl Workspace {
         self.target.join("vm")
     }
 
+    /// Images for engines of other makes.
+    #[must_use]
+    pub fn outside(&self) -> PathBuf {
+        self.target.join("outside")
+    }
+
     /// A name for this checkout's engine that no other checkout on the machine has.
     pub fn engine_name(&self) -> String {
         // FNV-1a: the standard library's hashes may differ from one compiler to the next.

@@ -1,17 +1,21 @@
 //! The outer engine: its client, and the machine's network and devices as it sees them. `node`: the nodes that a test starts
-//! on it, and `run_flags`: with which privileges. `shell`: images with a shell entrypoint. `network`: its networks and volumes. `share`:
+//! on it, and `run_flags`: with which privileges. `make`: engines of other makes in its place, such as `podman`. `shell`: images with a shell entrypoint. `network`: its networks and volumes. `share`:
 //! a directory that a test and its containers see. `registry`: what images are pushed to. Whatever a handle stands for is removed when
 //! the handle is dropped.
 
+mod make;
 mod network;
 mod node;
+mod podman;
 mod registry;
 mod run_flags;
 mod share;
 mod shell;
 
+pub use make::{Docker, Outer};
 pub use network::{Network, Volume};
 pub use node::Node;
+pub use podman::{Podman, version_of};
 pub use registry::Registry;
 pub use run_flags::{RUNC, RunFlags};
 pub use share::Share;

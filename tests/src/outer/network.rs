@@ -1,13 +1,15 @@
 //! Networks and volumes of the outer engine.
 
-use super::docker;
-use crate::{unique, unique_link};
+use super::{Docker, Outer, docker};
+use crate::unique;
+use std::sync::Arc;
 
 /// A network of the outer engine.
 #[derive(Debug)]
 pub struct Network {
     /// Its name.
     pub name: String,
+    outer: Arc<dyn Outer>,
 }
 
 impl Network {
@@ -17,17 +19,37 @@ impl Network {
     /// The outer engine refuses.
     #[must_use]
     pub fn new(subnet: &str, range: &str, options: &[&str]) -> Self {
-        let network = Self { name: unique("net") };
-        let bridge = format!("com.docker.network.bridge.name={}", unique_link());
-        let own = ["network", "create", "--subnet", subnet, "--ip-range", range, "--opt", &bridge];
-        docker(&[&own[..], options, &[&network.name]].concat()).ok();
+        Self::create(Docker::usual(), subnet, range, None, options)
+    }
+
+    /// The same on an engine of another make, with an MTU.
+    ///
+    /// # Panics
+    /// The engine refuses.
+    #[must_use]
+    pub fn on(outer: Arc<dyn Outer>, subnet: &str, range: &str, mtu: &str) -> Self {
+        Self::create(outer, subnet, range, Some(mtu), &[])
+    }
+
+    /// One that was made otherwise.
+    #[must_use]
+    pub fn named(outer: Arc<dyn Outer>, name: String) -> Self {
+        Self { name, outer }
+    }
+
+    fn create(outer: Arc<dyn Outer>, subnet: &str, range: &str, mtu: Option<&str>, options: &[&str]) -> Self {
+        let own = outer.network_options(mtu);
+        let network = Self { name: unique("net"), outer };
+        let ranges = ["network", "create", "--subnet", subnet, "--ip-range", range];
+        let own: Vec<_> = own.iter().map(String::as_str).collect();
+        network.outer.client(&[&ranges[..], &own, options, &[&network.name]].concat()).ok();
         network
     }
 }
 
 impl Drop for Network {
     fn drop(&mut self) {
-        let _ = docker(&["network", "rm", &self.name]);
+        let _ = self.outer.client(&["network", "rm", &self.name]);
     }
 }
 

@@ -1,10 +1,11 @@
 //! A node: a container of the image under test on the outer engine.
 
-use super::{Ended, LIMIT, docker, engine_pid, image, inner_image, process, run, setting};
+use super::{Docker, Ended, LIMIT, Outer, engine_pid, image, inner_image, process, run, setting};
 use crate::{eventually, scratch, stretched, unique};
 use serde_json::Value;
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -16,6 +17,8 @@ const FIREWALL: &str = "DIND_TEST_FIREWALL";
 pub struct Node {
     /// The container's name.
     pub name: String,
+    /// The engine that it runs on.
+    outer: Arc<dyn Outer>,
     /// The outer engine's number of its PID 1, as last seen; 0 at first.
     pid: AtomicU32,
 }
@@ -24,7 +27,18 @@ impl Node {
     /// A container that was started otherwise, or will be.
     #[must_use]
     pub fn named(name: String) -> Self {
-        Self { name, pid: AtomicU32::new(0) }
+        Self::on(Docker::usual(), name)
+    }
+
+    /// The same on another engine.
+    #[must_use]
+    pub fn on(outer: Arc<dyn Outer>, name: String) -> Self {
+        Self { name, outer, pid: AtomicU32::new(0) }
+    }
+
+    /// The engine's client.
+    fn outer(&self, args: &[&str]) -> Ended {
+        self.outer.client(args)
     }
 
     /// Restarts the node, kills it and starts it. Each time the inner container runs again, and `also` holds.
@@ -40,11 +54,11 @@ impl Node {
             });
             also();
         };
-        docker(&["restart", "--time", "60", &self.name]).ok();
+        self.outer(&["restart", "--time", "60", &self.name]).ok();
         comes_back();
-        docker(&["kill", &self.name]).ok();
+        self.outer(&["kill", &self.name]).ok();
         assert_eq!(self.exit_status(), 137);
-        docker(&["start", &self.name]).ok();
+        self.outer(&["start", &self.name]).ok();
         comes_back();
     }
 
@@ -63,7 +77,17 @@ impl Node {
     /// The outer engine refuses.
     #[must_use]
     pub fn of_image(image: &str, options: &[&str], command: &[&str]) -> Self {
-        let node = Self::named(unique("node"));
+        Self::of_engine(Docker::usual(), image, options, command)
+    }
+
+    /// The same on an engine of another make, which has the image by its own name.
+    ///
+    /// # Panics
+    /// The engine refuses.
+    #[must_use]
+    pub fn of_engine(outer: Arc<dyn Outer>, image: &str, options: &[&str], command: &[&str]) -> Self {
+        let image = outer.image(image);
+        let node = Self::on(outer, unique("node"));
         let preload = format!("{}:/preload:ro", setting("DIND_TEST_PRELOAD"));
         let mut own = vec!["run", "--detach", "--name", &node.name];
         own.extend(["--volume", &preload, "--env", "DIND_PRELOAD=/preload"]);
@@ -73,7 +97,7 @@ impl Node {
         own.extend(["--env", "GOGC", "--env", "DIND_READY_TIMEOUT"]);
         let firewall = std::env::var(FIREWALL).map(|backend| format!("DIND_NET_FIREWALL={backend}"));
         own.extend(firewall.iter().flat_map(|variable| ["--env", variable]));
-        docker(&[&own[..], options, &[image], command].concat()).ok();
+        node.outer(&[&own[..], options, &[&image], command].concat()).ok();
         node
     }
 
@@ -83,7 +107,7 @@ impl Node {
         if known != "0" && process(&known).join("root/run").exists() {
             return Some(known);
         }
-        let shown = docker(&["inspect", "--format", "{{.State.Pid}}", &self.name]).ok();
+        let shown = self.outer(&["inspect", "--format", "{{.State.Pid}}", &self.name]).ok();
         let pid = shown.parse().ok().filter(|pid| *pid != 0)?;
         self.pid.store(pid, Ordering::Relaxed);
         Some(shown)
@@ -157,7 +181,7 @@ impl Node {
     /// Runs a command in the node.
     #[must_use]
     pub fn exec(&self, args: &[&str]) -> Ended {
-        docker(&[&["exec", &self.name], args].concat())
+        self.outer(&[&["exec", &self.name], args].concat())
     }
 
     /// Runs this machine's client on the inner engine's socket.
@@ -202,7 +226,7 @@ impl Node {
     #[must_use]
     pub fn stop(&self) -> (i32, Duration) {
         let asked = Instant::now();
-        docker(&["stop", "--time", "10", &self.name]).ok();
+        self.outer(&["stop", "--time", "10", &self.name]).ok();
         (self.exit_status(), asked.elapsed())
     }
 
@@ -213,8 +237,9 @@ impl Node {
     #[must_use]
     pub fn exit_status(&self) -> i32 {
         eventually("the node has ended", LIMIT, || {
-            let state =
-                docker(&["inspect", "--format", "{{.State.Status}} {{.State.ExitCode}}", &self.name]).ok();
+            let state = self
+                .outer(&["inspect", "--format", "{{.State.Status}} {{.State.ExitCode}}", &self.name])
+                .ok();
             state.strip_prefix("exited ").map(|status| status.parse().expect("a number"))
         })
     }
@@ -224,7 +249,7 @@ impl Node {
     /// # Panics
     /// It has ended, or takes too long.
     pub fn start_again(&self) -> &Self {
-        docker(&["start", &self.name]).ok();
+        self.outer(&["start", &self.name]).ok();
         self.until_running()
     }
 
@@ -236,14 +261,14 @@ impl Node {
     pub fn last_record(&self) -> Value {
         let directory = scratch();
         let copy = directory.path().join("record");
-        docker(&["cp", &format!("{}:/run/dind/launch.json", self.name), copy.to_str().unwrap()]).ok();
+        self.outer(&["cp", &format!("{}:/run/dind/launch.json", self.name), copy.to_str().unwrap()]).ok();
         serde_json::from_str(&fs::read_to_string(copy).unwrap()).unwrap()
     }
 
     /// All that the node has printed.
     #[must_use]
     pub fn log(&self) -> String {
-        let log = docker(&["logs", &self.name]);
+        let log = self.outer(&["logs", &self.name]);
         format!("{}\n{}", log.stdout, log.stderr)
     }
 }
@@ -253,6 +278,6 @@ impl Drop for Node {
         if std::thread::panicking() {
             eprintln!("log of {}:\n{}", self.name, self.log());
         }
-        let _ = docker(&["rm", "--force", "--volumes", &self.name]);
+        let _ = self.outer(&["rm", "--force", "--volumes", &self.name]);
     }
 }

@@ -34,7 +34,7 @@ fn warns_of_unseen_images(node: &Node) -> bool {
 }
 
 fn has_image(node: &Node, name: &str) -> bool {
-    node.inner(&["images", "--quiet", name]) != ""
+    !node.inner(&["images", "--quiet", name]).is_empty()
 }
 
 fn build(node: &Node, name: &str) {

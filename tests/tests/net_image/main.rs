@@ -4,7 +4,6 @@
 
 mod forwarding;
 mod names;
-mod outside;
 mod packets;
 mod reach;
 

@@ -1,8 +1,8 @@
 //! Names that inner containers can resolve.
 
-use crate::outside::{self, Outside};
 use crate::{Outer, inner_on, node_on};
 use dind_tests::outer::{Network, address_of, inner_image};
+use dind_tests::outside::{self, Outside};
 
 #[test]
 fn names_of_the_outer_network_and_the_outside_resolve_in_inner_containers() {

@@ -97,11 +97,12 @@ fn an_engine_that_only_checks_forwarding_finds_it_on_and_closed_to_what_is_not_i
 
         let done = net.dind_net("apply", &[NATIVE, ("DIND_NET_IPV6", "false")]).ok();
         let last = done["steps"].as_array().unwrap().last().unwrap();
-        assert_eq!(
-            (&last["op"], &last["target"], &last["state"]),
-            (&json!("enable-forwarding"), &json!("net.ipv4.ip_forward"), &json!("done"))
-        );
+        assert_eq!((&last["op"], &last["state"]), (&json!("enable-forwarding"), &json!("done")));
+        let targets = last["target"].as_str().unwrap();
+        assert!(targets.contains("net.ipv4.ip_forward") && targets.contains("ipv6"), "{targets}");
         let engine = Engine::start(&net, &done);
+        // One with IPv6 that the user makes, where the outer network has none.
+        engine.run("network br-six 10.77.201.0/24 fd99::/64");
         let bip = done["engine"]["config"]["bip"].as_str().unwrap().split('/').next().unwrap().to_owned();
         let inside = bip.replace(".0.1", ".0.2");
         let inner = engine.container("docker0", &format!("{inside}/16"), &bip, 1);
@@ -125,6 +126,7 @@ fn an_engine_that_only_checks_forwarding_finds_it_on_and_closed_to_what_is_not_i
         assert!(serves(&net.host, "10.77.0.1:83", &far, "10.77.0.1:83"), "the chain is not what closes it");
         net.dind_net("release", &[]).ok();
         assert!(!net.node.forwards(), "after a release");
+        assert_eq!(net.node.run("cat /proc/sys/net/ipv6/conf/all/forwarding").trim(), "0");
     });
 }
 
@@ -140,6 +142,12 @@ fn ipv6_is_forwarded_for_an_engine_that_only_checks_it_and_routers_are_still_lis
                 |name: &str| net.node.run(&format!("cat /proc/sys/net/ipv6/conf/{name}")).trim().to_owned();
             [read("all/forwarding"), read("default/forwarding"), read("eth0/accept_ra")]
         };
+        assert_eq!(controls(&net), ["0", "0", "1"]);
+        // Whose inner containers get no IPv6 from us may make networks with it.
+        net.dind_net("apply", &[NATIVE, ("DIND_NET_IPV6", "false")]).ok();
+        assert_eq!(controls(&net), ["1", "1", "2"]);
+        assert!(net.node.ip("-6 route show default").contains("fd77::1"), "the route is gone");
+        net.dind_net("release", &[]).ok();
         assert_eq!(controls(&net), ["0", "0", "1"]);
         let done = net.dind_net("apply", &[NATIVE]).ok();
         assert_eq!(done["result"]["ipv6"]["enabled"], true, "{done}");

@@ -1,6 +1,6 @@
 //! Engines that keep their images elsewhere: a seed does not fit there, does no harm, and is not given in silence.
 
-use crate::fixtures::{APP, DataRoot, Usual, has_warned, names, preloading, run, usual_images};
+use crate::fixtures::{APP, DataRoot, Usual, env, has_warned, names, preloading, run, usual_images};
 use dind_tests::outer::inner_image;
 use dind_tests::scratch;
 use std::fs;
@@ -35,8 +35,13 @@ fn with_the_image_store_of_containerd_a_seed_is_warned_of_and_does_no_harm() {
     drop(node);
     assert_eq!(usual.directory.fingerprint(), before);
 
-    // The same data root in the usual store.
-    let node = root.node(&[&usual.directory.options()]);
+    // The data root keeps containerd's store, and has the seed's images in the usual one as soon as that is asked for.
+    if has_store {
+        let node = root.node(&[&usual.directory.options()]);
+        assert!(has_warned(&node, "seed-not-used") && names(&node) == [inner_image()], "{}", node.log());
+        assert_eq!(node.stop().0, 143, "{}", node.log());
+    }
+    let node = root.node(&[&usual.directory.options(), &env("DIND_STORAGE_STORE=graph")]);
     if has_store {
         assert_eq!(names(&node), usual_images());
         assert_eq!(run(&node, APP, "cat /base /app"), "base\napp");

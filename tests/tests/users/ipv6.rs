@@ -143,3 +143,14 @@ fn a_pool_of_ipv6_that_is_too_much_for_the_engine_is_refused_by_name() {
         node.until_running();
     }
 }
+
+/// kind and others make such networks wherever they are.
+#[test]
+fn a_user_network_with_ipv6_works_where_the_outer_network_has_none() {
+    let node = Node::start(&[], dind_tests::outer::SLEEP);
+    node.until_running();
+    node.inner(&["network", "create", "--ipv6", "--subnet", "fdb6:a::/64", "six"]);
+    node.inner_run(&["--network", "six", "--name", "server", "--ip6", "fdb6:a::7"], "exec sleep 1000");
+    let client = node.inner_run(&["--network", "six"], "exec sleep 1000");
+    reaches(&node, &client, "fdb6:a::7");
+}

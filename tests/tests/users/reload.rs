@@ -66,7 +66,8 @@ fn an_invalid_file_changes_nothing() {
         assert_eq!((labels(&node), merged()), ("[a=b]".to_owned(), before.clone()), "{text}");
     }
     write(&node, r#"{"labels": ["a=d"]}"#);
-    assert_eq!(reload(&node).0, 0);
+    let (status, document) = reload(&node);
+    assert_eq!(status, 0, "{document}");
     assert_eq!(labels(&node), "[a=d]");
 }
 

@@ -5,7 +5,7 @@ use super::tier::{Options, Tier};
 use crate::support_table::{self, Row};
 use dind_lab::engine::Engine;
 use dind_lab::product::image::{self, Recipe};
-use dind_lab::{Result, Workspace, clients, mesos};
+use dind_lab::{Result, Workspace, clients, mesos, outside};
 use std::fs;
 use std::path::Path;
 
@@ -34,15 +34,21 @@ pub(super) fn run(programs: &Programs, tier: Tier, options: &Options) -> Result<
         env.push(("DIND_TEST_CLIENT_IMAGE", clients::IMAGE.to_owned()));
         env.push(("DIND_TEST_CLIENTS", clients::programs(workspace)?.display().to_string()));
     }
-    let (tests, outcome) = programs.run(tier, &env)?;
-    if options.record && tier == Tier::Image {
+    if tier == Tier::Outside {
+        let store = outside::podman_store(workspace, &engine, &image)?;
+        env.push(("DIND_TEST_PODMAN_STORE", store.display().to_string()));
+        env.push(("DIND_TEST_CRUN", engine.crun().display().to_string()));
+    }
+    let (verdicts, outcome) = programs.run(tier, &env)?;
+    if options.record && [Tier::Image, Tier::Outside].contains(&tier) {
         let kernel = fs::read_to_string("/proc/sys/kernel/osrelease")?.trim().to_owned();
         let cgroup = if Path::new("/sys/fs/cgroup/cgroup.controllers").exists() { "v2" } else { "v1" };
         let outer = engine.ask(workspace, &["version", "--format", "{{.Server.Version}}"])?;
         let inner = inner_version(workspace, &engine, &image, options)?;
-        let command = format!("cargo xtask test image{}", options.flags());
-        let row = Row { command, kernel, cgroup: cgroup.to_owned(), outer, inner, tests };
-        support_table::record(workspace, &row)?;
+        let command = format!("cargo xtask test {}{}", tier.name(), options.flags());
+        let (cgroup, processor) = (cgroup.to_owned(), support_table::processor());
+        let row = Row { command, processor, kernel, cgroup, outer, inner, tests: Vec::new() };
+        support_table::record(workspace, &row, &verdicts)?;
     }
     engine.release(workspace)?;
     outcome

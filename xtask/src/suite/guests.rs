@@ -55,13 +55,21 @@ pub(super) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         if !report.escapes_with.is_empty() {
             escape_table::record(workspace, &command, &inner, &report)?;
         }
-        // A run of other tests says nothing about the cells.
-        if !options.extra.is_empty() && !support_table::has_cells(&report.tests) {
-            continue;
-        }
-        let (cgroup, inner) = (cgroup.to_string(), inner.clone());
-        let (kernel, outer, tests) = (report.linux, report.docker, report.tests);
-        support_table::record(workspace, &Row { command, kernel, cgroup, outer, inner, tests })?;
+        let suites = if options.suites.is_empty() {
+            String::new()
+        } else {
+            format!(" --suite {}", options.suites.join(","))
+        };
+        let row = Row {
+            command: command + &suites,
+            processor: support_table::processor(),
+            kernel: report.linux,
+            cgroup: cgroup.to_string(),
+            outer: report.docker,
+            inner: inner.clone(),
+            tests: Vec::new(),
+        };
+        support_table::record(workspace, &row, &report.verdicts)?;
     }
     let failed: Vec<_> = outcomes
         .iter()
@@ -94,7 +102,18 @@ fn runs(options: &Options, userns: bool) -> Vec<Run> {
         }
         ([], []) => vec![own(&OF_THE_HOST.map(str::to_owned))],
         ([], extra) => vec![own(extra)],
-        (suites, extra) => suites.iter().map(|suite| with_set(Run::of_suite(suite, extra), userns)).collect(),
+        (suites, extra) => suites
+            .iter()
+            .map(|suite| {
+                let run = with_set(Run::of_suite(suite, extra), userns);
+                // As a private engine has it.
+                if *suite == "podman" {
+                    Run { engine: vec!["--add-runtime", "crun=/usr/bin/crun"], ..run }
+                } else {
+                    run
+                }
+            })
+            .collect(),
     }
 }
 

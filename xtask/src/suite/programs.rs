@@ -3,7 +3,8 @@
 use super::tier::Tier;
 use crate::support_table;
 use clap::ValueEnum;
-use dind_lab::{Result, Workspace, progress, verdict};
+use dind_lab::verdict::Verdicts;
+use dind_lab::{Result, Workspace, progress};
 use std::fs;
 use std::path::Path;
 
@@ -19,9 +20,6 @@ pub(super) struct Programs<'a> {
     pub(super) extra: &'a [String],
 }
 
-/// The names and verdicts of a program's tests.
-type Verdicts = Vec<(String, bool)>;
-
 impl Programs<'_> {
     /// Runs the unit tests of all crates; of the suites' own crate those of its library, for its programs belong to other tiers.
     pub(super) fn unit(&self) -> Result<()> {
@@ -34,9 +32,9 @@ impl Programs<'_> {
         Ok(())
     }
 
-    /// Runs a tier's programs, whatever becomes of the ones before. The verdicts are of the support table's program.
+    /// Runs a tier's programs, whatever becomes of the ones before. The verdicts are of the support table's programs.
     pub(super) fn run(&self, tier: Tier, env: &[(&str, String)]) -> Result<(Verdicts, Result<()>)> {
-        let (mut failed, mut verdicts, mut ran) = (Vec::new(), Vec::new(), 0);
+        let (mut failed, mut verdicts, mut ran) = (Vec::new(), Verdicts::default(), 0);
         for program in
             tier.programs().iter().filter(|program| self.present.iter().any(|name| name == *program))
         {
@@ -48,9 +46,9 @@ impl Programs<'_> {
             let env = env.iter().chain([&self.temporary]).map(|(key, value)| (key, value));
             let test = self.workspace.cargo_as_root(&args).envs(env);
             let test = test.env("DIND_BIN_DIR", self.workspace.binaries());
-            let passed = if *program == support_table::PROGRAM {
+            let passed = if support_table::PROGRAMS.contains(program) {
                 let (passed, lines) = progress::shown(test)?;
-                verdicts.extend(lines.iter().filter_map(|line| verdict::parse(line)));
+                lines.iter().for_each(|line| verdicts.note(line));
                 passed
             } else {
                 test.run().is_ok()

@@ -53,6 +53,7 @@ impl Tier {
                 "users",
                 "dropin",
                 "recipes",
+                "nesting",
             ],
             Self::Outside => &["podman", "containerd"],
             Self::Mesos => &["mesos", "release"],
@@ -65,15 +66,16 @@ impl Tier {
     }
 }
 
-/// A suite of the image tier by its name, if a guest has what it needs: no other images, no programs of package registries.
+/// A suite of the tiers image and outside by its name, if a guest has what it needs: no other images, no programs of package registries.
 ///
 /// # Errors
 /// It is none.
 pub(crate) fn in_guests(name: &str) -> Result<&'static str, String> {
-    let fitting = Tier::Image.programs().iter().filter(|suite| **suite != "recipes");
-    let found = fitting.clone().find(|suite| **suite == name);
-    let all = || fitting.copied().collect::<Vec<_>>().join(", ");
-    found.copied().ok_or_else(|| format!("expected one of {}", all()))
+    let all = [Tier::Image, Tier::Outside].map(Tier::programs).concat();
+    let fitting = all.into_iter().filter(|suite| *suite != "recipes");
+    let found = fitting.clone().find(|suite| *suite == name);
+    let all = || fitting.collect::<Vec<_>>().join(", ");
+    found.ok_or_else(|| format!("expected one of {}", all()))
 }
 
 /// The tiers whose nodes have an engine of one's choice.

@@ -26,7 +26,8 @@ impl Judgement {
 }
 
 pub(super) fn judge(set: Set, target: Target, observed: &Observed) -> Judgement {
-    if set == Set::Privileged {
+    // podman gives what root has (containers/common, pkg/capabilities).
+    if set == Set::Privileged && target == Target::Docker {
         let last = observed.value("/proc/sys/kernel/cap_last_cap").and_then(|text| text.parse().ok());
         let asked = 0..=last.unwrap_or(AUDIT_READ).min(AUDIT_READ);
         return capabilities(observed, asked, "Docker 20.10 asks for it whether root has it or not");

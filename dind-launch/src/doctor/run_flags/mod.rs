@@ -259,6 +259,21 @@ mod tests {
     }
 
     #[test]
+    fn podman_gives_what_root_has_and_no_console_on_cgroup_v1() {
+        let without = Observed { controllers: None, ..machine("000001fffeffffff") };
+        let found = of(&without, Target::Podman);
+        assert_eq!(found[3].works, Some(true), "{:?}", found[3]);
+        for rule in ["c 5:1 rwm", "c 10:200 rwm"] {
+            assert!(found[2].flags.contains(&rule.to_owned()), "{:?}", found[2]);
+        }
+        assert!(found[3].needs.iter().any(|need| need.starts_with("no --ulimit")), "{:?}", found[3]);
+        let with = of(&machine("000001ffffffffff"), Target::Podman);
+        assert!(!with[2].flags.contains(&"c 5:1 rwm".to_owned()), "{:?}", with[2]);
+        assert!(!with[3].needs.iter().any(|need| need.starts_with("no --ulimit")), "{:?}", with[3]);
+        assert!(!of(&without, Target::Docker)[3].needs.iter().any(|need| need.contains("--ulimit")));
+    }
+
+    #[test]
     fn a_pod_is_text_and_not_flags() {
         let pods = of(&machine("000001ffffffffff"), Target::Kubernetes);
         assert!(words(&pods).is_err());

@@ -3,7 +3,7 @@
 use super::judgement::{self, Judgement};
 use super::ranges::{DOCKER_USER, PODMAN_USER, has_range};
 use super::{Set, Target};
-use crate::doctor::capabilities::{ADDED, NOT_IN_PODMAN, WANTED};
+use crate::doctor::capabilities::{ADDED, NOT_IN_PODMAN, SYS_RESOURCE, WANTED};
 use crate::doctor::facts::{NodeArgs, Observed};
 use crate::doctor::report::Alternative;
 use serde_json::{Value, json};
@@ -66,6 +66,12 @@ fn flags(set: Set, target: Target, observed: &Observed, args: &NodeArgs, profile
     if set == Set::Reduced {
         add("--device", "/dev/loop-control");
         add("--device-cgroup-rule", "b 7:* rwm");
+        // /dev/console and /dev/net/tun, which runc lets every inner container have. With v1 no group can have a device that the one above
+        // does not, and podman's do not have the first, with crun neither of them; with v2 nobody asks.
+        if target == Target::Podman && observed.controllers.is_none() {
+            add("--device-cgroup-rule", "c 5:1 rwm");
+            add("--device-cgroup-rule", "c 10:200 rwm");
+        }
     }
     if args.driver == "fuse-overlayfs" {
         add("--device", "/dev/fuse");
@@ -129,7 +135,7 @@ fn needs(set: Set, target: Target, observed: &Observed, profile_file: &str) -> V
              `result.seccomp_profile` of this document, or /usr/share/dind/seccomp.json of the image"
         )
     };
-    match (set, target) {
+    let mut needs = match (set, target) {
         (Set::Userns, Target::Docker) => vec![
             "`daemon_json` merged into the machine's /etc/docker/daemon.json, and a restart of the engine".to_owned(),
             format!(
@@ -162,7 +168,22 @@ fn needs(set: Set, target: Target, observed: &Observed, profile_file: &str) -> V
         ],
         (Set::Reduced, _) => vec![profile(), "/dev/loop-control on the machine: modprobe loop".to_owned()],
         (Set::Privileged, _) => vec!["users of the node who can be trusted with the whole machine".to_owned()],
+    };
+    if target == Target::Podman {
+        needs.extend(of_podman(set, observed).map(str::to_owned));
     }
+    needs
+}
+
+/// What nodes on podman need.
+fn of_podman(set: Set, observed: &Observed) -> impl Iterator<Item = &'static str> {
+    let volume = "--volume NAME:/var/lib/docker:exec,suid,dev: podman's volumes have no setuid programs and no device nodes otherwise, and the \
+                  volumes of inner containers lie there";
+    let limits = "no --ulimit, or both --ulimit nofile=N:N and --ulimit nproc=N:N: podman asks for 1048576 of the one that is missing, and this \
+                  machine's root does not have CAP_SYS_RESOURCE to raise its own";
+    let lacks = observed.on_the_machine && observed.bounding() >> SYS_RESOURCE & 1 == 0;
+    // Root of a user namespace has no device nodes anyway.
+    [(set != Set::Userns).then_some(volume), lacks.then_some(limits)].into_iter().flatten()
 }
 
 /// What the machine's daemon.json has to have.

@@ -13,7 +13,6 @@ use crate::netlink::net::{Address, Net, Route};
 use crate::options::Options;
 use crate::plan::bridged::Bridged;
 use crate::plan::firewall::Firewall;
-use crate::plan::step::Step;
 use crate::plan::{pool6, range};
 use crate::report::{Ipv6, WhyNot};
 use crate::values::Switch;
@@ -62,12 +61,20 @@ impl Decided {
     pub fn is_enabled(&self) -> bool {
         self.pools.is_some() || self.place.is_some()
     }
+}
 
-    /// Keeps the node's own default route.
-    #[must_use]
-    pub fn step(&self) -> Option<Step> {
-        self.accept_ra.clone().map(|record| Step::AcceptRa { record })
-    }
+/// The link whose routers are listened to only while it does not forward, where the default route is theirs.
+#[must_use]
+pub fn routers(facts: &Facts) -> Option<Record> {
+    let routes = facts.before().routes.iter().filter(|route| route.is_default6());
+    routes.min_by_key(|route| route.metric).and_then(|route| learned(facts, route))
+}
+
+/// Forwarding makes 1 mean 0, and removes routes that were learned (addrconf.c).
+fn learned(facts: &Facts, route: &Route) -> Option<Record> {
+    let accept_ra = facts.ipv6.links.get(&route.link).and_then(|controls| controls.accept_ra);
+    let is_learned = route.protocol == PROTOCOL_RA && accept_ra == Some(1);
+    is_learned.then(|| Record { link: route.link.clone(), accept_ra: 1 })
 }
 
 /// Decides.
@@ -183,10 +190,6 @@ fn behind_the_node(facts: &Facts, outer: &Outer<'_>) -> Result<Decided, Obstacle
         let words = "the container reaches every unique local network that could be its own";
         Obstacle::new(WhyNot::Range, words, "remove the route to fc00::/7 or fd00::/8")
     })?;
-    let link = &outer.route.link;
-    let accept_ra = facts.ipv6.links.get(link).and_then(|controls| controls.accept_ra);
-    // Forwarding, which dockerd switches on, makes 1 mean 0, and removes routes that were learned (addrconf.c).
-    let learned = outer.route.protocol == PROTOCOL_RA && accept_ra == Some(1);
     let report = Ipv6 {
         enabled: true,
         subnet: Some(pools.bridge.to_string()),
@@ -196,7 +199,7 @@ fn behind_the_node(facts: &Facts, outer: &Outer<'_>) -> Result<Decided, Obstacle
     Ok(Decided {
         report: Some(report),
         pools: Some(pools),
-        accept_ra: learned.then(|| Record { link: link.clone(), accept_ra: 1 }),
+        accept_ra: learned(facts, outer.route),
         ..Decided::default()
     })
 }

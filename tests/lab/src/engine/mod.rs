@@ -25,6 +25,7 @@ use state::State;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::path::PathBuf;
 use xshell::{Cmd, cmd};
 
 /// A running engine. A private one that this process started is stopped when this goes, unless it was kept.
@@ -77,6 +78,12 @@ impl Engine {
         }
         let complaint = String::from_utf8_lossy(&output.stderr).trim().to_owned();
         Err(format!("`docker {}` failed: {complaint}", args.join(" ")).into())
+    }
+
+    /// crun as it works on this machine.
+    #[must_use]
+    pub fn crun(&self) -> PathBuf {
+        self.private.as_ref().map_or_else(|| runtime::CRUN.into(), |paths| paths.engine.join(runtime::CRUN))
     }
 
     /// Whether this is the throw-away one.

@@ -1,5 +1,5 @@
 //! An OCI runtime for machines whose root has not every capability: takes the missing ones out of the bundle, then
-//! becomes runc.
+//! becomes runc, or crun.
 //!
 //! `--privileged` asks for every capability the kernel knows, and runc refuses to start a process with one that is
 //! not in the bounding set (capabilities(7)). Some virtual machines and most nested containers have such a set.
@@ -7,6 +7,8 @@
 use crate::Result;
 use dind_system::proc;
 use dind_system::root::Root;
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sched::{CloneFlags, unshare};
 use serde_json::Value;
 use std::fs;
 use std::os::unix::process::CommandExt;
@@ -15,6 +17,9 @@ use std::process::Command;
 
 /// The wrapper is this program under another name: engines give a runtime no arguments of their own.
 pub const NAME: &str = "dind-runtime";
+
+/// The same for crun, under crun's own name: podman knows by the name what a runtime can do (containers.conf(5), `runtime_supports_json`).
+pub const CRUN: &str = "crun";
 
 /// By number (linux/capability.h).
 const CAPABILITIES: [&str; 41] = [
@@ -74,14 +79,40 @@ fn missing(bounding: u64, last: usize) -> Vec<String> {
     known.filter(|(bit, _)| bounding & (1 << bit) == 0).map(|(_, name)| format!("CAP_{name}")).collect()
 }
 
-/// Prepares the document that the call is about and becomes runc; returns only when that fails.
-pub fn run(args: &[String]) -> Result<()> {
+/// What the wrapper of this name becomes.
+#[must_use]
+pub fn behind(own_name: &str) -> Option<&'static str> {
+    let name = Path::new(own_name).file_name()?;
+    [(NAME, "runc"), (CRUN, CRUN)]
+        .into_iter()
+        .find_map(|(wrapper, runtime)| (name == wrapper).then_some(runtime))
+}
+
+/// Prepares the document that the call is about and becomes the runtime; returns only when that fails.
+pub fn run(runtime: &str, args: &[String]) -> Result<()> {
     if let Some(document) = document(args) {
         let text = fs::read_to_string(&document)?;
         let stripped = strip(serde_json::from_str(&text)?, &missing_capabilities()?);
         fs::write(&document, stripped.to_string())?;
     }
-    Err(format!("cannot execute `runc`: {}", Command::new("runc").args(args).exec()).into())
+    if runtime == CRUN {
+        hide_second_hierarchy()?;
+    }
+    Err(format!("cannot execute `{runtime}`: {}", Command::new(runtime).args(args).exec()).into())
+}
+
+/// Where a machine has cgroup v1 and a hierarchy of v2 with controllers beside it, crun refuses to work (libcrun's
+/// `libcrun_get_cgroup_mode`). It is shown v1 alone, in a mount namespace of its own.
+fn hide_second_hierarchy() -> Result<()> {
+    let second = Path::new("/sys/fs/cgroup/unified");
+    let controllers = fs::read_to_string(second.join("cgroup.controllers")).unwrap_or_default();
+    if controllers.trim().is_empty() {
+        return Ok(());
+    }
+    unshare(CloneFlags::CLONE_NEWNS)?;
+    // All others stay what they are for the mounts of containers.
+    mount(None::<&str>, "/sys/fs/cgroup", None::<&str>, MsFlags::MS_PRIVATE, None::<&str>)?;
+    Ok(umount2(second, MntFlags::MNT_DETACH)?)
 }
 
 /// The file that says what the new process may do: the bundle's for `create` and `run`, the given one for `exec`.

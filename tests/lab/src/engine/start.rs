@@ -38,16 +38,17 @@ fn configure(paths: &Paths) -> Result<()> {
     if let Ok(group) = std::env::var("SUDO_GID") {
         config["group"] = json!(group);
     }
+    // A copy, so that cargo can replace the original while the engine runs.
+    let wrapper =
+        |name: &str| fs::copy("/proc/self/exe", paths.engine.join(name)).map(|_| paths.engine.join(name));
+    config["runtimes"] = json!({"crun": {"path": wrapper(runtime::CRUN)?}});
     let missing = runtime::missing_capabilities()?;
     if !missing.is_empty() {
         progress::note(&format!(
             "root has no {} on this machine: `--privileged` goes without",
             missing.join(", ")
         ));
-        let wrapper = paths.engine.join(runtime::NAME);
-        // A copy, so that cargo can replace the original while the engine runs.
-        fs::copy("/proc/self/exe", &wrapper)?;
-        config["runtimes"] = json!({runtime::NAME: {"path": wrapper}});
+        config["runtimes"][runtime::NAME] = json!({"path": wrapper(runtime::NAME)?});
         config["default-runtime"] = json!(runtime::NAME);
     }
     Ok(fs::write(paths.daemon_json(), config.to_string())?)

@@ -13,16 +13,30 @@ use xshell::cmd;
 /// Room for the nodes' volumes; sparse, and thrown away after each run.
 const SIZE: &str = "12G";
 
-/// Makes the disk anew when one of the images is another one than last time. An engine that maps users has a data root of its own
-/// for them, so it gets a disk of its own.
+/// Who uses the images.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Users {
+    /// The guest's engine.
+    Engine,
+    /// And podman, in a store beside the engine's data.
+    Podman,
+    /// Both, and the engine maps users: then it has a data root of its own for them.
+    Mapped,
+}
+
+/// Makes the disk anew when one of the images is another one than last time. Each kind of users has a disk of its own.
 pub(super) fn ensure(
     workspace: &Workspace,
     engine: &Engine,
     system: &System,
     node: &str,
-    userns: bool,
+    users: Users,
 ) -> Result<PathBuf> {
-    let name = if userns { "data-userns" } else { "data" };
+    let name = match users {
+        Users::Engine => "data",
+        Users::Podman => "data-podman",
+        Users::Mapped => "data-userns",
+    };
     let disk = system.disk.with_file_name(format!("{name}.img"));
     let key = disk.with_extension("key");
     let ids = engine.ask(workspace, &["image", "inspect", "--format", "{{.Id}}", node, image::INNER])?;
@@ -35,7 +49,7 @@ pub(super) fn ensure(
         let archive = system.directory.join("images.tar");
         let path = archive.display().to_string();
         engine.ask(workspace, &["save", "--output", &path, node, image::INNER])?;
-        let filled = load(workspace, system, userns);
+        let filled = load(workspace, system, users);
         fs::remove_file(archive)?;
         filled?;
         let data_root = system.directory.join("var/lib/docker");
@@ -47,7 +61,7 @@ pub(super) fn ensure(
 }
 
 /// Namespaces of its own keep the engine's mounts and sockets away from the machine, and end with it.
-fn load(workspace: &Workspace, system: &System, userns: bool) -> Result<()> {
+fn load(workspace: &Workspace, system: &System, users: Users) -> Result<()> {
     let data_root = system.directory.join("var/lib/docker");
     if data_root.exists() {
         fs::remove_dir_all(&data_root)?;
@@ -58,9 +72,9 @@ fn load(workspace: &Workspace, system: &System, userns: bool) -> Result<()> {
     let enter = "mount --bind \"$1\" \"$1\" && cd \"$1\" && mount --rbind /sys sys && mount --rbind /dev dev && mount -t proc proc proc \
                  && mount -t tmpfs run run && mount -t tmpfs tmp tmp && shift && exec chroot . /sbin/vm-load \"$@\"";
     let (shell, directory) = (&workspace.shell, &system.directory);
-    let mapped = if userns { &["--userns-remap", "default"][..] } else { &[] };
+    let mapped = if users == Users::Mapped { &["--userns-remap", "default"][..] } else { &[] };
     let inside =
         cmd!(shell, "unshare --mount --pid --net --fork --kill-child sh -c {enter} vm-load {directory}");
-    let load = inside.args(mapped);
+    let load = inside.args(mapped).env("VM_PODMAN", if users == Users::Engine { "" } else { "yes" });
     progress::logged(workspace, "vm-load", load)
 }

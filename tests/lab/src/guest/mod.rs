@@ -22,6 +22,7 @@ use crate::engine::Engine;
 use crate::workspace::Workspace;
 use crate::{Result, progress};
 use clap::ValueEnum;
+use images::Users;
 pub use kernel::Kernel;
 pub use program::{Program, Run};
 pub use report::Report;
@@ -140,8 +141,13 @@ pub fn run(
     guests: &[Guest],
 ) -> Result<Vec<(Guest, Result<Report>)>> {
     let system = system::ensure(workspace, suite.release)?;
-    let userns = guests.iter().any(|guest| guest.userns);
-    let data = images::ensure(workspace, &engine, &system, suite.node, userns)?;
+    let podman = suite.runs.iter().any(|run| run.program == Program::Suite("podman"));
+    let users = match guests.iter().any(|guest| guest.userns) {
+        true => Users::Mapped,
+        false if podman => Users::Podman,
+        false => Users::Engine,
+    };
+    let data = images::ensure(workspace, &engine, &system, suite.node, users)?;
     // An emulated guest takes every processor there is.
     engine.release(workspace)?;
     let payload = payload::pack(workspace, suite)?;

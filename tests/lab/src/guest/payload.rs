@@ -41,6 +41,8 @@ pub(super) fn pack(workspace: &Workspace, suite: &Suite) -> Result<PathBuf> {
         ("DIND_TEST_IMAGE", suite.node),
         ("DIND_TEST_INNER_IMAGE", image::INNER),
         ("DIND_TEST_PRELOAD", "/payload/preload"),
+        ("DIND_TEST_PODMAN_STORE", "/var/lib/docker/podman"),
+        ("DIND_TEST_CRUN", "crun"),
         ("DIND_BIN_DIR", "/payload/bin"),
     ];
     let slowness = std::env::var("DIND_TEST_SLOWNESS").ok();

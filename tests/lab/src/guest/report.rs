@@ -1,6 +1,6 @@
 //! What a guest reports on its serial line: versions, the tests, the end.
 
-use crate::verdict;
+use crate::verdict::Verdicts;
 
 /// What the kernel prints of a processor that does not come back from it (Documentation/admin-guide/lockup-watchdogs.rst).
 const STUCK: &str = "watchdog: BUG: soft lockup";
@@ -15,8 +15,8 @@ pub struct Report {
     pub linux: String,
     /// Version of its engine.
     pub docker: String,
-    /// The tests, and whether each passed.
-    pub tests: Vec<(String, bool)>,
+    /// What its tests printed.
+    pub verdicts: Verdicts,
     /// What came of each attempt to get out of a container: place, attempt, and `YES`, `no` or `-`.
     pub escapes: Vec<[String; 3]>,
     /// What else that depends on; empty where the attempts did not come to their end.
@@ -44,7 +44,7 @@ impl Report {
 
     /// Whether a second try may pass without hiding a failure.
     pub(super) fn may_be_the_emulator(&self) -> bool {
-        self.stuck && self.tests.iter().all(|(_, passed)| *passed)
+        self.stuck && self.verdicts.tests.iter().all(|(_, passed)| *passed)
     }
 
     /// Takes in the next line.
@@ -65,7 +65,7 @@ impl Report {
         } else if let Some(with) = line.strip_prefix("escape-with: ") {
             with.clone_into(&mut self.escapes_with);
         } else {
-            self.tests.extend(verdict::parse(line));
+            self.verdicts.note(line);
         }
     }
 }
@@ -94,7 +94,8 @@ mod tests {
             (report.linux.as_str(), report.docker.as_str()),
             ("6.1.0-50-cloud-amd64", "20.10.24+dfsg1")
         );
-        assert_eq!(report.tests, [("limits".to_owned(), true), ("grow".to_owned(), false)]);
+        let expected = [("limits".to_owned(), true), ("loops::grow".to_owned(), false)];
+        assert_eq!(report.verdicts.tests, expected);
         assert_eq!(report.escapes, [["a node", "clock", "no"].map(str::to_owned)]);
         assert_eq!(report.escapes_with, "podman 4");
         assert!(!report.passed() && report.status == Some(1));

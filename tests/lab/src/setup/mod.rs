@@ -50,7 +50,15 @@ pub const CLIENTS: &[Need] = &[
 ];
 
 /// To run nodes on engines of other makes.
-pub const OUTSIDE: &[Need] = &[];
+pub const OUTSIDE: &[Need] = &[
+    Need::Program("podman", "podman"),
+    Need::Program("conmon", "conmon"),
+    Need::Program("runc", "runc"),
+    Need::Program("crun", "crun"),
+    // podman looks for them in a directory of its own (containers.conf(5), helper_binaries_dir).
+    Need::File("/usr/lib/podman/netavark", "netavark"),
+    Need::File("/usr/lib/podman/aardvark-dns", "aardvark-dns"),
+];
 
 /// To make and run the guest of the `vm` tier.
 pub const VM: &[Need] = &[

@@ -14,6 +14,8 @@ pub const DEBIAN_KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg
 pub enum Need {
     /// A program of this name, from the package of that name.
     Program(&'static str, &'static str),
+    /// A file by its path, from a package.
+    File(&'static str, &'static str),
     /// The docker command: part of the engine's package, or one of its own.
     DockerCli,
     /// bindgen (of the loopdev crate) loads it at build time.
@@ -29,7 +31,7 @@ pub enum Need {
 impl Need {
     pub(super) fn name(self) -> &'static str {
         match self {
-            Self::Program(program, _) => program,
+            Self::Program(name, _) | Self::File(name, _) => name,
             Self::DockerCli => "docker",
             Self::LibClang => "libclang",
             Self::Module(module, _) => module,
@@ -41,6 +43,7 @@ impl Need {
     pub(super) fn is_met(self, workspace: &Workspace) -> bool {
         match self {
             Self::Program(program, _) => find(workspace, program).is_some(),
+            Self::File(path, _) => Path::new(path).exists(),
             Self::DockerCli => find(workspace, "docker").is_some(),
             Self::LibClang => has_libclang(),
             Self::Module(module, _) => has_module(workspace, module),
@@ -51,7 +54,9 @@ impl Need {
 
     pub(super) fn package(self, workspace: &Workspace) -> Result<String> {
         match self {
-            Self::Program(_, package) | Self::Module(_, package) => Ok(package.to_owned()),
+            Self::Program(_, package) | Self::File(_, package) | Self::Module(_, package) => {
+                Ok(package.to_owned())
+            }
             Self::DockerCli => {
                 let shell = &workspace.shell;
                 let own =

@@ -1,25 +1,31 @@
 //! A name server on the outer host, in the place of the outside world: it knows one name.
 
-use dind_tests::outer::enter_host_network;
+use crate::outer::enter_host_network;
 use std::net::UdpSocket;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// The name, and its address.
-pub(crate) const NAME: &str = "outside.example";
-pub(crate) const ADDRESS: &str = "203.0.113.7";
+/// The name that it knows.
+pub const NAME: &str = "outside.example";
+/// And its address.
+pub const ADDRESS: &str = "203.0.113.7";
 
 /// Answers until it is dropped.
-pub(crate) struct Outside {
+#[derive(Debug)]
+pub struct Outside {
     ends: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Outside {
     /// Listens on port 53 of an address of the outer host.
-    pub(crate) fn at(address: &str) -> Self {
+    ///
+    /// # Panics
+    /// The host does not have the address.
+    #[must_use]
+    pub fn at(address: &str) -> Self {
         let address = (address.to_owned(), 53);
         let ends = Arc::new(AtomicBool::new(false));
         let ended = Arc::clone(&ends);
