@@ -230,6 +230,7 @@ pub const WARNINGS: &[&str] = &[
     "tls-expires",
     "tls-key-readable",
     "tls-not-locked",
+    "oom-score-high",
     "tmp-not-mounted",
     "variable-unknown",
 ];

@@ -2,7 +2,7 @@
 //! containers. These write what they see into a directory that they share with the test: where processors are emulated,
 //! each question to an engine costs as much as a dozen files.
 
-use crate::outer::{Docker, LIMIT, Network, Node, Outer, Share, image, on_host};
+use crate::outer::{Docker, Ended, LIMIT, Network, Node, Outer, Share, image, on_host};
 use crate::{eventually, seconds, unique};
 use dind_system::proc::parse_cgroups;
 use std::fs;
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The MTU of the outer networks. It is not the usual one, so that a value from elsewhere shows.
-const MTU: &str = "1400";
+pub const MTU: &str = "1400";
 
 /// The first engine whose user networks take the MTU from daemon.json (`default-network-opts`).
 const MTU_FOR_ALL_NETWORKS: u64 = 24;
@@ -21,17 +21,17 @@ const MTU_FOR_ALL_NETWORKS: u64 = 24;
 const OWN: [&str; 6] = ["--memory", "500m", "--memory-swap", "500m", "--pids-limit", "900"];
 
 /// The main process: its own status is the node's.
-const MAIN: [&str; 3] = ["sh", "-c", "trap 'exit 42' TERM; sleep infinity & wait"];
+pub const MAIN: [&str; 3] = ["sh", "-c", "trap 'exit 42' TERM; sleep infinity & wait"];
 
 /// For a node where processors are emulated: a second's work takes ten.
 pub const SLOW: [&str; 4] = ["--env", "DIND_READY_TIMEOUT=3m", "--env", "DIND_STOP_BUDGET=50s"];
 
 /// The limited container's. One without limits would not show cgroups that are badly nested.
-const LIMITS: [&str; 6] = ["--memory", "64m", "--cpus", "0.5", "--pids-limit", "50"];
+pub const LIMITS: [&str; 6] = ["--memory", "64m", "--cpus", "0.5", "--pids-limit", "50"];
 
 /// What it does: writes down the limits that a process sees of its own container, of cgroup v2 or v1, and its MTU; and
 /// later, how it was stopped.
-const LIMITED: &str = "trap 'echo TERM >/share/stopped; exit 0' TERM
+pub const LIMITED: &str = "trap 'echo TERM >/share/stopped; exit 0' TERM
     cd /sys/fs/cgroup
     { if [ -e cgroup.controllers ]; then cat memory.max cpu.max pids.max
     else cat memory/memory.limit_in_bytes cpu/cpu.cfs_quota_us cpu/cpu.cfs_period_us pids/pids.max; fi
@@ -40,7 +40,8 @@ const LIMITED: &str = "trap 'echo TERM >/share/stopped; exit 0' TERM
     sleep infinity & wait";
 
 /// What the one without limits does: writes down how it is connected, waits, and asks for more memory than the node has.
-fn greedy(gateway: &str) -> String {
+#[must_use]
+pub fn greedy(gateway: &str) -> String {
     format!(
         "{{ hostname -i; cat /sys/class/net/eth0/mtu; ping -q -c 1 -W {} {gateway} >&2 && echo reached; }} >/share/around
         mv /share/around /share/connected
@@ -141,9 +142,14 @@ pub fn cell_on(
     let shared = Share::WITHIN;
     let limited = node.inner_run(&[&LIMITS[..], &shared, &["--network", "own"]].concat(), LIMITED);
     let greedy = node.inner_run(&[&shared, options].concat(), &greedy(&format!("{prefix}.0.1")));
-    connected(&share, mode);
+    match mode {
+        Mode::Bridged(prefix) => connected_bridged(&share, &format!("{prefix}.1."), |address| {
+            on_host(&["busybox", "ping", "-c", "1", "-W", &seconds(10), address])
+        }),
+        Mode::Default(prefix) => connected(&share, prefix),
+    }
     more(&node, &greedy);
-    let own = in_the_group_of(&node, &limited);
+    let own = in_the_group_of(&node.process().expect("the node runs"), &limited);
     fs::write(share.path("go"), "").unwrap();
     assert_eq!(node.inner(&["wait", &greedy]), "137", "the node's limit of memory holds");
     // The node survives what its limits cost an inner container.
@@ -178,30 +184,49 @@ fn start(outer: &Arc<dyn Outer>, storage: Storage, mode: Mode, options: &[&str],
 
 /// The limited container sees its limits. It is on a user network, whose MTU is the default bridge's only with newer
 /// engines.
-fn limits_arrive(share: &Share, version: &str) {
+///
+/// # Panics
+/// It does not.
+pub fn limits_arrive(share: &Share, version: &str) {
     let major: u64 = version.split('.').next().unwrap().parse().unwrap();
     let mtu = if major < MTU_FOR_ALL_NETWORKS { "1500" } else { MTU };
     assert_eq!(share.words("limits"), ["67108864", "50000", "100000", "50", mtu], "engine {version}");
 }
 
-/// The other one is on the default bridge, and reaches what it should.
-fn connected(share: &Share, mode: Mode) {
+/// The other one is on the default bridge, reaches what it should, and is outside of the outer network.
+///
+/// # Panics
+/// It is not.
+pub fn connected(share: &Share, outer: &str) {
+    let address = address(share);
+    assert!(!address.starts_with(outer), "{address}");
+}
+
+/// The other one is on the outer network, in the inner range, and answers there.
+///
+/// # Panics
+/// It is not.
+pub fn connected_bridged(share: &Share, range: &str, ping: impl FnOnce(&str) -> Ended) {
+    let address = address(share);
+    assert!(address.starts_with(range), "{address}");
+    let ping = ping(&address);
+    assert_eq!(ping.status, 0, "the host does not reach {address}: {ping:?}");
+}
+
+fn address(share: &Share) -> String {
     let words = share.words("connected");
     let [address, rest @ ..] = words.as_slice() else { panic!("the container has no address") };
     assert_eq!(rest, [MTU, "reached"], "{address} to the gateway");
-    if let Mode::Bridged(prefix) = mode {
-        assert!(address.starts_with(&format!("{prefix}.1.")), "{address}");
-        let ping = on_host(&["busybox", "ping", "-c", "1", "-W", &seconds(10), address]);
-        assert_eq!(ping.status, 0, "the host does not reach {address}: {ping:?}");
-    } else {
-        let (Mode::Default(prefix) | Mode::Bridged(prefix)) = mode;
-        assert!(!address.starts_with(prefix), "{address}");
-    }
+    address.clone()
 }
 
-/// What runs inside is in the node's own group. Returns the group's directory.
-fn in_the_group_of(node: &Node, id: &str) -> PathBuf {
-    let own = group_of(&node.process().expect("the node runs")).expect("it is in a group");
+/// What runs inside is in the own group of the node with this directory in /proc. Returns the group's directory.
+///
+/// # Panics
+/// It is not.
+#[must_use]
+pub fn in_the_group_of(node: &Path, id: &str) -> PathBuf {
+    let own = group_of(node).expect("it is in a group");
     let own = own.trim_end_matches("/init");
     let processes = fs::read_dir("/proc").unwrap().flatten();
     let mut groups = processes.filter_map(|entry| group_of(&entry.path()));

@@ -1,5 +1,6 @@
 //! What the suites share. This file: the binaries under test, the names of what a test makes, and bounds on time.
 //!
+//! - `manifest`: manifests of Kubernetes.
 //! - `captured`, `readme`: what the tools' own tests check.
 //! - `outer`: the outer engine, its networks and volumes, and the nodes on it.
 //! - `outside`: a name server in the place of the outside world.
@@ -10,6 +11,7 @@
 
 pub mod captured;
 pub mod cell;
+pub mod manifest;
 pub mod outer;
 pub mod outside;
 #[cfg(feature = "readme")]

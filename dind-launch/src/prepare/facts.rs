@@ -17,6 +17,9 @@ pub(super) const LEAF: &str = "init";
 /// Where securityfs is mounted.
 pub(super) const SECURITY: &str = "/sys/kernel/security";
 
+/// What [`Facts::oom_score`] is read from.
+const OOM_SCORE: &str = "/proc/self/oom_score_adj";
+
 /// Who starts the engine afterwards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Caller {
@@ -47,6 +50,9 @@ pub(super) struct Facts {
     pub tmp_is_missing: bool,
     /// Whether /tmp is a directory without files.
     pub tmp_is_empty: bool,
+    /// How much more willingly the kernel ends our processes than others when memory is short: -1000 to 1000
+    /// (proc_pid_oom_score_adj(5)).
+    pub oom_score: i32,
 }
 
 /// A cgroup of v2, by its files (the kernel's cgroup-v2.rst).
@@ -79,6 +85,11 @@ impl Facts {
             has_security: root.path(SECURITY).is_dir() && !proc::in_user_namespace(root),
             tmp_is_missing: fs::symlink_metadata(root.path("/tmp")).is_err(),
             tmp_is_empty: is_without_files(&root.path("/tmp")),
+            oom_score: root
+                .read(OOM_SCORE)
+                .ok()
+                .and_then(|text| text.trim().parse().ok())
+                .unwrap_or_default(),
         })
     }
 

@@ -1,13 +1,14 @@
 //! The steps of `prepare`: their names, how each is made, and how it is taken back.
 
 use super::error::failed;
-use super::facts::{CGROUPS, LEAF};
+use super::facts::{CGROUPS, Caller, LEAF};
 use super::{mount, nest};
 use crate::fault::PREPARE_FAILED;
 use dind_contract::Fault;
 use dind_contract::step::{Applied, Apply, Step, Undo};
 use nix::mount::MsFlags;
 use nix::sched::{CloneFlags, unshare};
+use nix::unistd::Pid;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
@@ -54,6 +55,8 @@ pub(super) enum Change {
     MakeTemporary(PathBuf),
     /// A mount that does not take part in that.
     KeepPrivate(PathBuf),
+    /// The engine is ended for want of memory no sooner than its containers, which it starts with 0.
+    LowerOomScore { caller: Caller, from: i32 },
 }
 
 /// The pseudo file systems that are mounted.
@@ -115,6 +118,7 @@ impl Step for PrepareStep {
             Change::ShareMounts => "share-mounts",
             Change::KeepPrivate(_) => "keep-private",
             Change::MakeTemporary(_) => "make-directory",
+            Change::LowerOomScore { .. } => "lower-oom-score",
         }
     }
 
@@ -123,6 +127,7 @@ impl Step for PrepareStep {
             Change::UnshareCgroups => "/proc/self/ns/cgroup".to_owned(),
             Change::NestCgroups => format!("{CGROUPS}/{LEAF}"),
             Change::ShareMounts => "/".to_owned(),
+            Change::LowerOomScore { from, .. } => format!("oom_score_adj {from} to 0"),
             Change::Mount { point: path, .. }
             | Change::RemountWritable(path)
             | Change::BindWritable(path)
@@ -200,6 +205,17 @@ impl Apply for PrepareStep {
             Change::KeepPrivate(point) => {
                 mount::keep_private(point)?;
                 Ok(Applied::Done(Undo::WithPrevious))
+            }
+            Change::LowerOomScore { caller, from } => {
+                // Children inherit it.
+                let process = match caller {
+                    Caller::Launcher => Pid::this(),
+                    Caller::Shell => Pid::parent(),
+                };
+                let file = PathBuf::from(format!("/proc/{process}/oom_score_adj"));
+                fs::write(&file, "0").map_err(|error| failed("lower", &file, &error))?;
+                let from = from.to_string();
+                Ok(Applied::undo(move |()| fs::write(&file, &from).is_ok()))
             }
         }
     }

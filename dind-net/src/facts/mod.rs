@@ -51,6 +51,8 @@ pub struct Facts {
     pub net: Net,
     /// What the uplink had before an earlier run changed it, in this network namespace.
     pub original: Option<Original>,
+    /// Whether it is known from the network alone, and the file is to be written again.
+    pub unsaved: bool,
     /// Whether the network namespace is the machine's own.
     pub host_network: bool,
     /// IPv4 is not forwarded, and we may change that.
@@ -97,8 +99,13 @@ impl Facts {
         let unread = |path: &'static str| move |error| fault::unreadable(path, error);
         let resolv_conf = ResolvConf::observe(root)?;
         let host_network = root.exists(INIT_NET_ONLY);
+        let saved = Original::read(root, state)?.filter(|original| original.is_live(&net));
+        // A bridge is of a node before this one where our table is there, too.
+        let recovers = saved.is_none() && !host_network && listing.own && !options.no_bridge;
+        let recovered = recovers.then(|| Original::recovered(&net, &options.bridge)).flatten();
         Ok(Self {
-            original: Original::read(root, state)?.filter(|original| original.is_live(&net)),
+            unsaved: recovered.is_some(),
+            original: saved.or(recovered),
             host_network,
             forward_off: forward_off(root),
             forward_chain: listing.forward,

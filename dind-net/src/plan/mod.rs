@@ -219,15 +219,13 @@ fn rules_step(facts: &Facts, rules: Rules) -> Option<Step> {
 fn bridging_steps(facts: &Facts, options: &Options, bridged: &Bridged) -> Vec<Step> {
     let bridging = &bridged.bridging;
     let changes = to_bridged(bridging, &facts.net, &bridged.before);
-    if changes.is_empty() {
-        return vec![Step::BridgeUplink { uplink: bridging.uplink.clone() }];
-    }
     // Where a run before this one has begun, what it saved is the original state, and not what is there now.
-    let journal = facts.original.is_none().then(|| {
+    let journal = (facts.original.is_none() || facts.unsaved).then(|| {
         let uplink_index = facts.net.link(&bridging.uplink).map_or(0, |link| link.index);
         let (bridging, before) = (bridging.clone(), bridged.before.clone());
         let original = Box::new(Original { bridging, uplink_index, before });
         Step::WriteJournal { file: options.state.join(original::FILE), original }
     });
-    journal.into_iter().chain(changes.into_iter().map(Step::Change)).collect()
+    let bridged = changes.is_empty().then(|| Step::BridgeUplink { uplink: bridging.uplink.clone() });
+    journal.into_iter().chain(bridged).chain(changes.into_iter().map(Step::Change)).collect()
 }

@@ -8,6 +8,12 @@ use std::fs;
 use std::path::PathBuf;
 use xshell::cmd;
 
+/// What a test program needs of cargo that the others can do without (tests/Cargo.toml).
+#[must_use]
+pub fn features(program: &str) -> &'static [&'static str] {
+    if program == "containerd" { &["--features", "cri"] } else { &[] }
+}
+
 /// podman does not write where others are.
 const LOAD: &str = "mount -t tmpfs run /run && exec podman --root \"$1\" --runroot /run/podman --tmpdir /run/libpod \
                     --storage-driver overlay load --quiet --input \"$2\"";

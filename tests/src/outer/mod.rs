@@ -155,7 +155,11 @@ pub fn is_attached(name: &str) -> bool {
     files.any(|backing| backing.trim().ends_with(name))
 }
 
-fn run(program: &str, args: &[&str]) -> Ended {
+/// Runs a program of this machine.
+///
+/// # Panics
+/// It cannot be run.
+pub fn run(program: &str, args: &[&str]) -> Ended {
     let output = Command::new(program).args(args).output();
     output.unwrap_or_else(|error| panic!("cannot run {program}: {error}")).into()
 }

@@ -16,7 +16,7 @@ const CARGO_DENY: Tool = Tool { name: "cargo-deny", version: "0.20.2" };
 
 /// Runs all checks; the first failure ends it.
 pub(crate) fn run(workspace: &Workspace, commands: &[String]) -> Result<()> {
-    setup::install(workspace, &[setup::BUILD])?;
+    setup::install(workspace, &[setup::BUILD, &[setup::PROTOC]])?;
     progress::heading("format");
     workspace.cargo(&["fmt", "--all", "--check"]).run()?;
     progress::heading("house rules");

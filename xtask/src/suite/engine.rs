@@ -38,6 +38,8 @@ pub(super) fn run(programs: &Programs, tier: Tier, options: &Options) -> Result<
         let store = outside::podman_store(workspace, &engine, &image)?;
         env.push(("DIND_TEST_PODMAN_STORE", store.display().to_string()));
         env.push(("DIND_TEST_CRUN", engine.crun().display().to_string()));
+        let archive = outside::archive(workspace, &engine, &image)?;
+        env.push(("DIND_TEST_IMAGE_ARCHIVE", archive.display().to_string()));
     }
     let (verdicts, outcome) = programs.run(tier, &env)?;
     if options.record && [Tier::Image, Tier::Outside].contains(&tier) {

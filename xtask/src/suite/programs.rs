@@ -4,7 +4,7 @@ use super::tier::Tier;
 use crate::support_table;
 use clap::ValueEnum;
 use dind_lab::verdict::Verdicts;
-use dind_lab::{Result, Workspace, progress};
+use dind_lab::{Result, Workspace, outside, progress};
 use std::fs;
 use std::path::Path;
 
@@ -38,9 +38,10 @@ impl Programs<'_> {
         for program in
             tier.programs().iter().filter(|program| self.present.iter().any(|name| name == *program))
         {
-            let build = ["test", "--locked", "--package", "dind-tests", "--test", program];
+            let mut build = vec!["test", "--locked", "--package", "dind-tests", "--test", program];
+            build.extend(outside::features(program));
             self.workspace.cargo(&[&build[..], &["--no-run"]].concat()).run()?;
-            let mut args = build.to_vec();
+            let mut args = build;
             args.push("--");
             args.extend(self.extra.iter().map(String::as_str));
             let env = env.iter().chain([&self.temporary]).map(|(key, value)| (key, value));

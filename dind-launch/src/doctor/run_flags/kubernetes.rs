@@ -65,7 +65,10 @@ fn needs(set: Set, profile_file: &str) -> Vec<String> {
             "procMount: Unmasked outside of a user namespace is refused by the Pod Security Standard `baseline`".to_owned(),
             profile(),
         ],
-        Set::Reduced => vec![profile()],
+        Set::Reduced => vec![
+            "cgroup v2: on v1, containerd gives a pod no rule for the console, and inner containers do not start".to_owned(),
+            profile(),
+        ],
         Set::Privileged => vec!["users of the node who can be trusted with the whole machine".to_owned()],
     }
 }

@@ -48,12 +48,22 @@ pub(super) fn container(facts: &Facts, wanted: &Wanted) -> Plan {
     let mut plan =
         if facts.unified.is_some() { cgroup2::plan(facts, caller) } else { cgroup1::plan(facts, caller) };
     plan.steps.extend(mounts::plan(facts, wanted));
+    plan.steps.extend(oom_score(facts, caller));
     plan.warnings.extend(mounts::warning(facts, wanted));
     if is_host(facts) && facts.on_the_machine {
         let message = "the node stays in the host's cgroup namespace: this is not a container";
         plan.warnings.push(Warning::new(NAMESPACE_HOST.code, message, NAMESPACE_HOST.hint));
     }
     plan
+}
+
+/// A kubelet raises the score of pods whose limits are not what they request. dockerd starts inner containers with 0, whatever its own is
+/// (moby, daemon/oci_linux.go): with the raised score, the kernel would end the engine in the place of the container that needs
+/// too much.
+fn oom_score(facts: &Facts, caller: Caller) -> Option<PrepareStep> {
+    let change = Change::LowerOomScore { caller, from: facts.oom_score };
+    let hint = "give the container CAP_SYS_RESOURCE; on Kubernetes, or requests that equal the limits, of memory and of processors";
+    (facts.oom_score > 0).then(|| PrepareStep::optional(change, "oom-score-high", hint))
 }
 
 /// Whether we are in the host's cgroup namespace.
@@ -140,6 +150,18 @@ mod tests {
         );
         assert_eq!(plan.result.cgroup_namespace, "private");
         assert_eq!(plan.warnings[0].code, "cgroup-devices-missing");
+    }
+
+    #[test]
+    fn the_engine_is_no_likelier_to_be_ended_than_its_containers() {
+        let with = |oom_score| {
+            let facts = Facts { oom_score, ..facts("", "") };
+            steps(&container(&facts, &wanted(Caller::Launcher)))
+        };
+        assert!(with(980).contains(&"lower-oom-score oom_score_adj 980 to 0".to_owned()), "{:?}", with(980));
+        for score in [0, -997] {
+            assert!(with(score).iter().all(|step| !step.contains("oom")), "{:?}", with(score));
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What is to run in a guest.
 
 use crate::Result;
+use crate::outside;
 use crate::product::binaries;
 use crate::workspace::Workspace;
 use serde_json::Value;
@@ -30,7 +31,10 @@ impl Program {
     /// Cargo's command that makes it.
     fn build(self) -> Vec<&'static str> {
         match self {
-            Self::Suite(name) => vec!["test", "--no-run", "--package", "dind-tests", "--test", name],
+            Self::Suite(name) => {
+                let build = ["test", "--no-run", "--package", "dind-tests", "--test", name];
+                [&build, outside::features(name)].concat()
+            }
             Self::Bench => vec!["build", "--release", "--package", "dind-bench", "--bin", self.name()],
             Self::Attempts => vec!["build", "--package", "dind-tests", "--bin", self.name()],
         }

@@ -58,7 +58,13 @@ pub const OUTSIDE: &[Need] = &[
     // podman looks for them in a directory of its own (containers.conf(5), helper_binaries_dir).
     Need::File("/usr/lib/podman/netavark", "netavark"),
     Need::File("/usr/lib/podman/aardvark-dns", "aardvark-dns"),
+    Need::Program("containerd", "containerd"),
+    Need::File("/usr/lib/cni/bridge", "containernetworking-plugins"),
+    PROTOC,
 ];
+
+/// To compile the interface of Kubernetes to containerd.
+pub const PROTOC: Need = Need::Program("protoc", "protobuf-compiler");
 
 /// To make and run the guest of the `vm` tier.
 pub const VM: &[Need] = &[
