@@ -1,5 +1,6 @@
 # A container with its own Docker Engine: any Debian or Ubuntu image, the distribution's engine, and four static binaries.
-# `cargo xtask image` builds the binaries first; they are expected in target/image/bin.
+# `cargo xtask image` builds the binaries first; they are expected in target/image/bin, or for another processor than the machine's in
+# target/image/$BINARIES.
 ARG BASE_IMAGE=ubuntu:24.04
 # Where the engine comes from: `packages` of the distribution, or `archive`, Docker's own with static binaries, which
 # `cargo xtask image --engine-archive FILE` unpacks.
@@ -24,7 +25,7 @@ ARG XFS=false
 # iptables, nftables   dockerd writes its rules with them, and people look at them
 # e2fsprogs        makes, checks and grows the loop image where the data root cannot carry overlay
 # erofs-utils      makes a seed of images in a file, where the release has it: 240 KB
-# apparmor         on a host that confines programs and has no profile for containers, the engine loads its own with it
+# apparmor         without its parser, an engine newer than 20.10 gives containers no profile, even where the machine has one
 # procps           `docker top` runs the `ps` of the engine's side
 # ca-certificates  pulls from registries
 # passt            pasta, the way out of a node that makes its own user namespace, where the release has it
@@ -79,7 +80,8 @@ FROM engine
 ARG ENGINE
 COPY target/image/engine-${ENGINE}/ /usr/local/
 
-COPY target/image/bin/ /usr/local/bin/
+ARG BINARIES=bin
+COPY target/image/${BINARIES}/ /usr/local/bin/
 
 # For those who start nodes without --privileged: `docker run --rm --entrypoint cat IMAGE /usr/share/dind/seccomp.json`.
 COPY dind-launch/seccomp.json /usr/share/dind/seccomp.json

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod apparmor;
 pub mod claim;
 pub mod cli;
 pub mod doctor;

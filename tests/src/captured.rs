@@ -53,7 +53,7 @@ impl Captured<'_> {
     }
 
     fn run(&self, case: &Path, prepare: impl Fn(&Path, &mut Command) -> Replacement) -> (Value, Option<i32>) {
-        let mut command = Command::new(self.program);
+        let mut command = program(self.program);
         let (varying, name) = prepare(case, command.env_clear());
         let words = shell_words::split(&fs::read_to_string(case.join("args")).unwrap()).unwrap();
         let is_variable =
@@ -84,6 +84,21 @@ impl Captured<'_> {
         for warning in document["warnings"].as_array().into_iter().flatten() {
             assert!(self.warnings.contains(&warning["code"].as_str().unwrap()), "{warning}");
         }
+    }
+}
+
+/// A command of a program that cargo has built with its caller, run by what cargo runs the caller by: QEMU, where both are for another
+/// processor than the machine's (Cargo's book, "target.<triple>.runner").
+fn program(path: &str) -> Command {
+    let target = format!("{}_UNKNOWN_LINUX_GNU", std::env::consts::ARCH.to_uppercase());
+    match std::env::var(format!("CARGO_TARGET_{target}_RUNNER")) {
+        Ok(runner) => {
+            let mut words = runner.split_whitespace();
+            let mut command = Command::new(words.next().unwrap_or(path));
+            command.args(words).arg(path);
+            command
+        }
+        Err(_) => Command::new(path),
     }
 }
 

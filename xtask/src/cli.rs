@@ -4,6 +4,7 @@ use crate::release;
 use crate::suite::{self, Firewall, Tier};
 use clap::{CommandFactory, Parser, Subcommand};
 use dind_bench::Subject;
+use dind_lab::arch::Arch;
 use dind_lab::base::{Base, Release};
 use dind_lab::guest::GuestArgs;
 use std::path::PathBuf;
@@ -45,6 +46,9 @@ pub(crate) enum Command {
         /// Name of the image [default: dind:dev]
         #[arg(long, value_name = "NAME")]
         tag: Option<String>,
+        /// Build it for another processor: linux/amd64 or linux/arm64 [default: this machine's]
+        #[arg(long, value_name = "PLATFORM", value_parser = Arch::of_platform, conflicts_with = "mesos")]
+        platform: Option<Arch>,
     },
     /// Run the suites: the usual tiers, or the named ones
     Test {
@@ -102,7 +106,11 @@ pub(crate) enum Command {
     #[command(visible_alias = "tidy")]
     Lint,
     /// Make what a release consists of: binaries, man pages, completions, bills of materials, checksums
-    Dist,
+    Dist {
+        /// The programs' target: x86_64-unknown-linux-gnu or aarch64-unknown-linux-gnu [default: this machine's]
+        #[arg(long, value_name = "TARGET", value_parser = Arch::of_triple)]
+        target: Option<Arch>,
+    },
     /// Write the JSON Schemas of the tools' documents
     Schema {
         /// Only compare them

@@ -1,6 +1,7 @@
 //! `dist`: what a release consists of, in `target/dist`: the static binaries, man pages, shell completions,
 //! bills of materials, checksums.
 
+use dind_lab::arch::Arch;
 use dind_lab::product::binaries;
 use dind_lab::setup::{self, Tool};
 use dind_lab::{Result, Workspace, progress};
@@ -11,10 +12,10 @@ use xshell::cmd;
 /// Makes the bills of materials.
 const CARGO_CYCLONEDX: Tool = Tool { name: "cargo-cyclonedx", version: "0.5.9" };
 
-/// Makes the directory anew.
-pub(crate) fn make(workspace: &Workspace) -> Result<()> {
-    let built = binaries::build(workspace)?;
-    let directory = workspace.target.join("dist");
+/// Makes the directory anew; that for another processor is `target/dist-arm64` or so.
+pub(crate) fn make(workspace: &Workspace, arch: Arch) -> Result<()> {
+    let built = binaries::build_for(workspace, arch)?;
+    let directory = workspace.target.join(format!("dist{}", arch.suffix()));
     let _ = fs::remove_dir_all(&directory);
     fs::create_dir_all(directory.join("bin"))?;
     for tool in binaries::TOOLS {
@@ -25,7 +26,7 @@ pub(crate) fn make(workspace: &Workspace) -> Result<()> {
         ["run", "--locked", "--package", "dind-tests", "--features", "docs", "--bin", "dind-docs", "--"];
     workspace.cargo(&docs).arg(&directory).run()?;
     let cyclonedx = setup::tool(workspace, CARGO_CYCLONEDX)?;
-    progress::step("bills of materials", || bills(workspace, &cyclonedx, &directory))?;
+    progress::step("bills of materials", || bills(workspace, &cyclonedx, arch, &directory))?;
     progress::heading("checksums");
     checksums(workspace, &directory)?;
     progress::note(&format!("everything is in {}", directory.display()));
@@ -33,8 +34,8 @@ pub(crate) fn make(workspace: &Workspace) -> Result<()> {
 }
 
 /// What each binary is made of, as CycloneDX 1.5 (ECMA-424): every crate that is linked into it.
-fn bills(workspace: &Workspace, cyclonedx: &Path, directory: &Path) -> Result<()> {
-    let (shell, target) = (&workspace.shell, binaries::host_triple(workspace)?);
+fn bills(workspace: &Workspace, cyclonedx: &Path, arch: Arch, directory: &Path) -> Result<()> {
+    let (shell, target) = (&workspace.shell, arch.triple());
     let what = ["--format", "json", "--spec-version", "1.5", "--describe", "binaries", "--no-build-deps"];
     let mut make = cmd!(shell, "{cyclonedx} cyclonedx {what...} --target {target}");
     // The same commit makes the same bills.

@@ -6,7 +6,8 @@ use dind_lab::product::{
     archive, binaries,
     image::{self, Recipe},
 };
-use dind_lab::{Result, Workspace, mesos, progress, setup};
+use dind_lab::setup::{self, emulation};
+use dind_lab::{Result, Workspace, mesos, progress};
 use std::path::Path;
 
 /// Builds the node image, or with `mesos` that of a Mesos agent. The engine stays, or the image would go with it.
@@ -16,11 +17,14 @@ pub(crate) fn build(
     engine_archive: Option<&Path>,
     mesos: bool,
 ) -> Result<()> {
+    let arch = recipe.arch();
     if let Some(file) = engine_archive {
-        archive::unpack(workspace, file)?;
+        archive::unpack(workspace, file, arch)?;
     }
     setup::install(workspace, &[setup::BUILD, setup::ENGINE])?;
-    binaries::build(workspace)?;
+    // Before the binaries are built, which takes minutes.
+    let _emulation = emulation::begin(workspace, arch)?;
+    binaries::build_for(workspace, arch)?;
     let mut engine = Engine::find_or_start(workspace)?;
     let image = if mesos {
         mesos::images::build(workspace, &engine, recipe.base)?;
@@ -30,7 +34,7 @@ pub(crate) fn build(
     };
     engine.keep()?;
     progress::heading("sizes in MB");
-    for (bytes, what) in image_sizes::table(workspace, &engine, &image)? {
+    for (bytes, what) in image_sizes::table(workspace, &engine, &image, arch)? {
         progress::note(&format!("{:7.1} {what}", bytes as f64 / 1e6));
     }
     if engine.is_private() {

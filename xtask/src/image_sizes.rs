@@ -1,5 +1,6 @@
 //! The table of sizes that `image` prints: what an image consists of, and the largest packages that it has beyond its base.
 
+use dind_lab::arch::Arch;
 use dind_lab::engine::Engine;
 use dind_lab::{Result, Workspace};
 use std::fs;
@@ -18,7 +19,12 @@ const OTHERS: &str = "for package in $(dpkg-query --show --showformat '${Package
     awk -v package=\"$package\" '{ bytes += $2 * 512 } END { print bytes + 0, package }'; done";
 
 /// The rows of the table: bytes, and what they are.
-pub(crate) fn table(workspace: &Workspace, engine: &Engine, image: &str) -> Result<Vec<(u64, String)>> {
+pub(crate) fn table(
+    workspace: &Workspace,
+    engine: &Engine,
+    image: &str,
+    arch: Arch,
+) -> Result<Vec<(u64, String)>> {
     let inspect =
         |image: &str, format: &str| engine.ask(workspace, &["image", "inspect", "--format", format, image]);
     let size = |image: &str| -> Result<u64> { Ok(inspect(image, "{{.Size}}")?.parse()?) };
@@ -27,8 +33,8 @@ pub(crate) fn table(workspace: &Workspace, engine: &Engine, image: &str) -> Resu
         engine.ask(workspace, &[&own[..], args].concat())
     };
     let base = inspect(image, "{{index .Config.Labels \"org.opencontainers.image.base.name\"}}")?;
-    let binaries =
-        fs::read_dir(workspace.binaries())?.map(|entry| Ok(entry?.metadata()?.len())).sum::<Result<u64>>()?;
+    let binaries = fs::read_dir(workspace.binaries_for(arch))?;
+    let binaries = binaries.map(|entry| Ok(entry?.metadata()?.len())).sum::<Result<u64>>()?;
     let (total, of_base) = (size(image)?, size(&base)?);
     let mut rows = vec![
         (total, image.to_owned()),

@@ -19,6 +19,7 @@ mod up;
 
 use clap::Parser;
 use cli::{Cli, Command};
+use dind_lab::arch::Arch;
 use dind_lab::engine::{self, runtime};
 use dind_lab::product::image::Recipe;
 use dind_lab::{Result, Workspace, setup};
@@ -51,15 +52,16 @@ fn run(command: Command) -> Result<()> {
     match command {
         Command::Up { base, mesos } => up::up(&workspace, base.choice(), mesos),
         Command::Down { purge } => up::down(&workspace, purge),
-        Command::Image { base, mesos, engine_archive, tag } => {
+        Command::Image { base, mesos, engine_archive, tag, platform } => {
             let from_archive = engine_archive.is_some();
-            let recipe = Recipe { base: base.choice(), from_archive, tag: tag.as_deref() };
+            let recipe = Recipe { base: base.choice(), from_archive, tag: tag.as_deref(), arch: platform };
             image::build(&workspace, recipe, engine_archive.as_deref(), mesos)
         }
         Command::Test { tiers, guests, suites, record, base, node, extra } => {
-            let guests = guests.chosen();
+            let (arch, guests) = (guests.arch(), guests.chosen());
             let options = Options {
                 tiers: &tiers,
+                arch,
                 base: base.choice(),
                 engine_archive: node.engine_archive.as_deref(),
                 firewall: node.firewall,
@@ -92,7 +94,7 @@ fn run(command: Command) -> Result<()> {
             lint::run(&workspace, &cli::commands())?;
             suite::run(&workspace, &Options { base: base.choice(), ..Options::default() })
         }
-        Command::Dist => dist::make(&workspace),
+        Command::Dist { target } => dist::make(&workspace, target.unwrap_or(Arch::HOST)),
         Command::Lint => lint::run(&workspace, &cli::commands()),
         Command::Schema { check } => lint::schema(&workspace, check),
         Command::Engine => image::leave_engine(&workspace),

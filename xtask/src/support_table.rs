@@ -50,13 +50,14 @@ pub(crate) struct Row {
     pub(crate) tests: Vec<(String, bool)>,
 }
 
-/// This machine's processor, as platforms of images name it.
-pub(crate) fn processor() -> String {
-    match std::env::consts::ARCH {
-        "x86_64" => PROCESSOR.to_owned(),
-        "aarch64" => "arm64".to_owned(),
-        other => other.to_owned(),
+/// A processor as platforms of images name it, by the name that `uname -m` has for it.
+pub(crate) fn processor(machine: &str) -> String {
+    match machine {
+        "x86_64" => PROCESSOR,
+        "aarch64" => "arm64",
+        other => other,
     }
+    .to_owned()
 }
 
 /// Records what a run of test programs says about the cells: `row` has what is the same for all of them, and the command without a

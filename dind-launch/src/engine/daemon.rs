@@ -2,6 +2,7 @@
 
 use super::death::{Counters, findings};
 use super::readiness::{Notify, Ping, listens};
+use crate::apparmor;
 use crate::fault;
 use crate::paths::{self, RUN_DIR, SOCKET, containerd_socket};
 use crate::process::{Node, StopReason, WaitOutcome, hint_of, init_failed};
@@ -125,8 +126,10 @@ pub(super) fn spawn(
     let notify = Notify::bind(&socket)
         .map_err(|error| init_failed(format_args!("cannot bind `{}`", socket.display()), &error))?;
     with_environment(&mut command).env("NOTIFY_SOCKET", notify.path());
-    // By this containerd knows that it is in a container, and leaves AppArmor alone, whose profiles are the host's.
-    command.env("container", "docker");
+    // By this an engine newer than 20.10 knows that it is in a container, and gives its containers no profile of AppArmor.
+    if !apparmor::engine_may_confine(&Root::default()) {
+        command.env("container", "docker");
+    }
     let path = std::env::var_os("PATH").unwrap_or_default();
     // dockerd finds runc and iptables by it, and a PATH that was made for users has no sbin.
     let directories = path_prepend.iter().cloned().chain(std::env::split_paths(&path));

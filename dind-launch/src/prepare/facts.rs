@@ -1,6 +1,7 @@
 //! What `prepare` reads before it plans anything.
 
 use super::error::failed;
+use crate::apparmor;
 use dind_contract::Fault;
 use dind_system::Root;
 use dind_system::proc::{self, Cgroup, Mount, mount_at};
@@ -44,7 +45,7 @@ pub(super) struct Facts {
     pub names: Vec<String>,
     /// The cgroup at [`CGROUPS`]; nothing where cgroup v2 is not mounted there.
     pub unified: Option<Unified>,
-    /// Whether securityfs can be mounted: the kernel has it, and does not refuse root of a user namespace.
+    /// Whether securityfs can be mounted, and an engine that sees it can confine its containers.
     pub has_security: bool,
     /// Whether the image has no /tmp.
     pub tmp_is_missing: bool,
@@ -82,7 +83,7 @@ impl Facts {
             on_the_machine: proc::on_the_machine(root),
             names: root.list(CGROUPS).unwrap_or_default(),
             unified: is_unified.then(|| Unified::read(root)),
-            has_security: root.path(SECURITY).is_dir() && !proc::in_user_namespace(root),
+            has_security: root.path(SECURITY).is_dir() && apparmor::engine_may_confine(root),
             tmp_is_missing: fs::symlink_metadata(root.path("/tmp")).is_err(),
             tmp_is_empty: is_without_files(&root.path("/tmp")),
             oom_score: root

@@ -1,7 +1,7 @@
 //! A node that waits for its main process (`run --hold`): the launcher's side of [`crate::claim`].
 
 use super::state::RunState;
-use super::{main_process, start};
+use super::{agent, main_process};
 use crate::claim::{Claim, Listener};
 use crate::mesos;
 use crate::process::{Node, init_failed};
@@ -35,7 +35,7 @@ pub(super) fn accept(node: &mut Node, state: &mut RunState) {
 fn start_main(node: &mut Node, state: &mut RunState, claim: &Claim) -> Result<(), Fault> {
     let mut command = claim.command().map_err(|error| init_failed("cannot duplicate a stream", &error))?;
     if mesos::is_agent(&claim.words) {
-        command.envs(start::agent_variables(state, |name| claim.variable(name)));
+        command.envs(agent::variables(state, |name| claim.variable(name)));
     }
     let main = main_process::spawn(node, &claim.words, &mut command, SpawnMode::Terminal)?;
     let record = &mut state.writer.record;

@@ -7,6 +7,7 @@
 //! 3. [`supervise`] waits for the end: of the main process, of the engine, or by a signal.
 //! 4. [`shutdown`] stops everything in order.
 
+mod agent;
 mod certificates;
 mod claimed;
 pub mod command_form;

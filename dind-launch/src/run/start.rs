@@ -2,7 +2,7 @@
 
 use super::preflight::{is_set, tool_variables, wanted};
 use super::state::RunState;
-use super::{certificates, claimed, evidence, main_process, network_lock, range_probe, stages};
+use super::{agent, certificates, claimed, evidence, main_process, network_lock, range_probe, stages};
 use crate::TOOL;
 use crate::engine::daemon::{self, DaemonKind, wait_ready};
 use crate::engine::dockerd::{self, Settings};
@@ -18,7 +18,6 @@ use dind_contract::finish::log_warning;
 use dind_contract::{Engine, Failed, Fault};
 use dind_system::{EngineVersion, Root};
 use serde_json::Value;
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -272,27 +271,10 @@ fn start_main(node: &mut Node, state: &mut RunState) -> Result<(), StopReason> {
     }
     if !command.is_empty() {
         state.writer.begin(Stage::Main);
-        let variables = agent_variables(state, |name| std::env::var(name).ok());
+        let variables = agent::variables(state, |name| std::env::var(name).ok());
         let main = main_process::start(node, &command, &variables)?;
         state.writer.record.main_pid = Some(main.pid().as_raw());
     }
     state.writer.enter(NodeState::Running);
     Ok(())
-}
-
-/// The variables that a Mesos agent gets, now that the storage is known. They are noted in the record.
-pub(super) fn agent_variables(
-    state: &mut RunState,
-    user: impl Fn(&str) -> Option<String> + Copy,
-) -> BTreeMap<String, String> {
-    let record = &mut state.writer.record;
-    let (Some(facts), Some(storage)) = (&state.mesos_facts, record.documents.get("storage")) else {
-        return BTreeMap::new();
-    };
-    let (agent, mut warnings) = facts.agent(storage, user);
-    // The agent itself reports a work directory that it cannot write to.
-    warnings.extend(facts.reconcile(&agent, user).unwrap_or_default());
-    warnings.iter().for_each(|warning| log_warning(TOOL, warning));
-    record.warnings.extend(warnings);
-    record.mesos.insert(agent).defaults.clone()
 }

@@ -2,6 +2,7 @@
 //!
 //! In the order in which to read it; each module uses those above it alone.
 //!
+//! * [`arch`]: the processors that there is something for
 //! * [`workspace`]: where things are: the checkout, the build directory, the private engine's own places
 //! * [`progress`]: what is being done, for people; the output of commands goes to logs
 //! * [`machine`]: what is on the machine at one moment: processes, mounts, loop devices, control groups
@@ -9,6 +10,7 @@
 //! * [`setup`]: what is missing on a fresh machine, and how it gets it
 //! * [`engine`]: the engine that nodes run on: the machine's own, or a private one in namespaces of its own
 //! * [`base`]: the image that ours is built on, bootstrapped from a package mirror where no registry answers
+//! * [`toolchain`]: what compiles for a processor
 //! * [`product`]: what is tested: the four static binaries, and the node image made of them
 //! * [`outside`]: the images for engines of other makes
 //! * [`clients`]: what people use a node with
@@ -17,6 +19,7 @@
 //! * [`verdict`]: what a test program prints of its tests
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+pub mod arch;
 pub mod base;
 pub mod clients;
 pub mod engine;
@@ -28,6 +31,7 @@ pub mod outside;
 pub mod product;
 pub mod progress;
 pub mod setup;
+pub mod toolchain;
 pub mod verdict;
 pub mod workspace;
 

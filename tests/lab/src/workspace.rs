@@ -1,6 +1,7 @@
 //! Where things are: the checkout, the build directory, and the private engine's own places.
 
 use crate::Result;
+use crate::arch::Arch;
 use nix::unistd::Uid;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -40,20 +41,29 @@ impl Workspace {
 
     /// Cargo, as the user who called sudo: root's files in the build directory would lock that user out.
     pub fn cargo(&self, args: &[&str]) -> Cmd<'_> {
+        self.as_user("cargo", args)
+    }
+
+    /// A program of the Rust toolchain, as that user.
+    pub fn as_user(&self, program: &str, args: &[&str]) -> Cmd<'_> {
         let shell = &self.shell;
         match (std::env::var("SUDO_UID"), std::env::var("SUDO_GID")) {
             (Ok(uid), Ok(gid)) if Uid::effective().is_root() && uid != "0" => {
-                cmd!(shell, "setpriv --reuid {uid} --regid {gid} --init-groups cargo {args...}").quiet()
+                cmd!(shell, "setpriv --reuid {uid} --regid {gid} --init-groups {program} {args...}").quiet()
             }
-            _ => self.cargo_as_root(args),
+            _ => self.with_default_signals(program, args),
         }
     }
 
     /// Cargo, as whoever runs this. In the background HUP, INT or QUIT may be ignored, which children inherit and shells
     /// cannot trap: the suites start from the defaults.
     pub fn cargo_as_root(&self, args: &[&str]) -> Cmd<'_> {
+        self.with_default_signals("cargo", args)
+    }
+
+    fn with_default_signals(&self, program: &str, args: &[&str]) -> Cmd<'_> {
         let shell = &self.shell;
-        cmd!(shell, "env --default-signal=HUP,INT,QUIT cargo {args...}").quiet()
+        cmd!(shell, "env --default-signal=HUP,INT,QUIT {program} {args...}").quiet()
     }
 
     /// What goes into the image. Below the checkout even when cargo builds elsewhere: `docker build .` reads it.
@@ -63,12 +73,22 @@ impl Workspace {
 
     /// The static binaries, as they go into the image.
     pub fn binaries(&self) -> PathBuf {
-        self.image().join("bin")
+        self.binaries_for(Arch::HOST)
+    }
+
+    /// Those for a processor.
+    pub fn binaries_for(&self, arch: Arch) -> PathBuf {
+        self.image().join(format!("bin{}", arch.suffix()))
     }
 
     /// Image archives that a node loads at its start.
     pub fn preload(&self) -> PathBuf {
-        self.image().join("preload")
+        self.preload_for(Arch::HOST)
+    }
+
+    /// Those for a processor.
+    pub fn preload_for(&self, arch: Arch) -> PathBuf {
+        self.image().join(format!("preload{}", arch.suffix()))
     }
 
     /// Output of helper commands, one file each.

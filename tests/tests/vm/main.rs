@@ -3,8 +3,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod apparmor;
+mod apparmor_alone;
 mod blocked;
 mod rootless;
+mod systemd;
 mod userns;
 
 use dind_tests::outer::{Node, image, inner_image};

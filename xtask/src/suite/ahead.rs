@@ -27,7 +27,7 @@ fn make(options: &Options) -> Result<()> {
     let packaged = options.image.is_none() && options.engine_archive.is_none();
     if with_engine && packaged && !workspace.engine().exists() {
         let engine = Engine::find_or_start(&workspace)?;
-        image::ahead(&workspace, &engine, options.base)?;
+        image::ahead(&workspace, &engine, options.base, options.arch)?;
         engine.release(&workspace)?;
     }
     if options.tiers().contains(&Tier::Vm) {

@@ -3,6 +3,7 @@
 use super::programs::Programs;
 use super::tier::{Options, Tier};
 use crate::support_table::{self, Row};
+use dind_lab::arch::Arch;
 use dind_lab::engine::Engine;
 use dind_lab::product::image::{self, Recipe};
 use dind_lab::{Result, Workspace, clients, mesos, outside};
@@ -48,7 +49,7 @@ pub(super) fn run(programs: &Programs, tier: Tier, options: &Options) -> Result<
         let outer = engine.ask(workspace, &["version", "--format", "{{.Server.Version}}"])?;
         let inner = inner_version(workspace, &engine, &image, options)?;
         let command = format!("cargo xtask test {}{}", tier.name(), options.flags());
-        let (cgroup, processor) = (cgroup.to_owned(), support_table::processor());
+        let (cgroup, processor) = (cgroup.to_owned(), support_table::processor(Arch::HOST.machine()));
         let row = Row { command, processor, kernel, cgroup, outer, inner, tests: Vec::new() };
         support_table::record(workspace, &row, &verdicts)?;
     }
@@ -70,9 +71,13 @@ pub(super) fn images(
     let Some(image) = options.image else {
         let from_archive = options.engine_archive.is_some();
         let tag = from_archive.then_some(image::OF_ARCHIVE);
-        return image::build(workspace, engine, Recipe { base: options.base, from_archive, tag });
+        return image::build(
+            workspace,
+            engine,
+            Recipe { base: options.base, from_archive, tag, arch: Some(options.arch) },
+        );
     };
-    image::inner(workspace, engine)?;
+    image::inner(workspace, engine, options.arch)?;
     Ok(image.to_owned())
 }
 

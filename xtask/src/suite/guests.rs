@@ -43,14 +43,15 @@ pub(super) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     for run in &mut runs {
         run.env.extend(options.firewall.map(|firewall| (FIREWALL, firewall.name())));
     }
-    let suite = guest::Suite { node: &image, release: options.release(), runs: &runs };
+    let suite = guest::Suite { node: &image, release: options.release(), arch: options.arch, runs: &runs };
     let inner = inner_version(workspace, &engine, &image, options)?;
     let outcomes = guest::run(workspace, engine, &suite, options.guests())?;
     for (guest, report) in outcomes.iter().filter(|_| options.record) {
         let report = report.as_ref().ok().cloned().unwrap_or_default();
         let Guest { kernel, cgroup, userns, .. } = guest;
         let how = if *userns { "--userns".to_owned() } else { format!("--cgroup {cgroup}") };
-        let command = format!("cargo xtask test vm --kernel {kernel} {how}{}", options.flags());
+        let arch = if options.arch.is_host() { String::new() } else { format!(" --arch {}", options.arch) };
+        let command = format!("cargo xtask test vm --kernel {kernel} {how}{arch}{}", options.flags());
         // Which is there where the test has passed.
         if !report.escapes_with.is_empty() {
             escape_table::record(workspace, &command, &inner, &report)?;
@@ -62,7 +63,7 @@ pub(super) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         };
         let row = Row {
             command: command + &suites,
-            processor: support_table::processor(),
+            processor: support_table::processor(&report.machine),
             kernel: report.linux,
             cgroup: cgroup.to_string(),
             outer: report.docker,

@@ -13,7 +13,8 @@ mod tier;
 
 use dind_lab::leftovers::{Run, Snapshot};
 use dind_lab::product::{archive, binaries};
-use dind_lab::{Result, Workspace, progress, setup};
+use dind_lab::setup::{self, emulation};
+use dind_lab::{Result, Workspace, progress};
 use programs::Programs;
 use std::time::Instant;
 pub(crate) use tier::{Firewall, Options, Tier, in_guests};
@@ -23,15 +24,27 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     if !options.suites.is_empty() && !options.tiers().contains(&Tier::Vm) {
         return Err("--suite is for the vm tier: cargo xtask test vm --suite NAME".into());
     }
+    let arch = options.arch;
+    if !arch.is_host() && !options.tiers().iter().all(|tier| [Tier::Unit, Tier::Vm].contains(tier)) {
+        return Err(
+            format!("--arch {arch} is for the tiers unit and vm: cargo xtask test vm --arch {arch}").into()
+        );
+    }
     options.check()?;
     if let Some(file) = options.engine_archive {
-        archive::unpack(workspace, file)?;
+        archive::unpack(workspace, file, arch)?;
     }
     let present = programs::present(workspace)?;
-    let vm = if options.tiers().contains(&Tier::Vm) { setup::VM } else { &[] };
+    let with_guests = options.tiers().contains(&Tier::Vm);
+    let vm = if with_guests { [setup::VM, setup::machine(arch)].concat() } else { Vec::new() };
     let outside = if options.tiers().contains(&Tier::Outside) { setup::OUTSIDE } else { &[] };
-    setup::install(workspace, &[setup::BUILD, setup::ENGINE, setup::TESTS, outside, vm])?;
-    let binaries = ahead::beside(options, || binaries::build(workspace))?;
+    setup::install(workspace, &[setup::BUILD, setup::ENGINE, setup::TESTS, outside, &vm])?;
+    // Whether programs of another processor run here is known before they are built.
+    let _emulation = with_guests.then(|| emulation::begin(workspace, arch)).transpose()?;
+    let binaries = ahead::beside(options, || match arch.is_host() || with_guests {
+        true => binaries::build_for(workspace, arch),
+        false => Ok(workspace.binaries_for(arch)),
+    })?;
     let run = Run::begin(workspace, &binaries)?;
     let programs = Programs { workspace, present, temporary: run.environment(), extra: options.extra };
     let mut before = Snapshot::take(&run);
@@ -53,7 +66,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
 
 fn run_tier(programs: &Programs, tier: Tier, options: &Options) -> Result<()> {
     match tier {
-        Tier::Unit => programs.unit(),
+        Tier::Unit => programs.unit(options.arch),
         Tier::Image | Tier::Outside | Tier::Mesos => engine::run(programs, tier, options),
         Tier::Vm => guests::run(programs.workspace, options),
         _ => programs.run(tier, &[])?.1,

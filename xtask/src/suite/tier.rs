@@ -1,6 +1,7 @@
 //! The tiers, the test programs of each, and how they are to run.
 
 use clap::ValueEnum;
+use dind_lab::arch::Arch;
 use dind_lab::base::{Base, Release};
 use dind_lab::guest::Guest;
 use std::path::Path;
@@ -98,10 +99,12 @@ impl Firewall {
 }
 
 /// How to run the suites.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Options<'a> {
     /// All where this is empty.
     pub(crate) tiers: &'a [Tier],
+    /// The processor that everything is built for; another than this machine's in the tiers `unit` and `vm` alone.
+    pub(crate) arch: Arch,
     /// The base of the image to build.
     pub(crate) base: Base<'a>,
     /// Where its engine comes from, if not from packages of the base.
@@ -118,6 +121,23 @@ pub(crate) struct Options<'a> {
     pub(crate) record: bool,
     /// For the test programs: filters, `--nocapture`.
     pub(crate) extra: &'a [String],
+}
+
+impl Default for Options<'_> {
+    fn default() -> Self {
+        Self {
+            tiers: &[],
+            arch: Arch::HOST,
+            base: Base::Usual,
+            engine_archive: None,
+            firewall: None,
+            image: None,
+            guests: &[],
+            suites: &[],
+            record: false,
+            extra: &[],
+        }
+    }
 }
 
 impl Options<'_> {

@@ -3,6 +3,7 @@
 use crate::doctor::facts::Observed;
 use crate::doctor::facts::probe;
 use crate::doctor::report::Checks;
+use crate::doctor::run_flags;
 use crate::prepare::delegation;
 use dind_system::proc::{CAP_SYS_ADMIN, Mount, outer_root};
 
@@ -11,7 +12,10 @@ pub(super) fn evaluate(observed: &Observed, checks: &mut Checks) {
     let can_mount = observed.may_hold(CAP_SYS_ADMIN);
     let groups: Vec<_> = observed.mounts.iter().filter(|mount| mount.kind.starts_with("cgroup")).collect();
     let read_only = groups.iter().any(|mount| !mount.is_writable());
-    if observed.refuses(probe::CGROUP) {
+    if observed.refuses(probe::CGROUP) && observed.has_selinux_label() && !observed.in_user_namespace {
+        let found = format!("SELinux lets the container make no groups (`{}`)", observed.confinement);
+        checks.missing("cgroups", found, &format!("--security-opt {}", run_flags::NO_LABEL));
+    } else if observed.refuses(probe::CGROUP) {
         let found = "the container's cgroup belongs to another user: no groups can be made in it";
         let hint = delegation::hint(&observed.cgroups, outer_root(&observed.uid_map));
         checks.missing("cgroups", found, &hint);
@@ -80,6 +84,22 @@ mod tests {
         evaluate(&observed, &mut checks);
         let (verdict, hint) = checks.outcome("cgroups");
         assert!(verdict == Verdict::Missing && hint.contains("native.cgroupdriver=systemd"), "{hint}");
+    }
+
+    /// As container_t of Debian 13's policy is kept from it, on Linux 6.12.
+    #[test]
+    fn a_cgroup_that_selinux_keeps_is_named_with_the_flag_that_gives_it() {
+        let observed = Observed {
+            status: Status { euid: Some(0), effective: WITH, ..Status::default() },
+            confinement: "system_u:system_r:container_t:s0:c94,c966".to_owned(),
+            mounts: proc::parse_mounts("1 0 0:1 / /sys/fs/cgroup rw - cgroup2 cgroup rw\n"),
+            cgroups: proc::parse_cgroups("0::/\n"),
+            refused: [probe::CGROUP.to_owned()].into(),
+            ..Observed::default()
+        };
+        let mut checks = Checks::default();
+        evaluate(&observed, &mut checks);
+        assert_eq!(checks.outcome("cgroups"), (Verdict::Missing, "--security-opt label=disable"));
     }
 
     #[test]

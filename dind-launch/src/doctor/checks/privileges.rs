@@ -93,17 +93,15 @@ fn seccomp(observed: &Observed, checks: &mut Checks) {
 }
 
 /// AppArmor and SELinux, which restrict even a process with all capabilities. `docker-default` refuses all mounts.
-fn policy(observed: &Observed, checks: &mut Checks) {
+pub(super) fn policy(observed: &Observed, checks: &mut Checks) {
     let name = "security module";
     let confinement = if observed.confinement.is_empty() { "none" } else { &observed.confinement };
     if !observed.refuses(probe::MOUNT_BY_POLICY) {
         return checks.ok(name, confinement);
     }
-    // A label of SELinux has fields (`user:role:type:level`), a profile of AppArmor a mode (`name (enforce)`).
-    let selinux = confinement.split(':').count() >= 4;
-    let option = if selinux { run_flags::NO_LABEL } else { run_flags::NO_APPARMOR };
-    let hint = format!("--privileged, or --security-opt {option}");
-    checks.missing(name, format!("the security module refuses mounts (`{confinement}`)"), &hint);
+    let option = if observed.has_selinux_label() { run_flags::NO_LABEL } else { run_flags::NO_APPARMOR };
+    let found = format!("the security module refuses mounts (`{confinement}`)");
+    checks.missing(name, found, &format!("--security-opt {option}"));
 }
 
 #[cfg(test)]
@@ -172,7 +170,7 @@ mod tests {
             ("system_u:system_r:container_t:s0:c1,c2", "label=disable"),
         ] {
             let observed = Observed { confinement: confinement.to_owned(), ..refusing(&["mount-by-policy"]) };
-            let hint = format!("--privileged, or --security-opt {option}");
+            let hint = format!("--security-opt {option}");
             assert_eq!(evaluated(&observed).outcome("security module"), (Verdict::Missing, hint.as_str()));
         }
     }

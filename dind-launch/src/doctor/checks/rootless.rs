@@ -3,9 +3,8 @@
 
 use super::super::capabilities::name;
 use super::super::facts::Observed;
-use super::super::facts::probe::MOUNT_BY_POLICY;
 use super::super::report::Checks;
-use super::super::run_flags::{NO_APPARMOR, NO_LABEL};
+use super::privileges;
 use dind_system::Root;
 use std::path::Path;
 
@@ -29,10 +28,7 @@ pub(in crate::doctor) fn evaluate(root: &Root, observed: &Observed, checks: &mut
             "--security-opt seccomp=FILE, whose text `doctor --run-flags` prints",
         );
     }
-    if observed.refused.contains(MOUNT_BY_POLICY) {
-        let hint = format!("--security-opt {NO_APPARMOR}, or --security-opt {NO_LABEL} with SELinux");
-        checks.missing("security module", "it refuses mounts", &hint);
-    }
+    privileges::policy(observed, checks);
     user_namespaces(observed, checks);
     let covered = observed.mounts.iter().find(|mount| is_below(&mount.point, "/proc"));
     match covered {

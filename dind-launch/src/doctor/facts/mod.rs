@@ -219,6 +219,13 @@ impl Observed {
         held >> capability & 1 == 1
     }
 
+    /// Whether it is SELinux that confines us: its labels have fields (`user:role:type:level`), a profile of AppArmor a mode
+    /// (`name (enforce)`).
+    #[must_use]
+    pub fn has_selinux_label(&self) -> bool {
+        self.confinement.split(':').count() >= 4
+    }
+
     /// Whether the kernel refused a probe.
     #[must_use]
     pub fn refuses(&self, probe: &str) -> bool {

@@ -22,7 +22,7 @@ pub(super) fn plan(facts: &Facts, wanted: &Wanted) -> Vec<PrepareStep> {
         .collect()
 }
 
-/// securityfs, by which an engine learns of AppArmor and the other security modules.
+/// securityfs, by which an engine learns of AppArmor.
 fn security(facts: &Facts) -> Option<PrepareStep> {
     if !facts.has_security || mount_at(&facts.mounts, SECURITY).is_some() {
         return None;
@@ -34,7 +34,7 @@ fn security(facts: &Facts) -> Option<PrepareStep> {
         options: String::new(),
         over: false,
     };
-    let hint = "the engine runs without AppArmor and the other security modules";
+    let hint = "inner containers run without AppArmor";
     Some(PrepareStep::optional(change, "securityfs-missing", hint))
 }
 

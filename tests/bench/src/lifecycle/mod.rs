@@ -8,6 +8,7 @@ mod tls;
 
 use crate::series::{Series, Task, in_turns};
 use crate::table::{Row, print};
+use dind_lab::arch::Arch;
 use dind_lab::engine::Engine;
 use dind_lab::product::{
     binaries,
@@ -97,7 +98,7 @@ fn subject(workspace: &Workspace, engine: &Engine) -> Result<String> {
     engine.ask(workspace, &["image", "inspect", "--format", "{{.Id}}", &name]).map_err(|_| {
         format!("cannot measure {IMAGE}=`{name}`: the engine has no such image\nhint: cargo xtask image --tag {name}")
     })?;
-    image::inner(workspace, engine)?;
+    image::inner(workspace, engine, Arch::HOST)?;
     Ok(name)
 }
 

@@ -1,6 +1,7 @@
 //! Releases of Debian: where kernels and engines of other generations than this machine's own come from.
 
 use crate::Result;
+use crate::arch::Arch;
 use crate::setup::DEBIAN_KEYRING;
 use crate::workspace::Workspace;
 use clap::ValueEnum;
@@ -51,14 +52,22 @@ impl Release {
         }
     }
 
-    /// mmdebstrap(1) of this release into `target`; `args` choose the format and the packages.
-    pub fn mmdebstrap<'a>(self, workspace: &'a Workspace, target: &Path, args: &[&str]) -> Result<Cmd<'a>> {
+    /// mmdebstrap(1) of this release into `target`; `args` choose the format and the packages. Packages of another processor than this
+    /// machine's need [`emulation`](crate::setup::emulation) where they have scripts.
+    pub fn mmdebstrap<'a>(
+        self,
+        workspace: &'a Workspace,
+        arch: Arch,
+        target: &Path,
+        args: &[&str],
+    ) -> Result<Cmd<'a>> {
         let (shell, suite) = (&workspace.shell, self.suite());
         let source = format!("deb [signed-by={DEBIAN_KEYRING}] {} {suite} main", mirror(workspace)?);
         // Both go into the new system's apt too. A mirror of the moving release may lag behind, past the date on it.
         let lean = r#"--aptopt=APT::Install-Recommends "false""#;
         let late = (self == Self::Sid).then_some(r#"--aptopt=Acquire::Check-Valid-Until "false""#);
-        Ok(cmd!(shell, "mmdebstrap {lean} {late...} {args...} {suite} {target} {source}"))
+        let other = (!arch.is_host()).then(|| format!("--architectures={arch}"));
+        Ok(cmd!(shell, "mmdebstrap {lean} {late...} {other...} {args...} {suite} {target} {source}"))
     }
 }
 

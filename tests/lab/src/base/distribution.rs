@@ -1,6 +1,7 @@
 //! The distribution of this machine, and where its apt gets packages from: enough to bootstrap an image of it.
 
 use crate::Result;
+use crate::arch::Arch;
 use crate::workspace::Workspace;
 use std::collections::BTreeMap;
 use std::fs;
@@ -31,7 +32,15 @@ impl Distribution {
     }
 
     /// The distribution's own entries of the machine's apt configuration, in one-line style (sources.list(5)).
-    pub(super) fn sources(&self, workspace: &Workspace) -> Result<Vec<String>> {
+    pub(super) fn sources(&self, workspace: &Workspace, arch: Arch) -> Result<Vec<String>> {
+        // Ubuntu's mirrors for other processors are others (https://ports.ubuntu.com).
+        if self.id == "ubuntu" && !arch.is_host() {
+            return Err(format!(
+                "cannot bootstrap {} for {arch} from this machine's mirror\nhint: --engine 26 bootstraps Debian 13 in its place",
+                self.suite
+            )
+            .into());
+        }
         let shell = &workspace.shell;
         let format = "$(ORIGIN)|$(REPO_URI)|$(RELEASE)|$(COMPONENT)";
         let targets = cmd!(shell, "apt-get indextargets --format {format}")

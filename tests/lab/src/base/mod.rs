@@ -1,10 +1,13 @@
 //! The image that ours is built on: a given one, the default, or one bootstrapped from a package mirror.
 //!
-//! `debian` has the releases that bring another engine; `distribution` is this machine's own.
+//! `debian` has the releases that bring another engine; `distribution` is this machine's own. [`platform`] is what an image says of the
+//! processor that it is for.
 
 mod debian;
 mod distribution;
+pub mod platform;
 
+use crate::arch::Arch;
 use crate::engine::Engine;
 use crate::workspace::Workspace;
 use crate::{Result, progress, setup};
@@ -48,30 +51,30 @@ impl Base<'_> {
     }
 }
 
-/// The image to build on, present in the engine. Only the default has a substitute.
-pub fn ensure(workspace: &Workspace, engine: &Engine, wanted: Base) -> Result<String> {
+/// The image to build on, present in the engine and for the processor. Only the default has a substitute.
+pub fn ensure(workspace: &Workspace, engine: &Engine, wanted: Base, arch: Arch) -> Result<String> {
     let image = match wanted {
-        Base::Release(release) => return of_release(workspace, engine, release),
+        Base::Release(release) => return of_release(workspace, engine, release, arch),
         Base::Image(image) if !image.is_empty() => Some(image),
         Base::Image(_) | Base::Usual => None,
     };
-    if has(workspace, engine, image.unwrap_or(DEFAULT)) {
+    if has(workspace, engine, image.unwrap_or(DEFAULT), arch) {
         return Ok(image.unwrap_or(DEFAULT).to_owned());
     }
     if let Some(image) = image {
-        progress::step(&format!("pull the base image {image}"), || pull(engine, image)).map_err(|error| {
+        progress::step(&format!("pull the base image {image}"), || pull(engine, image, arch)).map_err(|error| {
             format!("cannot pull the base image `{image}`: {error}\nhint: give one that the engine has or can reach by --base or BASE_IMAGE, or leave it out")
         })?;
         return Ok(image.to_owned());
     }
     let machine = Distribution::read()
         .map_err(|error| format!("cannot pull `{DEFAULT}`, and cannot make a base instead: {error}"))?;
-    let substitute = tag(&machine.suite);
-    if !has(workspace, engine, &substitute) {
-        if progress::step(&format!("pull the base image {DEFAULT}"), || pull(engine, DEFAULT)).is_ok() {
+    let substitute = tag(&machine.suite, arch);
+    if !has(workspace, engine, &substitute, arch) {
+        if progress::step(&format!("pull the base image {DEFAULT}"), || pull(engine, DEFAULT, arch)).is_ok() {
             return Ok(DEFAULT.to_owned());
         }
-        bootstrap(workspace, engine, &machine)?;
+        bootstrap(workspace, engine, &machine, arch)?;
     }
     progress::note(&format!(
         "{DEFAULT} cannot be pulled: using {substitute}, bootstrapped from this machine's package mirror"
@@ -79,14 +82,17 @@ pub fn ensure(workspace: &Workspace, engine: &Engine, wanted: Base) -> Result<St
     Ok(substitute)
 }
 
-fn has(workspace: &Workspace, engine: &Engine, image: &str) -> bool {
-    engine.ask(workspace, &["image", "inspect", "--format", "{{.Id}}", image]).is_ok()
+/// Whether the engine has an image by this name, for this processor: one name may stand for the same image of several.
+fn has(workspace: &Workspace, engine: &Engine, image: &str, arch: Arch) -> bool {
+    let found = engine.ask(workspace, &["image", "inspect", "--format", "{{.Architecture}}", image]);
+    found.is_ok_and(|found| found == arch.debian())
 }
 
 /// The registry must begin to answer within a limit; a slow download may take as long as it needs.
-fn pull(engine: &Engine, image: &str) -> Result<()> {
+fn pull(engine: &Engine, image: &str, arch: Arch) -> Result<()> {
+    let platform = format!("--platform={}", arch.platform());
     let mut docker = Command::new("docker")
-        .args(["pull", image])
+        .args(["pull", &platform, image])
         .env("DOCKER_HOST", &engine.host)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -112,10 +118,10 @@ fn pull(engine: &Engine, image: &str) -> Result<()> {
     if docker.wait()?.success() { Ok(()) } else { Err(complaint.trim().into()) }
 }
 
-fn of_release(workspace: &Workspace, engine: &Engine, release: Release) -> Result<String> {
+fn of_release(workspace: &Workspace, engine: &Engine, release: Release, arch: Arch) -> Result<String> {
     let name = format!("debian-{}", release.suite());
-    made(workspace, engine, &name, |fresh| {
-        release.mmdebstrap(workspace, fresh, &["--variant=minbase", "--format=tar"])
+    made(workspace, engine, &name, arch, |fresh| {
+        release.mmdebstrap(workspace, arch, fresh, &["--variant=minbase", "--format=tar"])
     })
 }
 
@@ -128,8 +134,8 @@ pub fn with_packages(
     packages: &str,
 ) -> Result<String> {
     let include = format!("--include={packages}");
-    made(workspace, engine, &format!("debian-{}-{purpose}", release.suite()), |fresh| {
-        release.mmdebstrap(workspace, fresh, &["--variant=minbase", "--format=tar", &include])
+    made(workspace, engine, &format!("debian-{}-{purpose}", release.suite()), Arch::HOST, |fresh| {
+        release.mmdebstrap(workspace, Arch::HOST, fresh, &["--variant=minbase", "--format=tar", &include])
     })
 }
 
@@ -138,32 +144,36 @@ fn made<'a>(
     workspace: &'a Workspace,
     engine: &Engine,
     name: &str,
+    arch: Arch,
     make: impl FnOnce(&Path) -> Result<Cmd<'a>>,
 ) -> Result<String> {
-    let tag = tag(name);
-    if !has(workspace, engine, &tag) {
-        let archive = archive(workspace, name, make)?;
-        import(workspace, engine, &archive, &tag)?;
+    let tag = tag(name, arch);
+    if !has(workspace, engine, &tag, arch) {
+        let archive = archive(workspace, name, arch, make)?;
+        import_base(workspace, engine, &archive, &tag, arch)?;
     }
     Ok(tag)
 }
 
-fn bootstrap(workspace: &Workspace, engine: &Engine, machine: &Distribution) -> Result<()> {
+fn bootstrap(workspace: &Workspace, engine: &Engine, machine: &Distribution, arch: Arch) -> Result<()> {
     let (shell, suite) = (&workspace.shell, &machine.suite);
-    let archive = archive(workspace, suite, |fresh| {
-        let sources = machine.sources(workspace)?;
-        Ok(cmd!(shell, "mmdebstrap --variant=minbase --format=tar {suite} {fresh} {sources...}"))
+    let archive = archive(workspace, suite, arch, |fresh| {
+        let sources = machine.sources(workspace, arch)?;
+        let other = (!arch.is_host()).then(|| format!("--architectures={arch}"));
+        Ok(cmd!(shell, "mmdebstrap {other...} --variant=minbase --format=tar {suite} {fresh} {sources...}"))
     })?;
-    import(workspace, engine, &archive, &tag(&machine.suite))
+    import_base(workspace, engine, &archive, &tag(suite, arch), arch)
 }
 
 /// The archive of a base, made where it is not there yet. It outlives the engine's data root.
 fn archive<'a>(
     workspace: &'a Workspace,
     name: &str,
+    arch: Arch,
     make: impl FnOnce(&Path) -> Result<Cmd<'a>>,
 ) -> Result<PathBuf> {
     let directory = workspace.target.join("base");
+    let name = &format!("{name}{}", arch.suffix());
     let archive = directory.join(format!("{name}.tar"));
     if !archive.exists() {
         setup::install(workspace, &[setup::BASE])?;
@@ -177,13 +187,60 @@ fn archive<'a>(
     Ok(archive)
 }
 
-fn tag(name: &str) -> String {
-    format!("dind-base:{name}")
+fn tag(name: &str, arch: Arch) -> String {
+    format!("dind-base:{name}{}", arch.suffix())
 }
 
-fn import(workspace: &Workspace, engine: &Engine, archive: &Path, tag: &str) -> Result<()> {
+fn import_base(workspace: &Workspace, engine: &Engine, archive: &Path, tag: &str, arch: Arch) -> Result<()> {
     let archive = archive.display().to_string();
     progress::step(&format!("import {tag}"), || {
-        engine.ask(workspace, &["import", "--change", r#"CMD ["bash"]"#, &archive, tag]).map(drop)
+        import(workspace, engine, &archive, tag, arch, &["--change", r#"CMD ["bash"]"#])
     })
+}
+
+/// Makes an image of an archive, for a processor.
+///
+/// # Errors
+/// The engine's.
+pub fn import(
+    workspace: &Workspace,
+    engine: &Engine,
+    archive: &str,
+    tag: &str,
+    arch: Arch,
+    changes: &[&str],
+) -> Result<()> {
+    let platform = (!arch.is_host()).then(|| format!("--platform={}", arch.platform()));
+    let args = ["import"].into_iter().chain(platform.as_deref()).chain(changes.iter().copied());
+    engine.ask(workspace, &args.chain([archive, tag]).collect::<Vec<_>>())?;
+    platform::correct(workspace, engine, tag, arch)
+}
+
+/// A busybox without libraries: this machine's, or Debian's for another processor.
+///
+/// # Errors
+/// It cannot be had.
+pub fn static_busybox(workspace: &Workspace, arch: Arch) -> Result<PathBuf> {
+    if arch.is_host() {
+        return setup::static_busybox(workspace).ok_or_else(|| "no static busybox on this machine".into());
+    }
+    let place = workspace.target.join("base").join(format!("busybox{}", arch.suffix()));
+    let program = place.join("bin/busybox");
+    if program.exists() {
+        return Ok(program);
+    }
+    setup::install(workspace, &[setup::DEBIAN])?;
+    let fresh = place.with_extension("new");
+    progress::step(&format!("fetch a busybox for {arch}"), || {
+        for old in [&fresh, &place] {
+            if old.exists() {
+                fs::remove_dir_all(old)?;
+            }
+        }
+        let packages = ["--variant=extract", "--include=busybox-static"];
+        let fetch = Release::Bookworm.mmdebstrap(workspace, arch, &fresh, &packages)?;
+        progress::logged(workspace, "busybox", fetch)?;
+        Ok(fs::rename(&fresh, &place)?)
+    })?;
+    Ok(program)
 }

@@ -1,7 +1,9 @@
 //! The disk with the guest engine's data root: the node image under test and the inner image are in it already.
 
+use super::Suite;
 use super::disk;
-use super::system::System;
+use super::system::{self, System};
+use crate::arch::Arch;
 use crate::engine::Engine;
 use crate::product::image;
 use crate::workspace::Workspace;
@@ -24,14 +26,16 @@ pub(super) enum Users {
     Mapped,
 }
 
-/// Makes the disk anew when one of the images is another one than last time. Each kind of users has a disk of its own.
+/// Makes the disk anew when one of the images is another one than last time. Each kind of users has a disk of its own. The engine that
+/// fills it is of this machine's processor: to it, images of any are files.
 pub(super) fn ensure(
     workspace: &Workspace,
     engine: &Engine,
     system: &System,
-    node: &str,
+    suite: &Suite,
     users: Users,
 ) -> Result<PathBuf> {
+    let (node, inner) = (suite.node, image::inner_name(suite.arch));
     let name = match users {
         Users::Engine => "data",
         Users::Podman => "data-podman",
@@ -39,16 +43,17 @@ pub(super) fn ensure(
     };
     let disk = system.disk.with_file_name(format!("{name}.img"));
     let key = disk.with_extension("key");
-    let ids = engine.ask(workspace, &["image", "inspect", "--format", "{{.Id}}", node, image::INNER])?;
+    let ids = engine.ask(workspace, &["image", "inspect", "--format", "{{.Id}}", node, &inner])?;
     let wanted = format!("{node} {ids}");
     if disk.exists() && fs::read_to_string(&key).is_ok_and(|have| have == wanted) {
         return Ok(disk);
     }
     progress::step("load the images into the guest's engine", || {
         let _ = fs::remove_file(&key);
+        let system = &system::ensure(workspace, suite.release, Arch::HOST)?;
         let archive = system.directory.join("images.tar");
         let path = archive.display().to_string();
-        engine.ask(workspace, &["save", "--output", &path, node, image::INNER])?;
+        engine.ask(workspace, &["save", "--output", &path, node, &inner])?;
         let filled = load(workspace, system, users);
         fs::remove_file(archive)?;
         filled?;

@@ -1,9 +1,10 @@
 //! The guest's kernel: Debian's for clouds, its modules as a disk, and the little that reaches the disks.
 
 use super::disk;
-use crate::base::Release;
+use crate::arch::Arch;
+use crate::base::{self, Release};
 use crate::workspace::Workspace;
-use crate::{Result, progress, setup};
+use crate::{Result, progress};
 use clap::ValueEnum;
 use std::fmt;
 use std::fs;
@@ -11,8 +12,8 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use xshell::cmd;
 
-/// Without the drivers of hardware that no virtual machine has.
-const PACKAGE: &str = "linux-image-cloud-amd64";
+/// Without the drivers of hardware that no virtual machine has; the processor's name follows.
+const PACKAGE: &str = "linux-image-cloud";
 
 /// A kernel to run the suite on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -56,18 +57,18 @@ pub(super) struct Boot {
 }
 
 /// Fetches the kernel where it is not there yet, and packs the first root file system anew.
-pub(super) fn ensure(workspace: &Workspace, kernel: Kernel) -> Result<Boot> {
-    let place = workspace.guests().join(format!("kernel-{}", kernel.release().suite()));
+pub(super) fn ensure(workspace: &Workspace, kernel: Kernel, arch: Arch) -> Result<Boot> {
+    let place = workspace.guests().join(format!("kernel-{}{}", kernel.release().suite(), arch.suffix()));
     let (unpacked, modules) = (place.join("unpacked"), place.join("modules.img"));
     if !modules.exists() {
-        progress::step(&format!("fetch the kernel of {}", kernel.release().suite()), || {
+        progress::step(&format!("fetch the kernel of {} for {arch}", kernel.release().suite()), || {
             fs::create_dir_all(&place)?;
             if unpacked.exists() {
                 fs::remove_dir_all(&unpacked)?;
             }
-            let package = format!("--include={PACKAGE}");
-            let fetch =
-                kernel.release().mmdebstrap(workspace, &unpacked, &["--variant=extract", &package])?;
+            let package = format!("--include={PACKAGE}-{arch}");
+            let args = ["--variant=extract", &package];
+            let fetch = kernel.release().mmdebstrap(workspace, arch, &unpacked, &args)?;
             progress::logged(workspace, "vm-kernel", fetch)?;
             // From Debian 13 on, packages hold no links of the merged /usr; those come with the base system.
             if !unpacked.join("lib").exists() {
@@ -80,7 +81,7 @@ pub(super) fn ensure(workspace: &Workspace, kernel: Kernel) -> Result<Boot> {
     }
     let version = only(&unpacked.join("lib/modules"))?;
     let initramfs = place.join("initramfs");
-    pack(workspace, &unpacked, &version, &initramfs)?;
+    pack(workspace, arch, &unpacked, &version, &initramfs)?;
     Ok(Boot { kernel: unpacked.join(format!("boot/vmlinuz-{version}")), initramfs, modules })
 }
 
@@ -92,9 +93,9 @@ fn only(directory: &Path) -> Result<String> {
 
 /// Busybox, the drivers of virtual disks, and both first programs. Not compressed: unpacking costs an emulated
 /// processor more than reading.
-fn pack(workspace: &Workspace, unpacked: &Path, version: &str, target: &Path) -> Result<()> {
+fn pack(workspace: &Workspace, arch: Arch, unpacked: &Path, version: &str, target: &Path) -> Result<()> {
     let shell = &workspace.shell;
-    let busybox = setup::static_busybox(workspace).ok_or("no static busybox on this machine")?;
+    let busybox = base::static_busybox(workspace, arch)?;
     let root = target.with_extension("root");
     if root.exists() {
         fs::remove_dir_all(&root)?;

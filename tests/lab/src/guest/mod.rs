@@ -6,17 +6,19 @@
 //!
 //! What is made once: `system`, the disk with Debian and its engine; `kernel`, which QEMU boots; `images`, the disk with
 //! the engine's data root. `disk` makes such disks. For each run: `program`, what is to run there; `payload`, the archive
-//! with it; `qemu`, the machine itself; `report`, what it says on its serial line.
+//! with it; `qemu`, the machine itself, and `processor`, what differs from one processor to another; `report`, what it says on its serial line.
 
 mod disk;
 mod images;
 mod kernel;
 mod payload;
+mod processor;
 mod program;
 mod qemu;
 mod report;
 mod system;
 
+use crate::arch::Arch;
 use crate::base::Release;
 use crate::engine::Engine;
 use crate::workspace::Workspace;
@@ -49,6 +51,8 @@ impl fmt::Display for Cgroup {
 /// A host to run the suite on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Guest {
+    /// Its processor.
+    pub arch: Arch,
     /// Its kernel.
     pub kernel: Kernel,
     /// Its control groups.
@@ -62,6 +66,10 @@ pub struct Guest {
 /// The guests of the `vm` tier.
 #[derive(clap::Args, Debug)]
 pub struct GuestArgs {
+    /// In the tiers vm and unit: the processor that everything is built for and runs on, emulated where it is another than this
+    /// machine's
+    #[arg(long, default_value_t = Arch::HOST)]
+    arch: Arch,
     /// In the vm tier: the guest's kernel
     #[arg(long, default_value_t = Kernel::Linux61)]
     kernel: Kernel,
@@ -81,10 +89,17 @@ pub struct GuestArgs {
 }
 
 impl GuestArgs {
+    /// The processor.
+    #[must_use]
+    pub fn arch(&self) -> Arch {
+        self.arch
+    }
+
     /// The guests to run, one after the other.
     pub fn chosen(&self) -> Vec<Guest> {
         if !self.all {
             return vec![Guest {
+                arch: self.arch,
                 kernel: self.kernel,
                 cgroup: self.cgroup,
                 userns: self.userns,
@@ -93,7 +108,8 @@ impl GuestArgs {
         }
         let kernels = Kernel::value_variants().iter().copied();
         let groups = Cgroup::value_variants().iter().copied();
-        let guest = |kernel, cgroup| Guest { kernel, cgroup, userns: false, counts: self.count };
+        let guest =
+            |kernel, cgroup| Guest { arch: self.arch, kernel, cgroup, userns: false, counts: self.count };
         let guests = kernels.flat_map(|kernel| groups.clone().map(move |cgroup| guest(kernel, cgroup)));
         // Debian built 6.12 without the memory controller of v1 (CONFIG_MEMCG_V1): nothing limits memory there.
         guests.filter(|guest| (guest.kernel, guest.cgroup) != (Kernel::Linux612, Cgroup::V1)).collect()
@@ -103,16 +119,17 @@ impl GuestArgs {
 impl Guest {
     /// What most hosts are.
     pub const USUAL: Self =
-        Self { kernel: Kernel::Linux61, cgroup: Cgroup::V2, userns: false, counts: false };
+        Self { arch: Arch::HOST, kernel: Kernel::Linux61, cgroup: Cgroup::V2, userns: false, counts: false };
 
     /// The same with an engine that maps users.
     pub const MAPPING: Self = Self { userns: true, ..Self::USUAL };
 }
 
-/// `6.1-v2` or `6.1-v2-userns`, as it is in the names of logs.
+/// `6.1-v2`, `6.1-v2-userns`, or `6.1-v2-arm64` where the processor is another than this machine's, as it is in the names of logs.
 impl fmt::Display for Guest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{}{}", self.kernel, self.cgroup, if self.userns { "-userns" } else { "" })
+        let userns = if self.userns { "-userns" } else { "" };
+        write!(f, "{}-{}{userns}{}", self.kernel, self.cgroup, self.arch.suffix())
     }
 }
 
@@ -123,14 +140,19 @@ pub struct Suite<'a> {
     pub node: &'a str,
     /// The guest's system, and so the outer engine's version.
     pub release: Release,
+    /// The processor of the image, and of the guests.
+    pub arch: Arch,
     /// One after the other, whatever becomes of the one before.
     pub runs: &'a [Run],
 }
 
 /// Makes the parts of the guests that need neither binaries nor images.
 pub fn ahead(workspace: &Workspace, release: Release, guests: &[Guest]) -> Result<()> {
-    system::ensure(workspace, release)?;
-    guests.iter().try_for_each(|guest| kernel::ensure(workspace, guest.kernel).map(drop))
+    for guest in guests {
+        system::ensure(workspace, release, guest.arch)?;
+        kernel::ensure(workspace, guest.kernel, guest.arch)?;
+    }
+    Ok(())
 }
 
 /// Runs the suite in each guest, whatever becomes of the one before.
@@ -140,14 +162,14 @@ pub fn run(
     suite: &Suite,
     guests: &[Guest],
 ) -> Result<Vec<(Guest, Result<Report>)>> {
-    let system = system::ensure(workspace, suite.release)?;
+    let system = system::ensure(workspace, suite.release, suite.arch)?;
     let podman = suite.runs.iter().any(|run| run.program == Program::Suite("podman"));
     let users = match guests.iter().any(|guest| guest.userns) {
         true => Users::Mapped,
         false if podman => Users::Podman,
         false => Users::Engine,
     };
-    let data = images::ensure(workspace, &engine, &system, suite.node, users)?;
+    let data = images::ensure(workspace, &engine, &system, suite, users)?;
     // An emulated guest takes every processor there is.
     engine.release(workspace)?;
     let payload = payload::pack(workspace, suite)?;
@@ -155,7 +177,7 @@ pub fn run(
     let mut outcomes = Vec::new();
     for guest in guests {
         progress::heading(&format!("the guest: kernel and control groups {guest}"));
-        let report = kernel::ensure(workspace, guest.kernel)
+        let report = kernel::ensure(workspace, guest.kernel, guest.arch)
             .and_then(|boot| qemu::run(workspace, *guest, &boot, &disks));
         outcomes.push((*guest, report));
     }

@@ -3,6 +3,7 @@
 use super::Suite;
 use super::program::{self, Program, Run};
 use crate::product::{binaries, image};
+use crate::toolchain::Toolchain;
 use crate::workspace::Workspace;
 use crate::{Result, progress};
 use std::fs;
@@ -17,21 +18,26 @@ pub(super) fn pack(workspace: &Workspace, suite: &Suite) -> Result<PathBuf> {
     }
     fs::create_dir_all(place.join("bin"))?;
     let shell = &workspace.shell;
+    let toolchain = Toolchain::ensure(workspace, suite.arch)?;
     progress::heading("build the guest's programs");
     for (number, run) in suite.runs.iter().enumerate() {
         let copy = place.join(run.program.name());
         if !copy.exists() {
-            let built = program::build(workspace, run.program)?;
-            cmd!(shell, "strip --strip-debug -o {copy} {built}").quiet().run()?;
+            let built = program::build(&toolchain, run.program)?;
+            fs::copy(&built, &copy)?;
+            // Those for another processor are built without.
+            if suite.arch.is_host() {
+                cmd!(shell, "strip --strip-debug {copy}").quiet().run()?;
+            }
         }
         describe(run, &place.join(format!("run.{number}")))?;
     }
     let attempts = Program::Attempts;
-    fs::copy(program::build(workspace, attempts)?, place.join("bin").join(attempts.name()))?;
+    fs::copy(program::build(&toolchain, attempts)?, place.join("bin").join(attempts.name()))?;
     for tool in binaries::TOOLS {
-        fs::copy(workspace.binaries().join(tool), place.join("bin").join(tool))?;
+        fs::copy(workspace.binaries_for(suite.arch).join(tool), place.join("bin").join(tool))?;
     }
-    let preload = workspace.preload();
+    let preload = workspace.preload_for(suite.arch);
     cmd!(shell, "cp --recursive {preload} {place}/preload").quiet().run()?;
     // Root of a node in a user namespace is one of the others.
     cmd!(shell, "chmod --recursive a+rX {place}/preload").quiet().run()?;
@@ -39,7 +45,7 @@ pub(super) fn pack(workspace: &Workspace, suite: &Suite) -> Result<PathBuf> {
         ("DIND_TEST_DOCKER_HOST", "unix:///var/run/docker.sock"),
         ("DIND_TEST_ENGINE_PID", "1"),
         ("DIND_TEST_IMAGE", suite.node),
-        ("DIND_TEST_INNER_IMAGE", image::INNER),
+        ("DIND_TEST_INNER_IMAGE", &image::inner_name(suite.arch)),
         ("DIND_TEST_PRELOAD", "/payload/preload"),
         ("DIND_TEST_PODMAN_STORE", "/var/lib/docker/podman"),
         ("DIND_TEST_CRUN", "crun"),

@@ -2,8 +2,7 @@
 
 use crate::Result;
 use crate::outside;
-use crate::product::binaries;
-use crate::workspace::Workspace;
+use crate::toolchain::{STATIC, Toolchain};
 use serde_json::Value;
 use std::path::PathBuf;
 
@@ -64,12 +63,10 @@ impl Run {
     }
 }
 
-/// Builds a program that needs neither this machine's libraries nor its cargo; returns its path.
-pub(super) fn build(workspace: &Workspace, program: Program) -> Result<PathBuf> {
-    let target = binaries::host_triple(workspace)?;
-    let how = ["--locked", "--target", &target, "--message-format", "json-render-diagnostics"];
-    let cargo = workspace.cargo(&[&program.build()[..], &how].concat());
-    let messages = cargo.env("RUSTFLAGS", binaries::STATIC).read()?;
+/// Builds a program that needs neither the libraries nor the cargo of the machine it runs on; returns its path.
+pub(super) fn build(toolchain: &Toolchain, program: Program) -> Result<PathBuf> {
+    let how = ["--locked", "--message-format", "json-render-diagnostics"];
+    let messages = toolchain.cargo(&[&program.build()[..], &how].concat()).env("RUSTFLAGS", STATIC).read()?;
     let name = program.name();
     executable(&messages, name).ok_or_else(|| format!("cargo built no program `{name}`").into())
 }

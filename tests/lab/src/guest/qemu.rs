@@ -2,7 +2,9 @@
 
 use super::Guest;
 use super::kernel::Boot;
+use super::processor;
 use super::report::Report;
+use crate::arch::Arch;
 use crate::workspace::Workspace;
 use crate::{Result, progress};
 use std::fs::{self, File, OpenOptions};
@@ -63,8 +65,8 @@ pub(super) struct Disks<'a> {
 pub(super) fn run(workspace: &Workspace, guest: Guest, boot: &Boot, disks: &Disks) -> Result<Report> {
     let emulated = if guest.counts { Accelerator::CountingTcg } else { Accelerator::Tcg };
     for accelerator in [Accelerator::Kvm, emulated] {
-        if accelerator == Accelerator::Kvm && !has_kvm() {
-            progress::note("no KVM on this machine: emulated");
+        if accelerator == Accelerator::Kvm && !has_kvm(guest.arch) {
+            progress::note(&format!("no KVM for {} on this machine: emulated", guest.arch));
             continue;
         }
         let watch = || Run::start(workspace, guest, accelerator, boot, disks)?.watch();
@@ -87,11 +89,11 @@ pub(super) fn run(workspace: &Workspace, guest: Guest, boot: &Boot, disks: &Disk
 }
 
 /// A machine that is a guest itself may have the device without a processor that can do what a guest needs.
-fn has_kvm() -> bool {
+fn has_kvm(arch: Arch) -> bool {
     let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let flags = cpu.lines().find(|line| line.starts_with("flags")).unwrap_or_default();
-    flags.split_whitespace().any(|flag| flag == "vmx" || flag == "svm")
-        && OpenOptions::new().read(true).write(true).open("/dev/kvm").is_ok()
+    let may = arch != Arch::X86_64 || flags.split_whitespace().any(|flag| flag == "vmx" || flag == "svm");
+    arch.is_host() && may && OpenOptions::new().read(true).write(true).open("/dev/kvm").is_ok()
 }
 
 /// A running QEMU; killed when this goes.
@@ -190,37 +192,23 @@ impl Drop for Run {
 
 fn command(guest: Guest, accelerator: Accelerator, boot: &Boot, disks: &Disks) -> Command {
     let counting = accelerator == Accelerator::CountingTcg;
-    let (accelerator, cpu, lean) = match accelerator {
-        Accelerator::Kvm => ("kvm", "max", ""),
-        // Without what a processor speeds up with, and an emulator is slow at: strings of bytes by one instruction, a
-        // look at the rights at each copy from or to a program, a fifth level of page tables, pages that take
-        // 2 MiB of zeros, and changes from one process to another. (Not `preempt=none`: a guest got stuck with it.)
-        Accelerator::Tcg | Accelerator::CountingTcg => (
-            if accelerator == Accelerator::Tcg { "tcg,thread=multi" } else { "tcg,thread=single" },
-            "max,-erms,-fsrm,-smap,-smep,-la57,-pku,-umip",
-            " transparent_hugepage=never dind.emulated",
-        ),
+    let processor = processor::of(guest.arch, accelerator != Accelerator::Kvm);
+    let accelerator = match accelerator {
+        Accelerator::Kvm => "kvm",
+        Accelerator::Tcg => "tcg,thread=multi",
+        Accelerator::CountingTcg => "tcg,thread=single",
     };
-    // Without the waits and defences that mean nothing here, and cost most where every instruction is emulated.
     // Of systemd only the process itself, which is enough to ask for groups.
     let first = if guest.userns { " dind.userns systemd.unit=vm.target systemd.show_status=no" } else { "" };
     let kernel = format!(
-        "console=ttyS0 quiet panic=-1 mitigations=off nokaslr norandmaps random.trust_cpu=on tsc=reliable no_timer_check{lean}{first} dind.cgroup={}",
-        guest.cgroup
+        "console={} quiet panic=-1 mitigations=off nokaslr norandmaps random.trust_cpu=on{}{first} dind.cgroup={}",
+        processor.console, processor.kernel, guest.cgroup
     );
     // Killed with this program: an interrupted run leaves no QEMU behind.
     let mut qemu = Command::new("setpriv");
-    qemu.args(["--pdeathsig", "KILL", "qemu-system-x86_64", "-nodefaults", "-no-reboot", "-display", "none"])
-        .args([
-            "-accel",
-            accelerator,
-            "-machine",
-            "q35,usb=off,graphics=off",
-            "-cpu",
-            cpu,
-            "-smp",
-            if counting { "1" } else { "2" },
-        ])
+    qemu.args(["--pdeathsig", "KILL", processor.program, "-nodefaults", "-no-reboot", "-display", "none"])
+        .args(["-accel", accelerator, "-machine", processor.machine, "-cpu", processor.cpu])
+        .args(["-smp", if counting { "1" } else { "2" }])
         .args(["-m", "4096", "-serial", "stdio", "-append", &kernel])
         .arg("-kernel")
         .arg(&boot.kernel)

@@ -13,6 +13,8 @@ const DOUBLE_FAULT: &str = "traps: PANIC: double fault";
 pub struct Report {
     /// Version of its kernel.
     pub linux: String,
+    /// Its processor, as the kernel names it.
+    pub machine: String,
     /// Version of its engine.
     pub docker: String,
     /// What its tests printed.
@@ -55,6 +57,7 @@ impl Report {
             let (subject, value) = (words.next(), words.next().unwrap_or_default());
             match subject {
                 Some("linux") => value.clone_into(&mut self.linux),
+                Some("machine") => value.clone_into(&mut self.machine),
                 Some("docker") => value.clone_into(&mut self.docker),
                 Some("end") => self.status = value.parse().ok(),
                 _ => {}
@@ -79,6 +82,7 @@ mod tests {
         let mut report = Report::default();
         for line in [
             "vm: linux 6.1.0-50-cloud-amd64 (2.1 s)",
+            "vm: machine aarch64 (2.1 s)",
             "vm: docker 20.10.24+dfsg1 (8.0 s)",
             "running 2 tests",
             "test limits ... ok",
@@ -91,8 +95,8 @@ mod tests {
             report.note(line);
         }
         assert_eq!(
-            (report.linux.as_str(), report.docker.as_str()),
-            ("6.1.0-50-cloud-amd64", "20.10.24+dfsg1")
+            [report.linux.as_str(), report.machine.as_str(), report.docker.as_str()],
+            ["6.1.0-50-cloud-amd64", "aarch64", "20.10.24+dfsg1"]
         );
         let expected = [("limits".to_owned(), true), ("loops::grow".to_owned(), false)];
         assert_eq!(report.verdicts.tests, expected);

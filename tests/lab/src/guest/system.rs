@@ -1,7 +1,9 @@
 //! The guest's system: a minimal Debian with the distribution's engine, as a directory and as a disk.
 
 use super::disk;
+use crate::arch::Arch;
 use crate::base::Release;
+use crate::setup::emulation;
 use crate::workspace::Workspace;
 use crate::{Result, progress};
 use std::fs;
@@ -28,22 +30,24 @@ const SIZE: &str = "4G";
 /// The guest's system.
 #[derive(Debug)]
 pub(super) struct System {
-    /// Unpacked, for programs that run natively in it.
+    /// Unpacked, for programs that run in it.
     pub(super) directory: PathBuf,
     /// Its disk.
     pub(super) disk: PathBuf,
 }
 
 /// Bootstraps the system where it is not there yet.
-pub(super) fn ensure(workspace: &Workspace, release: Release) -> Result<System> {
-    let place = workspace.guests().join(release.suite());
+pub(super) fn ensure(workspace: &Workspace, release: Release, arch: Arch) -> Result<System> {
+    let place = workspace.guests().join(format!("{}{}", release.suite(), arch.suffix()));
     let system = System { directory: place.join("system"), disk: place.join("system.img") };
     let key = system.disk.with_extension("key");
     let wanted = format!("{PACKAGES} {MAPPED:?}");
     if system.disk.exists() && fs::read_to_string(&key).is_ok_and(|have| have == wanted) {
         return Ok(system);
     }
-    progress::step(&format!("bootstrap the guest's {}", release.suite()), || {
+    progress::step(&format!("bootstrap the guest's {}{}", release.suite(), arch.suffix()), || {
+        // The packages' scripts run in it.
+        let _emulation = emulation::begin(workspace, arch)?;
         fs::create_dir_all(&place)?;
         // An interrupted one is incomplete.
         if system.directory.exists() {
@@ -51,7 +55,7 @@ pub(super) fn ensure(workspace: &Workspace, release: Release) -> Result<System> 
         }
         let packages = format!("--include={},{PACKAGES}", release.engine_packages());
         let bootstrap =
-            release.mmdebstrap(workspace, &system.directory, &["--variant=minbase", &packages])?;
+            release.mmdebstrap(workspace, arch, &system.directory, &["--variant=minbase", &packages])?;
         progress::logged(workspace, "vm-system", bootstrap)?;
         for directory in ["lib/modules", "var/lib/docker"] {
             fs::create_dir_all(system.directory.join(directory))?;

@@ -2,6 +2,7 @@
 //!
 //! They need no registry of images: Mesos itself comes from PyPI, as `tests/mesos/Dockerfile` explains.
 
+use crate::arch::Arch;
 use crate::base::{self, Base};
 use crate::engine::Engine;
 use crate::product::image::{self, Recipe};
@@ -35,7 +36,7 @@ pub fn build(workspace: &Workspace, engine: &Engine, wanted: Base) -> Result<()>
     let given = std::env::var(GIVEN).ok().filter(|image| !image.is_empty());
     let base = Base::Image(given.as_deref().unwrap_or(BASE));
     image::node(workspace, engine, Recipe { base, tag: Some(NODE), ..Recipe::default() })?;
-    image::inner(workspace, engine)
+    image::inner(workspace, engine, Arch::HOST)
 }
 
 fn fixture(workspace: &Workspace, engine: &Engine, wanted: Base) -> Result<()> {
@@ -49,7 +50,7 @@ fn fixture(workspace: &Workspace, engine: &Engine, wanted: Base) -> Result<()> {
     for source in SOURCES {
         fs::copy(workspace.root.join("tests/mesos").join(source), context.join(source))?;
     }
-    let base = format!("BASE_IMAGE={}", base::ensure(workspace, engine, wanted)?);
+    let base = format!("BASE_IMAGE={}", base::ensure(workspace, engine, wanted, Arch::HOST)?);
     let context = context.display().to_string();
     progress::step(&format!("build the image {BASE}"), || {
         let build = engine.docker(workspace, &["build", "--build-arg", &base, "--tag", BASE, &context]);

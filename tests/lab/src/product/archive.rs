@@ -1,5 +1,6 @@
 //! An archive of Docker's static binaries (download.docker.com/linux/static), unpacked for the image.
 
+use crate::arch::{self, Arch};
 use crate::workspace::Workspace;
 use crate::{Result, progress};
 use std::fs;
@@ -21,7 +22,7 @@ pub(super) fn none(workspace: &Workspace) -> Result<()> {
 }
 
 /// Unpacks an archive to where the Dockerfile copies it from, with the plugins beside it.
-pub fn unpack(workspace: &Workspace, archive: &Path) -> Result<()> {
+pub fn unpack(workspace: &Workspace, archive: &Path, arch: Arch) -> Result<()> {
     let directory = workspace.image().join("engine-archive");
     let fresh = workspace.image().join("engine-archive.new");
     if fresh.exists() {
@@ -37,6 +38,7 @@ pub fn unpack(workspace: &Workspace, archive: &Path) -> Result<()> {
         .run()
         .map_err(|error| unusable(&archive, error))?;
     check(&archive, &fresh.join(DIRECTORY))?;
+    check_processor(&archive, &fresh.join(DIRECTORY).join("dockerd"), arch)?;
     fs::rename(fresh.join(DIRECTORY), fresh.join("bin"))?;
     let beside = archive.parent().unwrap_or(Path::new("/"));
     let target = fresh.join("libexec/docker/cli-plugins");
@@ -67,13 +69,28 @@ fn check(archive: &Path, directory: &Path) -> Result<()> {
     .into())
 }
 
+/// Its engine must run where the image does; a script in its place runs anywhere.
+fn check_processor(archive: &Path, engine: &Path, arch: Arch) -> Result<()> {
+    match arch::of_program(engine)? {
+        Some(number) if number != arch.elf() => Err(format!(
+            "cannot use `{}`: its programs are not for {arch}\nhint: give the archive of \
+             https://download.docker.com/linux/static/stable/{}, or another --platform",
+            archive.display(),
+            arch.machine()
+        )
+        .into()),
+        _ => Ok(()),
+    }
+}
+
 fn unusable(archive: &Path, error: impl std::fmt::Display) -> String {
     format!("cannot unpack `{}`: {error}", archive.display())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::check;
+    use super::{check, check_processor};
+    use crate::arch::Arch;
     use std::fs;
     use std::path::Path;
 
@@ -88,5 +105,14 @@ mod tests {
         }
         check(Path::new("/x.tgz"), &directory).unwrap();
         fs::remove_dir_all(directory).unwrap();
+    }
+
+    #[test]
+    fn an_archive_for_another_processor_is_refused() {
+        let (archive, own) = (Path::new("/x.tgz"), std::env::current_exe().unwrap());
+        check_processor(archive, &own, Arch::HOST).unwrap();
+        let other = if Arch::HOST == Arch::X86_64 { Arch::Aarch64 } else { Arch::X86_64 };
+        let refused = check_processor(archive, &own, other).unwrap_err().to_string();
+        assert!(refused.contains(&format!("are not for {other}")), "{refused}");
     }
 }

@@ -1,9 +1,12 @@
 //! What the commands need beyond a Rust toolchain, and how a fresh Debian or Ubuntu machine gets it.
 //!
-//! `need` is one such thing: whether it is there, and the package that brings it.
+//! `need` is one such thing: whether it is there, and the package that brings it. [`emulation`] makes programs of another processor
+//! run here for a while.
 
+pub mod emulation;
 mod need;
 
+use crate::arch::Arch;
 use crate::workspace::Workspace;
 use crate::{Result, progress};
 pub use need::{DEBIAN_KEYRING, Need, static_busybox};
@@ -32,6 +35,37 @@ pub const OPENSSL: &[Need] = &[Need::Program("openssl", "openssl")];
 
 /// To make a base image without a registry.
 pub const BASE: &[Need] = &[Need::Program("mmdebstrap", "mmdebstrap")];
+
+/// To bootstrap a release of Debian.
+pub const DEBIAN: &[Need] = &[Need::Program("mmdebstrap", "mmdebstrap"), Need::DebianKeys];
+
+/// To compile for another processor with this machine's Rust.
+#[must_use]
+pub fn cross(arch: Arch) -> &'static [Need] {
+    match arch {
+        Arch::X86_64 => &[
+            Need::Program("x86_64-linux-gnu-gcc", "gcc-x86-64-linux-gnu"),
+            Need::File("/usr/x86_64-linux-gnu/include/stdio.h", "libc6-dev-amd64-cross"),
+        ],
+        Arch::Aarch64 => &[
+            Need::Program("aarch64-linux-gnu-gcc", "gcc-aarch64-linux-gnu"),
+            Need::File("/usr/aarch64-linux-gnu/include/stdio.h", "libc6-dev-arm64-cross"),
+        ],
+    }
+}
+
+/// To run another processor's programs here, one by one. mmdebstrap asks arch-test whether they run by themselves.
+pub const EMULATION: &[Need] =
+    &[Need::Program("qemu-aarch64-static", "qemu-user-static"), Need::Program("arch-test", "arch-test")];
+
+/// To run the guest of a processor.
+#[must_use]
+pub fn machine(arch: Arch) -> &'static [Need] {
+    match arch {
+        Arch::X86_64 => &[Need::Program("qemu-system-x86_64", "qemu-system-x86")],
+        Arch::Aarch64 => &[Need::Program("qemu-system-aarch64", "qemu-system-arm")],
+    }
+}
 
 /// To make an image with Mesos, a cluster of it, and a registry to push it to.
 pub const MESOS: &[Need] = &[
@@ -66,9 +100,8 @@ pub const OUTSIDE: &[Need] = &[
 /// To compile the interface of Kubernetes to containerd.
 pub const PROTOC: Need = Need::Program("protoc", "protobuf-compiler");
 
-/// To make and run the guest of the `vm` tier.
+/// To make the guest of the `vm` tier, which runs on [`machine`].
 pub const VM: &[Need] = &[
-    Need::Program("qemu-system-x86_64", "qemu-system-x86"),
     Need::Program("mmdebstrap", "mmdebstrap"),
     Need::Program("modprobe", "kmod"),
     Need::Program("cpio", "cpio"),

@@ -14,14 +14,14 @@ pub const DEBIAN_KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg
 pub enum Need {
     /// A program of this name, from the package of that name.
     Program(&'static str, &'static str),
-    /// A file by its path, from a package.
-    File(&'static str, &'static str),
     /// The docker command: part of the engine's package, or one of its own.
     DockerCli,
     /// bindgen (of the loopdev crate) loads it at build time.
     LibClang,
     /// A module of the distribution's Python, from a package.
     Module(&'static str, &'static str),
+    /// A file at this path, from a package.
+    File(&'static str, &'static str),
     /// A busybox without libraries, which is the whole inner image.
     StaticBusybox,
     /// What Debian's packages are checked with, here or on Ubuntu.
@@ -31,10 +31,11 @@ pub enum Need {
 impl Need {
     pub(super) fn name(self) -> &'static str {
         match self {
-            Self::Program(name, _) | Self::File(name, _) => name,
+            Self::Program(name, _) => name,
             Self::DockerCli => "docker",
             Self::LibClang => "libclang",
             Self::Module(module, _) => module,
+            Self::File(path, _) => path,
             Self::StaticBusybox => "a static busybox",
             Self::DebianKeys => "the keys of Debian's archive",
         }
@@ -43,10 +44,10 @@ impl Need {
     pub(super) fn is_met(self, workspace: &Workspace) -> bool {
         match self {
             Self::Program(program, _) => find(workspace, program).is_some(),
-            Self::File(path, _) => Path::new(path).exists(),
             Self::DockerCli => find(workspace, "docker").is_some(),
             Self::LibClang => has_libclang(),
             Self::Module(module, _) => has_module(workspace, module),
+            Self::File(path, _) => Path::new(path).exists(),
             Self::StaticBusybox => static_busybox(workspace).is_some(),
             Self::DebianKeys => Path::new(DEBIAN_KEYRING).exists(),
         }
