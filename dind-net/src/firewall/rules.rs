@@ -41,8 +41,11 @@ impl fmt::Display for Rules {
             self.forwarding.then_some("forwarding"),
         ];
         let words: Vec<_> = words.into_iter().flatten().collect();
-        write!(f, "table ip {TABLE}: {}", words.join(", "))?;
-        if self.forwarding6 { write!(f, "; table ip6 {TABLE}: forwarding") } else { Ok(()) }
+        let tables = [
+            (!words.is_empty()).then(|| format!("table ip {TABLE}: {}", words.join(", "))),
+            self.forwarding6.then(|| format!("table ip6 {TABLE}: forwarding")),
+        ];
+        f.write_str(&tables.into_iter().flatten().collect::<Vec<_>>().join("; "))
     }
 }
 

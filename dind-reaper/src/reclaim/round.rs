@@ -127,13 +127,18 @@ async fn settled(data_root: &Path, before: Usage) -> Result<Usage, Fault> {
     Ok(last)
 }
 
-/// When an image came into this data root: its configuration is a file there that is written then (moby, image/fs.go). Engines that
-/// keep images in containerd have none; then it counts when the image was made.
+/// Where containerd has the content of images in a data root.
+const CONTAINERD_CONTENT: &str = "containerd/daemon/io.containerd.content.v1.content/blobs/sha256";
+
+/// When an image came into this data root: its configuration is a file there that is written then (moby, image/fs.go). Where images are
+/// kept in containerd, it is the manifest by which the engine calls it (containerd, plugins/content/local/writer.go). Of one without
+/// either it counts when it was made.
 fn arrived(data_root: &Path, image: &Image) -> Duration {
     let made = Duration::from_secs(image.created);
     let Some(digest) = image.id.strip_prefix("sha256:") else { return made };
     let drivers = fs::read_dir(data_root.join("image")).into_iter().flatten().flatten();
-    let mut files = drivers.map(|driver| driver.path().join("imagedb/content/sha256").join(digest));
+    let files = drivers.map(|driver| driver.path().join("imagedb/content/sha256").join(digest));
+    let mut files = files.chain([data_root.join(CONTAINERD_CONTENT).join(digest)]);
     let written = files.find_map(|file| fs::metadata(file).ok()?.modified().ok());
     written.and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok()).unwrap_or(made)
 }
@@ -147,10 +152,13 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let image = Image { id: "sha256:0a".to_owned(), created: 7, ..Image::default() };
         assert_eq!(arrived(directory.path(), &image), Duration::from_secs(7));
-        let content = directory.path().join("image/overlay2/imagedb/content/sha256");
-        fs::create_dir_all(&content).unwrap();
-        fs::write(content.join("0a"), "{}").unwrap();
-        assert!(time_of_day() - arrived(directory.path(), &image) < Duration::from_secs(3600));
+        for content in ["image/overlay2/imagedb/content/sha256", CONTAINERD_CONTENT] {
+            let content = directory.path().join(content);
+            fs::create_dir_all(&content).unwrap();
+            fs::write(content.join("0a"), "{}").unwrap();
+            assert!(time_of_day() - arrived(directory.path(), &image) < Duration::from_secs(3600));
+            fs::remove_file(content.join("0a")).unwrap();
+        }
     }
 
     #[test]

@@ -105,6 +105,18 @@ pub fn docker(args: &[&str]) -> Ended {
     command.output().expect("docker is installed").into()
 }
 
+/// The first two numbers of the version of the engine in the image under test.
+///
+/// # Panics
+/// It prints none.
+#[must_use]
+pub fn engine_version() -> (u64, u64) {
+    let text = docker(&["run", "--rm", "--entrypoint", "dockerd", &image(), "--version"]).ok();
+    let mut numbers = text.split(['.', ' ']).filter_map(|word| word.parse().ok());
+    let mut number = || numbers.next().expect("a version has two numbers");
+    (number(), number())
+}
+
 /// The address that the outer engine gave a container.
 #[must_use]
 pub fn address_of(container: &str) -> String {

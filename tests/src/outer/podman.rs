@@ -5,7 +5,7 @@ use crate::{PREFIX, unique};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use tempfile::TempDir;
 
 /// Without a journal, without groups of systemd, and without the older plugins for networks, which podman takes where their
@@ -17,8 +17,6 @@ const SETTINGS: &str = "[containers]\nlog_driver = \"k8s-file\"\n[engine]\nevent
 #[derive(Debug)]
 struct Places {
     directory: TempDir,
-    /// Whether another podman has been here.
-    known: bool,
     /// Of the group above those of its containers, and of its directory in /run.
     name: String,
 }
@@ -133,15 +131,13 @@ impl Places {
 
     /// Beside the store with the images, which is on a disk.
     fn new() -> Self {
+        let _one = one_at_a_time();
         let store = PathBuf::from(setting("DIND_TEST_PODMAN_STORE")).canonicalize().unwrap();
         let prefix = format!("{PREFIX}{}-", std::process::id());
         let directory = tempfile::Builder::new().prefix(&prefix).tempdir_in(store.parent().unwrap()).unwrap();
         fs::write(directory.path().join("containers.conf"), SETTINGS).unwrap();
-        let known = run(
-            "nsenter",
-            &["--target", &engine_pid(), "--mount", "--", "mountpoint", "--quiet", "/run/netns"],
-        );
-        Self { directory, known: known.status == 0, name: unique("podman") }
+        let _ = others();
+        Self { directory, name: unique("podman") }
     }
 
     /// podman where the engine's bridges, mounts and processes are: there, nobody else's podman is.
@@ -174,8 +170,24 @@ impl Places {
     }
 }
 
+/// Whether another podman has been here before this program's first one.
+fn others() -> bool {
+    static KNOWN: OnceLock<bool> = OnceLock::new();
+    let ask = || {
+        run("nsenter", &["--target", &engine_pid(), "--mount", "--", "mountpoint", "--quiet", "/run/netns"])
+    };
+    *KNOWN.get_or_init(|| ask().status == 0)
+}
+
+/// The next one begins where the last one has removed what it had.
+fn one_at_a_time() -> MutexGuard<'static, ()> {
+    static ONE: Mutex<()> = Mutex::new(());
+    ONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Drop for Places {
     fn drop(&mut self) {
+        let _one = one_at_a_time();
         let _ = self.podman("runc", &["rm", "--all", "--force", "--time", "0", "--volumes"]);
         let _ = self.podman("runc", &["network", "prune", "--force"]);
         // What every podman leaves is somebody else's where another one was before: a mount, and a group to see what it may do.
@@ -183,7 +195,7 @@ impl Drop for Places {
             [ \"$3\" = true ] || { umount /run/netns; rmdir /sys/fs/cgroup/podman_probe; }
             find /sys/fs/cgroup -depth -path \"*/$2*\" -type d -exec rmdir {} +";
         let engine = ["--target", &engine_pid(), "--mount", "--", "sh", "-c", remove, "remove"];
-        let (directory, known) = (self.directory.path().display().to_string(), self.known.to_string());
+        let (directory, known) = (self.directory.path().display().to_string(), others().to_string());
         let _ = run("nsenter", &[&engine[..], &[&directory, &self.name, &known]].concat());
     }
 }

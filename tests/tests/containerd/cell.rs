@@ -7,7 +7,7 @@ use dind_tests::{eventually, promise, seconds, unique};
 use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The node's own limit of memory, in bytes.
@@ -114,6 +114,6 @@ pub(crate) fn cell(node: &impl Node, share: &Share, storage: Storage, range: Opt
 }
 
 /// Waits until the control group of a node that was removed is gone.
-pub(crate) fn is_gone(group: &PathBuf) {
+pub(crate) fn is_gone(group: &Path) {
     eventually("the node's group is gone", LIMIT, || (!group.exists()).then_some(()));
 }

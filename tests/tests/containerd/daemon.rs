@@ -1,7 +1,7 @@
 //! A containerd of the test's own: with network, mount and process namespaces of its own, so that it ends with the test and leaves
 //! nothing behind; pods get addresses of a bridge of CNI's; and the images under test.
 
-use crate::names::NameServer;
+use crate::names::{NAME_SERVER, NameServer};
 use dind_tests::cell::MTU;
 use dind_tests::outer::{Ended, docker, inner_image, run, setting, version_of};
 use dind_tests::{eventually, scratch_on_disk, unique};
@@ -19,9 +19,6 @@ pub(crate) const NAMESPACE: &str = "k8s.io";
 
 /// The first two numbers of pods' addresses; those that CNI gives away have 0 as the third, and inner ranges what they like.
 pub(crate) const PODS: &str = "10.244";
-
-/// The address of the cluster's name server, as most clusters have it. It is in no network that a pod has a route to.
-pub(crate) const NAME_SERVER: &str = "10.96.0.10";
 
 /// Where it listens, for who enters its mount namespace.
 pub(crate) const SOCKET: &str = "/run/containerd/containerd.sock";
@@ -105,7 +102,7 @@ impl Containerd {
             assert!(new.init.try_wait().unwrap().is_none(), "containerd has ended: {}", new.log());
             (new.ctr(&["version"]).status == 0).then_some(())
         });
-        new.names = Some(NameServer::start(&new));
+        new.names = Some(NameServer::start(&new.network()));
         new.import();
         new
     }

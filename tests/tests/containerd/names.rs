@@ -1,10 +1,13 @@
 //! The name server of the cluster: it knows one name.
 
-use crate::daemon::{Containerd, NAME_SERVER};
 use nix::sched::{CloneFlags, setns};
 use std::fs::File;
 use std::net::UdpSocket;
+use std::path::Path;
 use std::thread::{self, JoinHandle};
+
+/// The address of the cluster's name server, as most clusters have it. It is in no network that a pod has a route to.
+pub(crate) const NAME_SERVER: &str = "10.96.0.10";
 
 /// The name that it knows, without the domains that a pod's resolv.conf adds.
 pub(crate) const SERVICE: &str = "registry";
@@ -28,9 +31,9 @@ pub(crate) struct NameServer {
 }
 
 impl NameServer {
-    /// Starts one where containerd's bridges are.
-    pub(crate) fn start(containerd: &Containerd) -> Self {
-        let network = File::open(containerd.network()).unwrap();
+    /// Starts one in a network namespace, by its file: where containerd's bridges are.
+    pub(crate) fn start(network: &Path) -> Self {
+        let network = File::open(network).unwrap();
         let bound = thread::spawn(move || {
             setns(network, CloneFlags::CLONE_NEWNET).unwrap();
             UdpSocket::bind((NAME_SERVER, 53)).unwrap()

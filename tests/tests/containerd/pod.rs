@@ -3,25 +3,20 @@
 
 use crate::cell::Node;
 use crate::client::Cri;
-use crate::daemon::{Containerd, NAME_SERVER};
-use crate::names::DOMAIN;
+use crate::daemon::Containerd;
+use crate::sandbox::{self, cgroup_directories};
 use crate::set::NODE;
 use crate::translate::{self, only};
-use dind_system::Root;
-use dind_system::proc;
 use dind_tests::manifest::{is_sidecar, items, text, words};
 use dind_tests::outer::{Ended, LIMIT};
 use dind_tests::{eventually, unique};
-use k8s_cri::v1::{
-    ContainerState, DnsConfig, LinuxPodSandboxConfig, LinuxSandboxSecurityContext, Mount, PodSandboxConfig,
-    PodSandboxMetadata, PortMapping,
-};
+use k8s_cri::v1::{ContainerState, Mount, PodSandboxConfig};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -72,7 +67,7 @@ impl Pod {
             fs::set_permissions(path, fs::Permissions::from_mode(0o777)).unwrap();
         }
         cgroup_directories(&name).for_each(|group| fs::create_dir(group).unwrap());
-        let config = sandbox(&name, spec, &directory);
+        let config = sandbox::config(&name, spec, &directory);
         let sandbox = cri.run_sandbox(&config);
         Self { containerd, cri, spec: spec.clone(), config, sandbox, directory, attempts: Mutex::default() }
     }
@@ -294,51 +289,6 @@ impl Drop for Pod {
         }
         let _ = fs::remove_dir_all(&self.directory);
     }
-}
-
-/// The pod around its containers. The name server is the cluster's.
-fn sandbox(name: &str, spec: &Value, directory: &Path) -> PodSandboxConfig {
-    let all = || items(&spec["initContainers"]).chain(items(&spec["containers"]));
-    let ports = all().flat_map(|container| items(&container["ports"]));
-    let ports = ports.filter(|port| port["hostPort"].is_number()).map(|port| PortMapping {
-        container_port: port["containerPort"].as_i64().unwrap() as i32,
-        host_port: port["hostPort"].as_i64().unwrap() as i32,
-        ..PortMapping::default()
-    });
-    let search = [DOMAIN, "svc.cluster.local", "cluster.local"];
-    PodSandboxConfig {
-        metadata: Some(PodSandboxMetadata {
-            name: name.to_owned(),
-            uid: name.to_owned(),
-            namespace: "default".to_owned(),
-            attempt: 0,
-        }),
-        hostname: name.to_owned(),
-        log_directory: directory.join("logs").display().to_string(),
-        dns_config: Some(DnsConfig {
-            servers: vec![NAME_SERVER.to_owned()],
-            searches: search.map(str::to_owned).to_vec(),
-            options: vec!["ndots:5".to_owned()],
-        }),
-        port_mappings: ports.collect(),
-        linux: Some(LinuxPodSandboxConfig {
-            cgroup_parent: format!("/{name}"),
-            security_context: Some(LinuxSandboxSecurityContext {
-                namespace_options: Some(translate::namespaces()),
-                privileged: all().any(|container| container["securityContext"]["privileged"] == true),
-                ..LinuxSandboxSecurityContext::default()
-            }),
-            ..LinuxPodSandboxConfig::default()
-        }),
-        ..PodSandboxConfig::default()
-    }
-}
-
-/// A pod's group in each hierarchy. A kubelet makes it.
-fn cgroup_directories(name: &str) -> impl Iterator<Item = PathBuf> {
-    let mounts = proc::mounts(&Root::default()).unwrap().into_iter();
-    let hierarchies = mounts.filter(|mount| mount.kind.starts_with("cgroup"));
-    hierarchies.map(move |mount| mount.point.join(name))
 }
 
 fn strs(words: &[String]) -> Vec<&str> {

@@ -1,7 +1,7 @@
 //! Where the engine keeps its images: in a graph driver's store or in containerd's, and the change between them.
 
 use super::{CONTAINERD_STORE, major};
-use dind_tests::outer::{LIMIT, Node, SLEEP, docker, inner_image};
+use dind_tests::outer::{LIMIT, Node, SLEEP, docker, engine_version, inner_image};
 use dind_tests::{eventually, scratch_on_disk, unique};
 use tempfile::TempDir;
 
@@ -165,10 +165,7 @@ fn the_store_is_chosen_by_flags_where_the_engine_has_one_for_it() {
     docker(&[&options[..], CONTAINERD, &[&image, "-c", script]].concat()).ok();
     let node = Node::named(name);
     eventually("the flags are known", LIMIT, || node.log().contains("flags --").then_some(()));
-    let version = docker(&["run", "--rm", "--entrypoint", "dockerd", &image, "--version"]).ok();
-    let mut numbers = version.split(['.', ' ']).filter_map(|word| word.parse::<u64>().ok());
-    let version = (numbers.next().unwrap(), numbers.next().unwrap());
-    let refused = match version {
+    let refused = match engine_version() {
         version if version >= FEATURE_FLAG => None,
         (major, _) if major >= CONTAINERD_STORE => Some("store-not-a-flag"),
         _ => Some("store-unusable"),

@@ -5,7 +5,7 @@
 mod nest;
 
 use dind_system::proc::parse_cgroups;
-use dind_tests::outer::{LIMIT, Network, docker, inner_image};
+use dind_tests::outer::{LIMIT, Network, docker, engine_version, inner_image};
 use dind_tests::{eventually, promise, unique};
 use ipnet::Ipv4Net;
 use nest::{DEPTH, Nest};
@@ -40,12 +40,9 @@ fn names_and_packets_of_every_layer_arrive_in_the_innermost_and_no_subnet_is_use
     let network = network("10.240");
     let outside = unique("outside");
     let image = inner_image();
-    let version =
-        docker(&["run", "--rm", "--entrypoint", "dockerd", &dind_tests::outer::image(), "--version"]).ok();
-    let major = version.split(['.', ' ']).find_map(|word| word.parse::<u64>().ok()).unwrap();
     let mtu = format!("com.docker.network.driver.mtu={MTU}");
     let of_networks = ["--opt", &mtu];
-    let of_networks = if major < MTU_FOR_ALL_NETWORKS { &of_networks[..] } else { &[] };
+    let of_networks = if engine_version().0 < MTU_FOR_ALL_NETWORKS { &of_networks[..] } else { &[] };
     let nest = Nest::start([&["--network", &network.name], &[], &[]], of_networks);
 
     // One container in the network of each node, and one that receives beside the outermost.

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use dind_tests::eventually;
-use dind_tests::outer::{LIMIT, LOOP, Node, SLEEP, inner_image};
+use dind_tests::outer::{LIMIT, LOOP, Node, SLEEP, engine_version, inner_image};
 use serde_json::Value;
 
 /// The node's disk, and the share of it that these tests keep free space above.
@@ -39,8 +39,10 @@ fn image(node: &Node, name: &str, days: i64) {
 /// Lets an image be older than it is: its file in the data root says when it came.
 fn came(node: &Node, id: &str, days: i64) {
     let digest = id.trim().trim_start_matches("sha256:");
-    let script =
-        format!("touch -d '{days} days ago' $DIND_DATA_ROOT/image/*/imagedb/content/sha256/{digest}");
+    let script = format!(
+        "cd $DIND_DATA_ROOT; touch -d '{days} days ago' $(ls -d image/*/imagedb/content/sha256/{digest} \
+         containerd/daemon/io.containerd.content.v1.content/blobs/sha256/{digest} 2>/dev/null)"
+    );
     shell(node, &script);
 }
 
@@ -130,6 +132,24 @@ fn the_oldest_unused_images_go_until_the_disk_has_room_and_what_is_in_use_stays(
     fill(&node, ABOVE, IMAGE_MIB / 2);
     let record = until(&node, "room is made again", |reclaim| reclaim["images"] == 5);
     assert!(!has_warning(&record, "reclaim-exhausted"), "{record}");
+    assert_eq!(node.stop().0, 143, "{}", node.log());
+}
+
+#[test]
+fn images_that_are_kept_in_containerd_go_by_when_they_came_too() {
+    let store = if engine_version().0 < 24 { "graph" } else { "containerd" };
+    let (share, store) = (format!("DIND_STORAGE_RECLAIM={ABOVE}%"), format!("DIND_STORAGE_STORE={store}"));
+    let node = node(&["--env", &share, "--env", &store]);
+    // By when they were made, the other would go first.
+    for (name, days) in [("younger", 40), ("older", 50)] {
+        image(&node, name, days);
+    }
+    fill(&node, ABOVE, IMAGE_MIB / 2);
+    let record = until(&node, "an image is gone", |reclaim| reclaim["images"] == 1);
+    assert_eq!(images(&node), ["younger"], "{}", node.log());
+    let freed = record["reclaim"]["freed_bytes"].as_u64().unwrap();
+    assert!(freed >= (IMAGE_MIB - 5) << 20, "{}", record["reclaim"]);
+    node.inner(&["start", "--attach", "keeper"]);
     assert_eq!(node.stop().0, 143, "{}", node.log());
 }
 

@@ -97,7 +97,10 @@ fn pools_of_the_user_are_the_node_s_own_where_a_network_is_free_in_them() {
     let subnets = ["bridge", "own"].map(|name| subnet_of(&node, name));
     assert_eq!(subnets, ["10.231.0.0/24", "10.231.1.0/24"]);
     let record = node.record();
-    assert_eq!((net_warnings(&record), record["warnings"].to_string()), (vec![], "[]".to_owned()));
+    let warnings = record["warnings"].as_array().unwrap().iter();
+    // The disk is the machine's.
+    let warnings: Vec<_> = warnings.filter(|warning| warning["code"] != "space-low").collect();
+    assert_eq!((net_warnings(&record), warnings), (vec![], vec![]));
 }
 
 /// docker/for-linux#599: a VPN routes all private networks.

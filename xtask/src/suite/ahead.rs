@@ -22,7 +22,8 @@ pub(super) fn beside<T>(options: &Options, work: impl FnOnce() -> T) -> T {
 
 fn make(options: &Options) -> Result<()> {
     let workspace = Workspace::open()?;
-    let with_engine = [Tier::Image, Tier::Vm].iter().any(|tier| options.tiers().contains(tier));
+    let with_engine =
+        [Tier::Image, Tier::Outside, Tier::Vm].iter().any(|tier| options.tiers().contains(tier));
     // An engine that has run here has the base as well, and starting it only to ask would take seconds each time.
     let packaged = options.image.is_none() && options.engine_archive.is_none();
     if with_engine && packaged && !workspace.engine().exists() {

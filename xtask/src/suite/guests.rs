@@ -12,11 +12,12 @@ use dind_lab::{Result, Workspace};
 const PROGRAM: &str = "vm";
 
 /// Of it, what depends on the host: the rest of what it shares with the image tier does not.
-const OF_THE_HOST: [&str; 4] = [
+const OF_THE_HOST: [&str; 5] = [
     "matrix::",
     "an_engine_that_was_started_unprepared",
     "reduced::the_reduced_set_makes_a_whole_node",
     "rootless::",
+    "apparmor::",
 ];
 
 /// What runs where the engine maps users and systemd gives containers their groups.

@@ -33,6 +33,7 @@ pub(super) fn run(site: &Site, rounds: usize) -> Result<()> {
         .into());
     }
     // Bare dockerd only checks forwarding with nftables.
+    fs::create_dir_all(&site.directory)?;
     let settings = site.directory.join("nftables.json");
     fs::write(&settings, r#"{"firewall-backend": "nftables"}"#)?;
     let volume = format!("{}:/etc/docker/daemon.json:ro", settings.display());
