@@ -9,8 +9,8 @@ mod wire;
 
 pub use wire::{Claim, Claimant, Listener};
 
+use crate::executable;
 use crate::process::init_failed;
-use crate::run::main_process::check_executable;
 use crate::status::record::{self, Hold, NodeState, Record};
 use crate::status::wait::wait;
 use crate::{TOOL, fault};
@@ -37,7 +37,7 @@ pub fn claim(command: &[String]) -> Result<u8, Fault> {
     let mut supervisor =
         Supervisor::new().map_err(|error| init_failed("cannot take over signals", &error))?;
     // Not at the cost of the node.
-    check_executable(&Root::default(), command.first().map_or("", String::as_str))?;
+    executable::check(&Root::default(), command.first().map_or("", String::as_str))?;
     let socket = connect()?;
     let early = if terminal::give_up() { without_hangup(&mut supervisor) } else { Vec::new() };
     wire::ask(&socket, command).map_err(|error| unanswered(&error))?;

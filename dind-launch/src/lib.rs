@@ -7,6 +7,7 @@ pub mod doctor;
 pub mod drain;
 pub mod engine;
 pub mod entrypoint;
+pub mod executable;
 pub mod fault;
 pub mod mesos;
 pub mod options;

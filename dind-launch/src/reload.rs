@@ -3,17 +3,16 @@
 
 use crate::fault::{self, CODES};
 use crate::paths::RUN_DIR;
-use crate::process::init_failed;
+use crate::process::listen_at;
 use dind_contract::{Draft, Failed, Failure, Fault, Outcome, Report, Steps};
 use nix::sys::socket::getsockopt;
 use nix::sys::socket::sockopt::PeerCredentials;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::fs::{self, Permissions};
+use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -89,17 +88,12 @@ impl Listener {
     /// # Errors
     /// [`fault::INIT_FAILED`].
     pub fn bind() -> Result<Self, Fault> {
-        let path = path();
-        let _ = fs::remove_file(&path);
-        let bind = || -> io::Result<UnixListener> {
-            let listener = UnixListener::bind(&path)?;
-            fs::set_permissions(&path, Permissions::from_mode(0o600))?;
+        let listening = |path: &Path| {
+            let listener = UnixListener::bind(path)?;
             listener.set_nonblocking(true)?;
             Ok(listener)
         };
-        bind()
-            .map(Self)
-            .map_err(|error| init_failed(format_args!("cannot listen at `{}`", path.display()), &error))
+        listen_at(&path(), listening).map(Self)
     }
 
     /// Somebody who asks, and is root.

@@ -26,6 +26,7 @@ pub const KNOWN: &[&str] = &[
     "DIND_NET_MTU",
     "DIND_NET_POOL",
     "DIND_NET_PROBE",
+    "DIND_NET_RECORD_RENEWED",
     "DIND_NET_STATE",
     "DIND_NET_UPLINK",
     "DIND_OUTPUT",

@@ -134,6 +134,9 @@ pub struct Texts {
     /// The engine's data root, whose record of networks is read [default: /var/lib/docker].
     #[arg(long, value_name = "DIR", env = "DIND_DATA_ROOT")]
     pub data_root: Option<PathBuf>,
+    /// Whether the engine's record of networks will be removed before it starts [default: false].
+    #[arg(long, value_name = "BOOL", env = "DIND_NET_RECORD_RENEWED", allow_hyphen_values = true)]
+    pub record_renewed: Option<String>,
     /// Directory of the journal and the iptables links.
     #[arg(long, value_name = "DIR", env = "DIND_NET_STATE", default_value = DEFAULT_STATE)]
     pub state: PathBuf,

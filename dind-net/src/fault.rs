@@ -44,6 +44,8 @@ pub const BIP_INVALID: Code = Code::new("bip-invalid", ExitCode::Config);
 pub const POOL_OVERLAPS: Code = Code::new("pool-overlaps", ExitCode::Config);
 /// No private network is left.
 pub const POOL_EXHAUSTED: Code = Code::new("pool-exhausted", ExitCode::Config);
+/// `DIND_NET_RECORD_RENEWED` is not a boolean.
+pub const RECORD_INVALID: Code = Code::new("record-invalid", ExitCode::Config);
 /// A probe switch that is neither true nor false.
 pub const PROBE_INVALID: Code = Code::new("probe-invalid", ExitCode::Config);
 /// The choice whether forwarding is switched on is neither true nor false.
@@ -145,6 +147,7 @@ pub const CODES: &[Code] = &[
     BIP_INVALID,
     POOL_OVERLAPS,
     POOL_EXHAUSTED,
+    RECORD_INVALID,
     PROBE_INVALID,
     FORWARD_INVALID,
     ENGINE_VERSION_INVALID,

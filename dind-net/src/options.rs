@@ -14,6 +14,8 @@ use std::path::PathBuf;
 
 /// The bridge that dockerd makes and looks for by default.
 pub const DOCKER_BRIDGE: &str = "docker0";
+/// The bridge of bridged mode where the user has pools for user-defined networks: see [`crate::plan`].
+pub const BRIDGE_WITH_POOLS: &str = "dind0";
 /// What dockerd calls a default bridge that does not exist.
 pub const NO_BRIDGE: &str = "none";
 /// Where the engine's data lies by default.
@@ -38,6 +40,8 @@ pub struct Options {
     pub mtu: Option<u32>,
     /// Name servers of inner containers.
     pub dns: Vec<IpAddr>,
+    /// The engine begins a new record of its networks.
+    pub record_renewed: bool,
     /// The network to cut bridge and pools from.
     pub pool: Option<Ipv4Net>,
     /// The engine's own pools; none where they are ours to choose.
@@ -113,6 +117,12 @@ impl Options {
             )?
             .unwrap_or_default(),
             bip: bip(texts)?,
+            record_renewed: switch(
+                texts.record_renewed.as_ref(),
+                fault::RECORD_INVALID,
+                "DIND_NET_RECORD_RENEWED",
+            )?
+            .unwrap_or(false),
             probe: switch(texts.probe.as_ref(), fault::PROBE_INVALID, "DIND_NET_PROBE")?.unwrap_or(true),
             iptables: parse(
                 texts.iptables.as_ref(),
@@ -252,7 +262,15 @@ fn bridge(texts: &Texts) -> Result<String, Fault> {
     };
     let expected = "1 to 15 letters, digits, dashes, underscores or dots";
     let name = parse(texts.bridge.as_ref(), valid, fault::BRIDGE_INVALID, "DIND_NET_BRIDGE", expected)?;
-    let name = name.unwrap_or_else(|| DOCKER_BRIDGE.to_owned());
+    let pools = [&texts.pool, &texts.address_pools].into_iter().any(|pools| given(pools.as_ref()).is_some());
+    let with_pools = pools && given(texts.offset.as_ref()).is_some();
+    if with_pools && name.as_deref() == Some(DOCKER_BRIDGE) {
+        let cause = "an engine with pools deletes a bridge of this name when it starts again, and the uplink is in it";
+        return Err(fault::BRIDGE_INVALID
+            .invalid("DIND_NET_BRIDGE", DOCKER_BRIDGE, cause)
+            .hint("leave DIND_NET_BRIDGE unset, or DIND_NET_POOL and `default-address-pools`"));
+    }
+    let name = name.unwrap_or_else(|| if with_pools { BRIDGE_WITH_POOLS } else { DOCKER_BRIDGE }.to_owned());
     if name == NO_BRIDGE {
         return match given(texts.offset.as_ref()) {
             None => Ok(name),

@@ -1,7 +1,7 @@
 //! Both ends of the socket: packets of a sequenced-packet socket (unix(7)), so that none is read in part.
 
 use crate::paths::RUN_DIR;
-use crate::process::init_failed;
+use crate::process::listen_at;
 use dind_contract::Fault;
 use dind_contract::fault::ErrorObject;
 use nix::cmsg_space;
@@ -16,11 +16,10 @@ use nix::sys::socket::{
 };
 use nix::sys::stat::Mode;
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, File, Permissions};
+use std::fs::{self, File};
 use std::io::{self, IoSlice, IoSliceMut, Read, Seek, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -112,18 +111,13 @@ impl Listener {
     /// # Errors
     /// [`crate::fault::INIT_FAILED`].
     pub fn bind() -> Result<Self, Fault> {
-        let path = path();
-        let _ = fs::remove_file(&path);
-        let listening = || -> io::Result<OwnedFd> {
+        let listening = |path: &Path| {
             let socket = unconnected(SockFlag::SOCK_NONBLOCK)?;
-            bind(socket.as_raw_fd(), &UnixAddr::new(&path)?)?;
-            fs::set_permissions(&path, Permissions::from_mode(0o600))?;
+            bind(socket.as_raw_fd(), &UnixAddr::new(path)?)?;
             listen(&socket, Backlog::new(8)?)?;
             Ok(socket)
         };
-        listening()
-            .map(Self)
-            .map_err(|error| init_failed(format_args!("cannot listen at `{}`", path.display()), &error))
+        listen_at(&path(), listening).map(Self)
     }
 
     /// The request of somebody who is root. Nothing where there is none, or none that can be read.
@@ -148,13 +142,16 @@ impl Drop for Listener {
     }
 }
 
+/// Names and values of an environment.
+type Variables = Vec<(OsString, OsString)>;
+
 /// A request: a command with all that it is to have.
 #[derive(Debug)]
 pub struct Claim {
     /// The command's words.
     pub words: Vec<String>,
     /// Its environment.
-    pub variables: Vec<(OsString, OsString)>,
+    pub variables: Variables,
     directory: OwnedFd,
     streams: [OwnedFd; 3],
     /// Who asks.
@@ -257,7 +254,7 @@ fn received(socket: &OwnedFd) -> io::Result<Vec<OwnedFd>> {
 }
 
 /// Words and environment.
-fn parse(mut file: File) -> Option<(Vec<String>, Vec<(OsString, OsString)>)> {
+fn parse(mut file: File) -> Option<(Vec<String>, Variables)> {
     let mut text = Vec::new();
     file.rewind().ok()?;
     file.read_to_end(&mut text).ok()?;

@@ -30,6 +30,12 @@ impl Links {
     }
 }
 
+/// Whether [`remove`] would remove the record below this data root. Where it cannot be read, it stays.
+#[must_use]
+pub fn will_be_removed(data_root: &Path, links: &Links) -> bool {
+    fs::read(data_root.join(FILE)).is_ok_and(|file| is_stale_file(&file, links))
+}
+
 /// Removes the record below this data root if it is stale. `links` are those that existed before the node changed anything.
 /// Returns whether it was removed.
 ///

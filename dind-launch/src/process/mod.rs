@@ -16,8 +16,11 @@ use log::EngineLog;
 use nix::libc::SIGHUP;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::fs::{self, Permissions};
 use std::io::{self, IsTerminal};
 use std::os::fd::BorrowedFd;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -222,6 +225,20 @@ impl Node {
 pub fn init_failed(what: impl fmt::Display, error: &io::Error) -> Fault {
     let hint = "this is a bug in the kernel or in dind-launch: please report it";
     fault::INIT_FAILED.failed(what, error).hint(hint_of(error).unwrap_or(hint))
+}
+
+/// Makes a socket that only root may use, in the place of one of an earlier run.
+///
+/// # Errors
+/// [`fault::INIT_FAILED`].
+pub fn listen_at<T>(path: &Path, listening: impl FnOnce(&Path) -> io::Result<T>) -> Result<T, Fault> {
+    let _ = fs::remove_file(path);
+    let listen = || {
+        let listener = listening(path)?;
+        fs::set_permissions(path, Permissions::from_mode(0o600))?;
+        Ok(listener)
+    };
+    listen().map_err(|error| init_failed(format_args!("cannot listen at `{}`", path.display()), &error))
 }
 
 /// What helps where space, memory or processes have run out, whatever it was that needed them.

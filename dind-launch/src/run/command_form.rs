@@ -4,8 +4,8 @@
 //! The launcher starts dockerd itself in every form, with its checks and its settings: a dockerd that the main process starts would
 //! be a second engine on the same data.
 
-use super::main_process::check_executable;
 use crate::engine::daemon::Programs;
+use crate::executable;
 use crate::fault;
 use crate::paths::ENTRYPOINT;
 use dind_contract::Fault;
@@ -90,7 +90,7 @@ impl Form {
     pub fn programs(&self, root: &Root) -> Result<Programs, Fault> {
         let mut programs = Programs::find(root)?;
         if let Self::Engine { program: Some(path), .. } = self {
-            check_executable(root, &path.to_string_lossy())?;
+            executable::check(root, &path.to_string_lossy())?;
             programs.dockerd.clone_from(path);
         }
         Ok(programs)

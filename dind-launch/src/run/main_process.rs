@@ -1,5 +1,6 @@
 //! The main process: which program it is, how it is started, and which signals ask it to stop.
 
+use crate::executable::{self, not_executable, not_found};
 use crate::fault;
 use crate::mesos;
 use crate::paths;
@@ -8,9 +9,7 @@ use dind_contract::Fault;
 use dind_system::Root;
 use dind_system::supervisor::{ChildId, SpawnMode, exec_status};
 use nix::libc::{SIGTERM, SIGUSR1};
-use nix::unistd::{AccessFlags, access};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The command to run: the given one, or a Mesos agent if there is one; empty where the engine itself is the service.
@@ -22,45 +21,8 @@ pub fn choose(root: &Root, command: &[String]) -> Result<Vec<String>, Fault> {
         let agent = mesos::AGENTS.iter().find(|agent| paths::program(root, agent).is_some());
         return Ok(agent.map(|agent| vec![(*agent).to_owned()]).unwrap_or_default());
     };
-    check_executable(root, program)?;
+    executable::check(root, program)?;
     Ok(command.to_vec())
-}
-
-/// Checks that a program, named by its path or on PATH, can be executed.
-///
-/// # Errors
-/// [`fault::COMMAND_NOT_FOUND`], [`fault::COMMAND_NOT_EXECUTABLE`].
-pub fn check_executable(root: &Root, program: &str) -> Result<(), Fault> {
-    let candidates: Vec<PathBuf> = if program.contains('/') {
-        vec![root.path(program)]
-    } else if !root.is_host() {
-        paths::program(root, program).map(|path| root.path(path)).into_iter().collect()
-    } else {
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        std::env::split_paths(&path).map(|directory| directory.join(program)).collect()
-    };
-    if candidates.iter().any(|path| is_executable(path)) {
-        return Ok(());
-    }
-    Err(if candidates.iter().any(|path| path.exists()) {
-        not_executable(program)
-    } else {
-        not_found(program)
-    })
-}
-
-fn is_executable(path: &Path) -> bool {
-    path.is_file() && access(path, AccessFlags::X_OK).is_ok()
-}
-
-fn not_found(program: &str) -> Fault {
-    let fault = fault::COMMAND_NOT_FOUND.cannot("execute", program, "command not found");
-    fault.hint("name a program in the image, by its path or a name on PATH")
-}
-
-fn not_executable(program: &str) -> Fault {
-    let fault = fault::COMMAND_NOT_EXECUTABLE.cannot("execute", program, "not an executable file");
-    fault.hint("make it executable: chmod +x")
 }
 
 /// Starts the main process, with our stdin, stdout, stderr and environment, more variables, and the terminal if there

@@ -18,7 +18,7 @@ use dind_contract::finish::log_warning;
 use dind_contract::{Engine, Failed, Fault};
 use dind_system::{EngineVersion, Root};
 use serde_json::Value;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -61,6 +61,10 @@ struct Checked {
     version_query: Option<ToolProcess>,
     /// The variables for `dind-net apply`.
     net_variables: Vec<(&'static str, String)>,
+    /// Where the engine's data lies.
+    data_root: PathBuf,
+    /// Inner containers are on the outer network.
+    is_bridged: bool,
     /// The data root needs no mount: what the network wants to know of it is there already.
     is_native: bool,
 }
@@ -94,7 +98,9 @@ fn check(node: &mut Node, state: &mut RunState) -> Result<Checked, StopReason> {
     let data_root = storage.engine.config.get("data-root").and_then(Value::as_str);
     net_variables.extend(data_root.map(|path| ("DIND_DATA_ROOT", path.to_owned())));
     let is_native = storage.result.get("backing").is_none_or(|backing| backing == "native");
-    let mut checked = Checked { version_query: None, net_variables, is_native };
+    let data_root = data_root.unwrap_or(DATA_ROOT).into();
+    let is_bridged = net.result["mode"] == "bridged";
+    let mut checked = Checked { version_query: None, net_variables, data_root, is_bridged, is_native };
     let mtu = net.engine.config.get("mtu").and_then(Value::as_u64);
     let ipv6 = net.result.get("ipv6");
     let ipv6 = ipv6.is_some_and(|ipv6| ipv6["enabled"] == true || ipv6["reason"] == "engine-version");
@@ -154,8 +160,14 @@ fn apply(node: &mut Node, state: &mut RunState, checked: Checked) -> Result<[Eng
     for_storage.extend(version);
     let storage = sibling::start(node, &state.tools.storage, &["apply"], &for_storage)?;
     let tool = state.tools.net.clone();
-    let start_net = |node: &mut Node| sibling::start(node, &tool, &["apply"], &variables);
-    let mut net = if checked.is_native { Some(start_net(node)?) } else { None };
+    let links = state.original_links.clone();
+    let start_net = |node: &mut Node, data_root: &Path| {
+        let renewed = checked.is_bridged && stale_networks::will_be_removed(data_root, &links);
+        let renewed = renewed.then_some(("DIND_NET_RECORD_RENEWED", "true"));
+        let variables: Vec<_> = variables.iter().copied().chain(renewed).collect();
+        sibling::start(node, &tool, &["apply"], &variables)
+    };
+    let mut net = if checked.is_native { Some(start_net(node, &checked.data_root)?) } else { None };
     let storage = match documents(node, [storage], OnStopSignal::Terminate, None) {
         Ok([document]) => document,
         Err(reason) => {
@@ -171,7 +183,7 @@ fn apply(node: &mut Node, state: &mut RunState, checked: Checked) -> Result<[Eng
         wait_all(node, net.as_mut_slice(), OnStopSignal::RunToEnd, Some(GRACE))?;
         return Err(fault.into());
     }
-    let net = net.map_or_else(|| start_net(node), Ok)?;
+    let net = net.map_or_else(|| start_net(node, &state.data_root), Ok)?;
     evidence::start(node, state);
     state.start_daemon(node, DaemonKind::Containerd)?;
     // A stale record that stays costs dockerd time, and nothing else.

@@ -105,6 +105,7 @@ fn restart_daemon(node: &mut Node, state: &mut RunState, kind: DaemonKind) -> Re
     state.writer.begin(Stage::Restart(kind));
     state.writer.exited(kind);
     if kind == DaemonKind::Dockerd {
+        keep_bridge(state);
         end_orphans(node, state)?;
     }
     if !wait_out(node, pause)? {
@@ -123,6 +124,15 @@ fn restart_daemon(node: &mut Node, state: &mut RunState, kind: DaemonKind) -> Re
     }
     state.writer.enter(NodeState::Running);
     Ok(())
+}
+
+/// A dockerd that has pools for networks deletes the docker0 that it finds in its record (dind-net's README, "Subnets"), and that of a
+/// bridged node has the uplink in it.
+fn keep_bridge(state: &mut RunState) {
+    let net = state.writer.record.documents.get("net").map(|net| &net.result);
+    if net.is_some_and(|net| net["mode"] == "bridged" && net["bridge"]["name"] == "docker0") {
+        state.dockerd_settings.config.remove("default-address-pools");
+    }
 }
 
 /// Ends the containers that a dead dockerd has left. A new one would stop them as a user does (moby, `restore`), and what has

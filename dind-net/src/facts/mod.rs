@@ -65,6 +65,8 @@ pub struct Facts {
     pub embedded: Option<Embedded>,
     /// User-defined networks of the engine's record.
     pub recorded: Vec<Recorded>,
+    /// The engine finds its default bridge in its record, or may find it there.
+    pub default_recorded: bool,
     /// The socket of another engine in this network namespace.
     pub other_engine: Option<String>,
     /// What our own table of firewall rules holds, where it exists.
@@ -112,6 +114,7 @@ impl Facts {
             embedded: Embedded::observe(root, &resolv_conf.servers).map_err(unread("/proc/net/udp"))?,
             resolv_conf,
             recorded: recorded::observe(root, &options.data_root),
+            default_recorded: recorded::holds_default(root, &options.data_root),
             other_engine: other_engine::observe(root, host_network).map_err(unread("/proc"))?,
             rules: record.filter(|_| listing.own),
             rules_refused: None,

@@ -51,10 +51,12 @@ impl Original {
 
     /// What the uplink had, where only the network is left of the run that bridged it: a pod's network outlives its containers, and a
     /// new container has no file of the one before. The bridge has everything by then, and of its ports it has the uplink's
-    /// hardware address; links of inner containers have others, and are gone with them.
+    /// hardware address; links of inner containers have others, and are gone with them. The default route tells it from a bridge of
+    /// default mode, whose hardware address may be that of a container's link.
     #[must_use]
     pub fn recovered(net: &Net, bridge: &str) -> Option<Self> {
         let link = net.link(bridge).filter(|link| link.kind.as_deref() == Some("bridge"))?;
+        net.routes_of(bridge).find(|route| route.to.prefix_len() == 0)?;
         let mac = link.mac.clone()?;
         let uplink = net
             .links
@@ -168,5 +170,9 @@ mod tests {
         let mut without_uplink = bridged();
         without_uplink.links.remove(0);
         assert_eq!(Original::recovered(&without_uplink, "docker0"), None);
+        // That of default mode, with a container on it whose address it has taken.
+        let mut default_mode = bridged();
+        default_mode.routes.clear();
+        assert_eq!(Original::recovered(&default_mode, "docker0"), None);
     }
 }

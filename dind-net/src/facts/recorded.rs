@@ -24,6 +24,14 @@ pub fn observe(root: &Root, data_root: &Path) -> Vec<Recorded> {
     subnets.map(|(network, is_bridge, subnet)| Recorded { network, is_bridge, subnet }).collect()
 }
 
+/// Whether the record holds the engine's default bridge. One that is not understood may.
+#[must_use]
+pub fn holds_default(root: &Root, data_root: &Path) -> bool {
+    let Ok(file) = fs::read(root.path(data_root.join(docker_networks::FILE))) else { return false };
+    docker_networks::read(&file)
+        .is_none_or(|networks| networks.iter().any(|network| network.name == "bridge"))
+}
+
 /// Reads those of IPv6.
 #[must_use]
 pub fn observe6(root: &Root, data_root: &Path) -> Vec<Ipv6Net> {

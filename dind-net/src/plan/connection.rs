@@ -85,8 +85,11 @@ impl Connection {
         connection
     }
 
-    /// Sets where user-defined networks are cut from.
+    /// Sets where user-defined networks are cut from; without pools, the engine decides.
     pub fn set_pools(&mut self, pools: &[AddressPool]) {
+        if pools.is_empty() {
+            return;
+        }
         let pool = |pool: &AddressPool| serde_json::json!({"base": pool.base.to_string(), "size": pool.size});
         self.engine.set("default-address-pools", pools.iter().map(pool).collect::<Vec<_>>());
         self.network.pools = pools.iter().map(|pool| pool.base.to_string()).collect();

@@ -92,6 +92,8 @@ pub fn decide(facts: &Facts, options: &Options) -> Result<Plan, Fault> {
     let bridged = options.offset.map(|offset| bridged::decide(facts, options, offset, &mut warnings));
     let bridged = bridged.transpose()?;
     let connection = match &bridged {
+        // By itself dockerd takes no subnet to which there is a route.
+        Some(bridged) if deletes_bridge(facts, options) => bridged.connection(&[]),
         Some(bridged) => bridged.connection(&pool::pools(facts, options, &mut warnings)?),
         None if options.no_bridge => no_bridge::decide(facts, options, &mut warnings)?,
         None => default_mode::decide(facts, options, &mut warnings)?,
@@ -161,6 +163,13 @@ fn check_alone(facts: &Facts, options: &Options) -> Result<(), Fault> {
             format!("another engine, which listens at {socket}, lives in this network namespace{which}"),
         )
         .hint("give the container a network of its own"))
+}
+
+/// Whether dockerd, with pools for user-defined networks, would delete the bridge, and the uplink is in it: it deletes the link docker0,
+/// whoever has made it, where it finds its default network in the data root's record (moby, daemon_unix.go,
+/// `removeDefaultBridgeInterface`).
+fn deletes_bridge(facts: &Facts, options: &Options) -> bool {
+    options.bridge == DOCKER_BRIDGE && facts.default_recorded && !options.record_renewed
 }
 
 /// Decides out of flags alone.

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod comes_back;
 mod forwarding;
 mod names;
 mod packets;

@@ -5,6 +5,7 @@ use crate::testbed::{self, OWN, OWN_MAC, Testbed, assert_code, assert_same};
 use crate::{BRIDGED, UNPROBED};
 use dind_tests::scratch;
 use serde_json::{Value, json};
+use std::fs;
 
 #[test]
 fn a_node_is_bridged_and_its_uplink_restored() {
@@ -128,18 +129,53 @@ fn a_range_is_probed_beside_an_apply_and_after_it() {
 #[test]
 fn pools_of_a_bridged_node_are_its_own_or_those_that_were_asked_for() {
     isolated(|| {
+        const OWN: &str = r#"["10.200.0.0/16","10.201.0.0/16","10.202.0.0/16"]"#;
         let net = Testbed::new();
         let bases = |document: &serde_json::Value| document["result"]["pools"].to_string();
+        let with = |more: &[(&'static str, &'static str)]| [UNPROBED, more].concat();
         let first = net.dind_net("apply", UNPROBED).ok();
-        assert_eq!(bases(&first), r#"["10.200.0.0/16","10.201.0.0/16","10.202.0.0/16"]"#);
+        assert_eq!(bases(&first), OWN);
         let again = net.dind_net("apply", UNPROBED).ok();
         assert_eq!((&again["changed"], bases(&again)), (&serde_json::json!(false), bases(&first)));
-        let asked = [UNPROBED[0], UNPROBED[1], ("DIND_NET_POOL", "10.90.0.0/16")];
-        assert_eq!(bases(&net.dind_net("apply", &asked).ok()), r#"["10.90.0.0/16"]"#);
+        // The bridge is there by now, and another one would be made.
+        let asked = with(&[("DIND_NET_POOL", "10.90.0.0/16")]);
+        assert_code(&net.dind_net("apply", &asked).failed(78), "already-bridged");
+        net.dind_net("release", &[]).ok();
+
+        let done = net.dind_net("apply", &asked).ok();
+        assert_eq!(
+            (bases(&done).as_str(), &done["result"]["bridge"]["name"]),
+            (r#"["10.90.0.0/16"]"#, &"dind0".into())
+        );
         // The outer subnet is not to be seen on the uplink any more.
-        let outer = [UNPROBED[0], UNPROBED[1], ("DIND_NET_POOL", "10.77.128.0/17")];
+        let outer = with(&[("DIND_NET_POOL", "10.77.128.0/17")]);
         assert_code(&net.dind_net("apply", &outer).failed(78), "pool-overlaps");
         net.dind_net("release", &[]).ok();
+        let both = with(&[("DIND_NET_POOL", "10.90.0.0/16"), ("DIND_NET_BRIDGE", "docker0")]);
+        assert_code(&net.dind_net("apply", &both).failed(78), "bridge-invalid");
+    });
+}
+
+/// A record that is not understood may hold the default bridge.
+#[test]
+fn there_are_no_pools_where_an_engine_would_delete_the_bridge_for_them() {
+    isolated(|| {
+        let net = Testbed::new();
+        let data_root = scratch();
+        let record = data_root.path().join("network/files/local-kv.db");
+        fs::create_dir_all(record.parent().unwrap()).unwrap();
+        fs::write(&record, "a record of another format").unwrap();
+        let data_root = data_root.path().to_str().unwrap();
+        let pools = |more: &[(&str, &str)]| {
+            let all = [UNPROBED, &[("DIND_DATA_ROOT", data_root)], more].concat();
+            let planned = net.dind_net("plan", &all).ok();
+            !planned["engine"]["config"]["default-address-pools"].is_null()
+        };
+        assert!(!pools(&[]));
+        assert!(pools(&[("DIND_NET_RECORD_RENEWED", "true")]));
+        assert!(pools(&[("DIND_NET_BRIDGE", "node0")]));
+        fs::remove_file(&record).unwrap();
+        assert!(pools(&[]));
     });
 }
 

@@ -181,9 +181,9 @@ fn of_podman(set: Set, observed: &Observed) -> impl Iterator<Item = &'static str
                   volumes of inner containers lie there";
     let limits = "no --ulimit, or both --ulimit nofile=N:N and --ulimit nproc=N:N: podman asks for 1048576 of the one that is missing, and this \
                   machine's root does not have CAP_SYS_RESOURCE to raise its own";
-    let lacks = observed.on_the_machine && observed.bounding() >> SYS_RESOURCE & 1 == 0;
+    let cannot_raise = observed.on_the_machine && observed.bounding() >> SYS_RESOURCE & 1 == 0;
     // Root of a user namespace has no device nodes anyway.
-    [(set != Set::Userns).then_some(volume), lacks.then_some(limits)].into_iter().flatten()
+    [(set != Set::Userns).then_some(volume), cannot_raise.then_some(limits)].into_iter().flatten()
 }
 
 /// What the machine's daemon.json has to have.

@@ -1,4 +1,4 @@
-//! What QEMU and the kernel are told for each processor.
+//! What QEMU and the kernel get for each processor.
 
 use crate::arch::Arch;
 

@@ -23,7 +23,7 @@ const ENTER: &str = "root=$1; user=$2; crates=$3; here=$PWD; shift 2\n\
     done\n\
     shift; exec chroot --userspec=\"$user\" \"$root\" sh -c 'cd \"$0\" && exec \"$@\"' \"$here\" \"$@\"";
 
-/// What cargo here may be told by its environment.
+/// What the environment may choose for cargo here.
 const KEPT: [&str; 4] = ["CARGO_PROFILE_", "CARGO_BUILD_JOBS", "CARGO_TERM_", "DIND_"];
 
 /// The system with the compilers.
