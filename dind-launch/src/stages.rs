@@ -7,8 +7,28 @@ use dind_contract::{Engine, Fault};
 use dind_system::program;
 use std::path::PathBuf;
 
-/// Documents of the record that are ours: a stage of the same name would take their place.
-const OURS: [&str; 7] = ["net", "preload", "prepare", "reaper", "release-net", "storage", "tls"];
+/// Documents of the record, and programs of a plan, that are ours: a stage of the same name would take their place.
+const OURS: [&str; 16] = [
+    "containerd",
+    "dind-net",
+    "dind-reaper",
+    "dind-storage",
+    "dockerd",
+    "evidence",
+    "net",
+    "preload",
+    "prepare",
+    "probe",
+    "probe6",
+    "reaper",
+    "reclaim",
+    "storage",
+    "storage-now",
+    "tls",
+];
+
+/// Before the names of documents of a release.
+pub const RELEASE: &str = "release-";
 
 const HINT: &str =
     "name programs on PATH or by absolute paths, separated by spaces: DIND_STAGES=\"mirror /opt/scan\"";
@@ -37,8 +57,8 @@ pub fn find(text: &str) -> Result<Vec<StageProgram>, Fault> {
             return Err(refuse(&format!("`{word}` is not a program")));
         };
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if OURS.contains(&name.as_str()) {
-            return Err(refuse(&format!("`{name}` is a stage of the launcher")));
+        if OURS.contains(&name.as_str()) || name.starts_with(RELEASE) {
+            return Err(refuse(&format!("`{name}` is a name of the launcher's own")));
         }
         if stages.iter().any(|stage| stage.name == name) {
             return Err(refuse(&format!("`{name}` is there twice")));
@@ -87,6 +107,17 @@ mod tests {
             let fault = names(text).unwrap_err();
             assert_eq!(fault.code, fault::STAGES_INVALID);
             assert!(fault.message.contains(cause), "{fault}");
+        }
+    }
+
+    #[test]
+    fn a_stage_takes_the_place_of_none_of_ours() {
+        let directory = tempfile::tempdir().unwrap();
+        for name in OURS.into_iter().chain(["release-mirror"]) {
+            let path = directory.path().join(name);
+            std::fs::copy("/bin/true", &path).unwrap();
+            let fault = find(path.to_str().unwrap()).unwrap_err();
+            assert!(fault.message.contains("is a name of the launcher's own"), "{fault}");
         }
     }
 

@@ -6,7 +6,7 @@ use crate::process::sibling::{self, Document, documents};
 use crate::process::tool::{OnStopSignal, ToolProcess, wait_all};
 use crate::process::{Node, StopReason};
 use crate::stage::Stage;
-use crate::stages::{self, StageProgram};
+use crate::stages::{self, RELEASE, StageProgram};
 use dind_contract::{Engine, Fault};
 use std::path::Path;
 use std::process::Command;
@@ -76,7 +76,7 @@ pub(super) fn release(node: &mut Node, state: &mut RunState, limit: impl Fn() ->
             Ok(document)
         });
         match ended {
-            Ok(document) => state.writer.keep(&format!("release-{}", program.name), document),
+            Ok(document) => state.writer.keep(&format!("{RELEASE}{}", program.name), document),
             Err(reason) => faults.push(reason.into_fault()),
         }
     }
