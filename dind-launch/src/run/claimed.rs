@@ -28,7 +28,11 @@ pub(super) fn accept(node: &mut Node, state: &mut RunState) {
             state.claims = None;
             state.claimant = Some(claim.into_claimant());
         }
-        Err(fault) => claim.claimant.refuse(&fault),
+        Err(fault) => {
+            // What an agent would have had.
+            state.writer.record.mesos = None;
+            claim.claimant.refuse(&fault);
+        }
     }
 }
 
