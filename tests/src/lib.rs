@@ -5,6 +5,7 @@
 //! - `outer`: the outer engine, its networks and volumes, and the nodes on it.
 //! - `outside`: a name server in the place of the outside world.
 //! - `store`: a made-up data root with images.
+//! - `pages`: the Markdown files, and the blocks in them.
 //! - `cell`: a cell of the support table. `reduced`: a node without `--privileged`. Several suites run these.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
@@ -14,6 +15,7 @@ pub mod cell;
 pub mod manifest;
 pub mod outer;
 pub mod outside;
+pub mod pages;
 #[cfg(feature = "readme")]
 pub mod readme;
 pub mod reduced;

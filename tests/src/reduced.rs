@@ -2,6 +2,7 @@
 
 use crate::eventually;
 use crate::outer::{LIMIT, Node, SLEEP, address_of, image, inner_image, on_host};
+use crate::pages::Page;
 use serde_json::Value;
 
 pub use crate::outer::{RUNC, RunFlags};
@@ -49,15 +50,14 @@ pub fn makes_a_whole_node(set: &str) {
     assert_eq!(node.stop().0, 143, "{}", node.log());
 }
 
-/// The commands of a README that begin and go on so, for the image under test and a node of a name that the shell has in `$node`.
+/// The commands of a page that begin and go on so, for the image under test and a node of a name that the shell has in `$node`.
 ///
 /// # Panics
-/// The README does not show them.
+/// The page does not show them.
 #[must_use]
-pub fn commands(readme: &str, first: &str, then: &str) -> String {
-    let mut blocks = readme.split("```sh\n").skip(1).map(|block| block.split("```").next().unwrap());
-    let block = blocks.find(|block| block.starts_with(first) && block.contains(then));
-    let mut block = block.expect("the README shows it").replace("dind:dev", &image());
+pub fn commands(page: &Page, first: &str, then: &str) -> String {
+    let block = page.blocks.iter().find(|block| block.text.starts_with(first) && block.text.contains(then));
+    let mut block = block.expect("the page shows it").text.replace("dind:dev", &image());
     for before in ["--name", "exec", "stop"] {
         block = block.replace(&format!("{before} node"), &format!("{before} $node"));
     }

@@ -2,7 +2,7 @@
 
 use crate::release;
 use crate::suite::{self, Firewall, Tier};
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 use dind_bench::Subject;
 use dind_lab::arch::Arch;
 use dind_lab::base::{Base, Release};
@@ -117,8 +117,7 @@ pub(crate) enum Command {
         #[arg(long)]
         check: bool,
     },
-    /// Start the engine that `up` and `test` would use, leave it running, and print its environment
-    #[command(hide = true)]
+    /// Start the engine that `up` and `test` would use, leave it running, and print the line that exports `DOCKER_HOST`
     Engine,
     /// The first process of the private engine's namespaces
     #[command(hide = true)]
@@ -157,10 +156,11 @@ impl BaseArgs {
     }
 }
 
-/// The names of the commands that the help lists.
-pub(crate) fn commands() -> Vec<String> {
-    let cli = Cli::command();
-    let visible = cli.get_subcommands().filter(|command| !command.is_hide_set());
-    // clap adds this one itself, and late.
-    visible.map(|command| command.get_name().to_owned()).chain(["help".to_owned()]).collect()
+/// Whether these are arguments of xtask; if not, why.
+pub(crate) fn accepts(arguments: &[&str]) -> Result<(), String> {
+    match Cli::try_parse_from(["cargo xtask"].iter().chain(arguments)) {
+        Ok(_) => Ok(()),
+        Err(help) if !help.use_stderr() => Ok(()),
+        Err(error) => Err(error.to_string().lines().next().unwrap_or_default().to_owned()),
+    }
 }

@@ -1,4 +1,4 @@
-//! The table of dind-launch's README: what root in a node can do to the machine, by the last run on each kernel with `--record`.
+//! The table of `dind-launch/docs/run-flags.md`: what root in a node can do to the machine, by the last run on each kernel with `--record`.
 //!
 //! The runs are in `tests/escapes.json`. The cells of each come from the test `userns::escape`, by the lines that it prints.
 
@@ -13,13 +13,16 @@ use xshell::cmd;
 /// The place that shows that each attempt works where it should; the test fails if one does not.
 const CONTROL: &str = "control";
 
-/// Where the table is in the README.
+/// The page with the table.
+pub(crate) const PAGE: &str = "dind-launch/docs/run-flags.md";
+
+/// Where the table is in it.
 const MARKS: [&str; 2] = [
     "<!-- escape table: written by `cargo xtask test vm --userns … --record` -->\n",
     "<!-- end of the escape table -->",
 ];
 
-/// Adds a run to the record, in the place of the last one by the same command, and writes the README's table.
+/// Adds a run to the record, in the place of the last one by the same command, and writes the table of the page.
 pub(crate) fn record(workspace: &Workspace, command: &str, inner: &str, report: &Report) -> Result<()> {
     let shell = &workspace.shell;
     let date = cmd!(shell, "date --utc +%F").quiet().read()?;
@@ -34,16 +37,16 @@ pub(crate) fn record(workspace: &Workspace, command: &str, inner: &str, report: 
     runs.push(run);
     runs.sort_by_key(|run| run["command"].as_str().unwrap_or_default().to_owned());
     fs::write(file(&workspace.root), format!("{:#}\n", Value::from(runs.clone())))?;
-    let readme = readme(&workspace.root);
-    let text = fs::read_to_string(&readme)?;
+    let page = page(&workspace.root);
+    let text = fs::read_to_string(&page)?;
     let new =
-        replace(&text, &table(&runs)).ok_or("dind-launch/README.md has no place for the escape table")?;
-    Ok(fs::write(readme, new)?)
+        replace(&text, &table(&runs)).ok_or_else(|| format!("{PAGE} has no place for the escape table"))?;
+    Ok(fs::write(page, new)?)
 }
 
-/// Whether the README shows what is recorded.
+/// Whether the page shows what is recorded.
 pub(crate) fn is_shown(workspace: &Workspace) -> Result<bool> {
-    let text = fs::read_to_string(readme(&workspace.root))?;
+    let text = fs::read_to_string(page(&workspace.root))?;
     Ok(replace(&text, &table(&load(workspace)?)).as_deref() == Some(text.as_str()))
 }
 
@@ -51,8 +54,8 @@ fn file(root: &Path) -> PathBuf {
     root.join("tests/escapes.json")
 }
 
-fn readme(root: &Path) -> PathBuf {
-    root.join("dind-launch/README.md")
+fn page(root: &Path) -> PathBuf {
+    root.join(PAGE)
 }
 
 fn load(workspace: &Workspace) -> Result<Vec<Value>> {

@@ -38,7 +38,8 @@ pub(crate) fn build(
         progress::note(&format!("{:7.1} {what}", bytes as f64 / 1e6));
     }
     if engine.is_private() {
-        progress::note(&format!("{image} is in a private engine: DOCKER_HOST={}", engine.host));
+        progress::note(&format!("{image} is in a private engine; for the docker command:"));
+        progress::note(&format!("export DOCKER_HOST={}", engine.host));
         progress::note("`cargo xtask down` stops it");
     }
     Ok(())
@@ -50,6 +51,11 @@ pub(crate) fn leave_engine(workspace: &Workspace) -> Result<()> {
     let mut engine = Engine::find_or_start(workspace)?;
     engine.keep()?;
     let Engine { host, pid, .. } = &engine;
+    if engine.is_private() {
+        progress::note("addresses of its containers are reached from its network namespace:");
+        progress::note(&format!("nsenter --net --target {pid} COMMAND"));
+        progress::note("`cargo xtask down` stops it");
+    }
     println!("export DOCKER_HOST={host} DIND_TEST_DOCKER_HOST={host} DIND_TEST_ENGINE_PID={pid}");
     Ok(())
 }

@@ -91,11 +91,11 @@ fn run(command: Command) -> Result<()> {
         Command::Push(target) => release::push(&workspace, &target),
         Command::Release(target) => release::release(&workspace, &target),
         Command::Ci(base) => {
-            lint::run(&workspace, &cli::commands())?;
+            lint::run(&workspace, cli::accepts)?;
             suite::run(&workspace, &Options { base: base.choice(), ..Options::default() })
         }
         Command::Dist { target } => dist::make(&workspace, target.unwrap_or(Arch::HOST)),
-        Command::Lint => lint::run(&workspace, &cli::commands()),
+        Command::Lint => lint::run(&workspace, cli::accepts),
         Command::Schema { check } => lint::schema(&workspace, check),
         Command::Engine => image::leave_engine(&workspace),
         Command::EngineInit => {

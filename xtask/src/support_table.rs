@@ -1,4 +1,4 @@
-//! The support table of the README: what passed where, the last time that it was run with `--record`.
+//! The support table, `tests/SUPPORT.md`: what passed where, the last time that it was run with `--record`.
 //!
 //! The rows are in `tests/support.json`. Each is one run of the cells on one host with one engine, and names the command that
 //! runs it again. Nodes on an engine of another make are in a module of their own, which says which engine that is: it has a row
@@ -25,7 +25,10 @@ pub(crate) const PROGRAMS: [&str; 3] = ["matrix", "podman", "containerd"];
 /// The processor of rows from before there was another one.
 const PROCESSOR: &str = "amd64";
 
-/// Where the table is in the README.
+/// The page with the table.
+pub(crate) const PAGE: &str = "tests/SUPPORT.md";
+
+/// Where the table is in it.
 const MARKS: [&str; 2] = [
     "<!-- support table: written by `cargo xtask test … --record` -->\n",
     "<!-- end of the support table -->",
@@ -88,7 +91,7 @@ fn rows(row: &Row, verdicts: &Verdicts) -> Vec<Row> {
     [own].into_iter().chain(modules).filter(|row| !row.tests.is_empty()).collect()
 }
 
-/// Adds a row to the record, in the place of the last one by the same command, and writes the README's table.
+/// Adds a row to the record, in the place of the last one by the same command, and writes the table of the page.
 fn record_row(workspace: &Workspace, row: &Row) -> Result<()> {
     let shell = &workspace.shell;
     let date = cmd!(shell, "date --utc +%F").quiet().read()?;
@@ -97,15 +100,16 @@ fn record_row(workspace: &Workspace, row: &Row) -> Result<()> {
     rows.push(row.to_json(&date));
     rows.sort_by_key(|row| row["command"].as_str().unwrap_or_default().to_owned());
     fs::write(file(workspace), format!("{:#}\n", Value::from(rows.clone())))?;
-    let readme = workspace.root.join("README.md");
-    let text = fs::read_to_string(&readme)?;
-    let new = replace(&text, &table(&rows)).ok_or("README.md has no place for the support table")?;
-    Ok(fs::write(readme, new)?)
+    let page = workspace.root.join(PAGE);
+    let text = fs::read_to_string(&page)?;
+    let new =
+        replace(&text, &table(&rows)).ok_or_else(|| format!("{PAGE} has no place for the support table"))?;
+    Ok(fs::write(page, new)?)
 }
 
-/// Whether the README shows what is recorded.
+/// Whether the page shows what is recorded.
 pub(crate) fn is_shown(workspace: &Workspace) -> Result<bool> {
-    let text = fs::read_to_string(workspace.root.join("README.md"))?;
+    let text = fs::read_to_string(workspace.root.join(PAGE))?;
     Ok(replace(&text, &table(&load(workspace)?)).as_deref() == Some(text.as_str()))
 }
 

@@ -1,19 +1,20 @@
 //! Images whose entrypoint is a shell script in the place of the launcher.
 
 use super::{docker, image};
+use crate::pages::Page;
 use crate::{scratch, unique};
 use std::fs;
 
-/// The shell entrypoint that the README shows, word for word.
+/// The shell entrypoint that the README and the page about entrypoints show, word for word.
 ///
 /// # Panics
-/// There is none, or it is no longer short.
+/// They show none, or two, or one that is no longer short.
 #[must_use]
 pub fn readme_entrypoint() -> String {
-    // A part of the program: a guest has no checkout.
-    let readme = include_str!("../../../README.md");
-    let start = readme.find("#!/bin/sh").expect("the README shows an entrypoint");
-    let script = readme[start..].split("```").next().unwrap().to_owned();
+    let shown = ["README.md", "dind-launch/docs/entrypoint.md"]
+        .map(|page| Page::of(page).block("#!/bin/sh\n").text.clone());
+    assert_eq!(shown[0], shown[1]);
+    let [script, _] = shown;
     assert!(script.lines().count() < 10, "{script}");
     script
 }

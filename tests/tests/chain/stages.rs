@@ -1,6 +1,7 @@
 //! Stages of the user's own (`DIND_STAGES`): ten lines of shell between network and engine.
 
 use crate::site::{Site, document, stderr};
+use dind_tests::pages::Page;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -8,11 +9,10 @@ use std::process::Output;
 
 /// The one in the README of the contract. It notes its calls beside the stubs, whose directory is on its PATH.
 fn readme_stage() -> String {
-    let readme = include_str!("../../../dind-launch/contract/README.md");
-    let (_, rest) = readme.split_once("```sh\n#!/bin/sh\n").expect("the README has a stage in shell");
-    let (script, _) = rest.split_once("```").expect("it has an end");
-    assert!(script.lines().count() <= 10, "ten lines of shell:\n{script}");
-    format!("#!/bin/sh\n{script}")
+    let page = Page::of("dind-launch/contract/README.md");
+    let script = page.block("#!/bin/sh\n").text.clone();
+    assert!(script.lines().count() <= 11, "ten lines of shell:\n{script}");
+    script
 }
 
 fn install(site: &Site, name: &str, script: &str) {

@@ -3,6 +3,7 @@
 use crate::{DATA, network};
 use dind_tests::cell::SLOW;
 use dind_tests::outer::{Ended, LOOP, Node, Outer, Podman, RunFlags, SLEEP, host, image, inner_image};
+use dind_tests::pages::Page;
 use dind_tests::rootless::ENTER;
 use dind_tests::{scratch, unique};
 use serde_json::Value;
@@ -65,10 +66,12 @@ fn the_set_for_podman_without_capabilities_makes_a_node() {
 fn the_readme_s_commands_for_podman_do_what_it_says() {
     let podman = Podman::with("runc");
     let (node, directory) = (unique("readme"), scratch());
-    let readme = include_str!("../../../README.md");
-    let block = readme.split("```sh\n").find(|block| block.starts_with("docker save dind:dev | podman load"));
-    let commands = block.and_then(|block| block.split("```").next()).expect("the README shows them");
-    let commands = commands.replace("dind:dev", &image()).replace(" node", &format!(" {node}"));
+    let page = Page::of("dind-launch/docs/run-flags.md");
+    let commands = page
+        .block("docker save dind:dev | podman load")
+        .text
+        .replace("dind:dev", &image())
+        .replace(" node", &format!(" {node}"));
     // A profile by its path: the engine's mounts are others than ours.
     let profile = directory.path().join("seccomp.json");
     let commands = commands.replace("seccomp=seccomp.json", &format!("seccomp={}", profile.display()));

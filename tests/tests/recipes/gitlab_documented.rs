@@ -4,6 +4,7 @@
 use crate::gitlab::Project;
 use crate::{NEWEST, client};
 use dind_tests::outer::{LIMIT, Node, Volume, docker, inner_image};
+use dind_tests::pages::Page;
 use dind_tests::{eventually, seconds, unique};
 
 /// A job that builds and tests as the page's does. `default` and `variables` are lines of YAML.
@@ -15,26 +16,29 @@ fn job(service: &str, variables: &str) -> Project {
     ))
 }
 
-/// With an alias: the name of our image is not `docker`.
-const SERVICE: &str = "    - name: dind:dev\n      alias: docker\n";
+/// With an alias, as our page has it: the name of our image is not `docker`.
+fn service() -> String {
+    let page = Page::of("dind-launch/examples/gitlab/README.md");
+    page.block("  services:\n").text.split_inclusive('\n').skip(1).collect()
+}
 
 #[test]
 fn tls_by_the_directory_alone() {
-    job(SERVICE, "variables:\n  DOCKER_TLS_CERTDIR: \"/certs\"\n").passes("build", &[]);
+    job(&service(), "variables:\n  DOCKER_TLS_CERTDIR: \"/certs\"\n").passes("build", &[]);
 }
 
 #[test]
 fn tls_by_all_variables() {
     let variables = "variables:\n  DOCKER_HOST: tcp://docker:2376\n  DOCKER_TLS_CERTDIR: \"/certs\"\n  \
                      DOCKER_TLS_VERIFY: 1\n  DOCKER_CERT_PATH: \"$DOCKER_TLS_CERTDIR/client\"\n";
-    let service = format!("{SERVICE}      variables:\n        HEALTHCHECK_TCP_PORT: \"2376\"\n");
+    let service = format!("{}      variables:\n        HEALTHCHECK_TCP_PORT: \"2376\"\n", service());
     job(&service, variables).passes("build", &[]);
 }
 
 #[test]
 fn no_tls_needs_one_variable_more_and_the_log_names_it() {
     let variables = "variables:\n  DOCKER_HOST: tcp://docker:2375\n  DOCKER_TLS_CERTDIR: \"\"\n";
-    let project = job(SERVICE, variables);
+    let project = job(&service(), variables);
     let refused = project.run("build", &["--wait-for-services-timeout", "3"]);
     assert_ne!(refused.status, 0, "{refused:?}");
     let log = project.log_of_services("build");
@@ -46,7 +50,7 @@ fn no_tls_needs_one_variable_more_and_the_log_names_it() {
 #[test]
 fn no_tls_by_flags_needs_the_same_variable() {
     let variables = "variables:\n  DOCKER_HOST: tcp://docker:2375\n  DOCKER_TLS_CERTDIR: \"\"\n";
-    let service = format!("{SERVICE}      command: [\"--tls=false\", \"--host=tcp://0.0.0.0:2375\"]\n");
+    let service = format!("{}      command: [\"--tls=false\", \"--host=tcp://0.0.0.0:2375\"]\n", service());
     job(&service, variables).passes("build", &["--variable", "DIND_INSECURE_TCP=true"]);
 }
 
@@ -54,12 +58,12 @@ fn no_tls_by_flags_needs_the_same_variable() {
 fn a_unix_socket_on_a_shared_volume() {
     let variables = "variables:\n  DOCKER_HOST: \"unix:///runner/services/docker/docker.sock\"\n";
     // The runner waits for a port, and none is open.
-    job(SERVICE, variables).passes("build", &["--wait-for-services-timeout", &seconds(8)]);
+    job(&service(), variables).passes("build", &["--wait-for-services-timeout", &seconds(8)]);
 }
 
 #[test]
 fn without_any_variable_the_job_finds_no_engine() {
-    let refused = job(SERVICE, "").run("build", &["--wait-for-services-timeout", "1"]);
+    let refused = job(&service(), "").run("build", &["--wait-for-services-timeout", "1"]);
     assert_ne!(refused.status, 0, "{refused:?}");
     let said = format!("{}{}", refused.stdout, refused.stderr);
     assert!(said.contains("tcp://docker:2375"), "{said}");
@@ -67,8 +71,10 @@ fn without_any_variable_the_job_finds_no_engine() {
 
 #[test]
 fn flags_of_the_engine_as_the_service_s_command() {
-    let service =
-        format!("{SERVICE}      command: [\"--registry-mirror\", \"https://registry-mirror.example.com\"]\n");
+    let service = format!(
+        "{}      command: [\"--registry-mirror\", \"https://registry-mirror.example.com\"]\n",
+        service()
+    );
     let project = job(&service, "variables:\n  DOCKER_TLS_CERTDIR: \"/certs\"\n");
     let output = project.passes("build", &[]);
     assert!(output.contains("https://registry-mirror.example.com/"), "{output}");
@@ -80,14 +86,15 @@ fn a_daemon_json_that_the_runner_mounts_into_every_container() {
     let file = directory.path().join("daemon.json");
     std::fs::write(&file, r#"{"registry-mirrors": ["https://registry-mirror.example.com"]}"#).unwrap();
     let volume = format!("{}:/etc/docker/daemon.json:ro", file.display());
-    let project = job(SERVICE, "variables:\n  DOCKER_TLS_CERTDIR: \"/certs\"\n");
+    let project = job(&service(), "variables:\n  DOCKER_TLS_CERTDIR: \"/certs\"\n");
     let output = project.passes("build", &["--volume", &volume]);
     assert!(output.contains("https://registry-mirror.example.com/"), "{output}");
 }
 
 #[test]
 fn the_storage_driver_by_a_variable() {
-    let project = job(SERVICE, "variables:\n  DOCKER_DRIVER: overlay2\n  DOCKER_TLS_CERTDIR: \"/certs\"\n");
+    let project =
+        job(&service(), "variables:\n  DOCKER_DRIVER: overlay2\n  DOCKER_TLS_CERTDIR: \"/certs\"\n");
     let output = project.passes("build", &[]);
     assert!(output.contains("Storage Driver: overlay2"), "{output}");
 }

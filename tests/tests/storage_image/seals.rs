@@ -1,11 +1,9 @@
 //! Seeds of what a real engine has in its data root.
 
-use dind_tests::outer::{Node, SLEEP, Share, Volume, docker, host, image, inner_image, setting};
-use dind_tests::{scratch, unique};
+use dind_tests::outer::{Node, SLEEP, Share, Volume, docker, image, inner_image};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 /// Makes an image whose layers hide files and a whole directory of those beneath.
 const BUILD: &str = r"
@@ -75,22 +73,4 @@ fn a_seed_has_what_an_engine_needs_to_run_its_images() {
         assert_eq!(node.inner(&["run", "--rm", "app:1", "sh", "-c", CHECK]), "as built", "{seed}");
         assert_eq!(node.stop().0, 143, "{}", node.log());
     }
-}
-
-#[test]
-fn the_recipe_of_the_readme_makes_a_seed_of_archives() {
-    let readme = include_str!("../../../dind-storage/README.md");
-    let blocks = readme.split("```sh\n").map(|block| block.split("```").next().unwrap());
-    let recipe = blocks.into_iter().find(|block| block.starts_with("docker run --name sealer")).unwrap();
-    let recipe = recipe.replace("sealer", &unique("sealer")).replace("dind:dev", &image());
-    let directory = scratch();
-    let archives = directory.path().join("archives");
-    fs::create_dir(&archives).unwrap();
-    fs::copy(Path::new(&setting("DIND_TEST_PRELOAD")).join("inner.tar"), archives.join("inner.tar")).unwrap();
-    let mut shell = Command::new("sh");
-    shell.args(["-euc", &recipe]).current_dir(directory.path()).env("DOCKER_HOST", host());
-    let output = shell.output().unwrap();
-    assert!(output.status.success(), "{output:?}");
-    let made = manifest(&directory.path().join("seeds/base"));
-    assert_eq!(made["images"][0]["names"], serde_json::json!([inner_image()]));
 }

@@ -1,6 +1,7 @@
 //! The rules of the house that no other tool checks.
 
 use super::imports;
+use super::pages::{self, Accepts};
 use crate::{escape_table, support_table};
 use dind_lab::{Result, Workspace};
 use std::fs;
@@ -13,10 +14,10 @@ const WALL_CLOCK: &str = concat!("System", "Time");
 /// A longer file does more than one thing.
 const MOST_LINES: usize = 320;
 
-/// Every file is small and says what it is, nothing is imported in a circle, and the README names only commands that exist.
-pub(super) fn check(workspace: &Workspace, commands: &[String]) -> Result<()> {
+/// Every file is small and says what it is, nothing is imported in a circle, and the pages show only commands that exist.
+pub(super) fn check(workspace: &Workspace, accepts: Accepts) -> Result<()> {
     let mut faults = Vec::new();
-    let sources = sources(&workspace.root)?;
+    let sources = files(&workspace.root, "rs")?;
     for path in &sources {
         let text = fs::read_to_string(path)?;
         let name = path.strip_prefix(&workspace.root).unwrap_or(path).display();
@@ -34,23 +35,15 @@ pub(super) fn check(workspace: &Workspace, commands: &[String]) -> Result<()> {
         }
     }
     imports::check(&workspace.root, &sources, &mut faults)?;
-    let readme = fs::read_to_string(workspace.root.join("README.md"))
-        .map_err(|error| format!("cannot read `README.md`: {error}"))?;
-    for word in readme
-        .split("cargo xtask ")
-        .skip(1)
-        .filter_map(|rest| rest.split(|c: char| !c.is_alphanumeric() && c != '-').next())
-    {
-        if !commands.iter().any(|command| command == word) {
-            faults.push(format!("README.md: unknown command `cargo xtask {word}`"));
-        }
+    for path in files(&workspace.root, "md")? {
+        let name = path.strip_prefix(&workspace.root).unwrap_or(&path).display().to_string();
+        faults.extend(pages::faults(&name, &fs::read_to_string(&path)?, accepts));
     }
     if !support_table::is_shown(workspace)? {
-        faults.push("README.md: the support table is not the one in tests/support.json".to_owned());
+        faults.push(format!("{}: the table is not the one in tests/support.json", support_table::PAGE));
     }
     if !escape_table::is_shown(workspace)? {
-        faults
-            .push("dind-launch/README.md: the escape table is not the one in tests/escapes.json".to_owned());
+        faults.push(format!("{}: the table is not the one in tests/escapes.json", escape_table::PAGE));
     }
     if faults.is_empty() { Ok(()) } else { Err(faults.join("\n").into()) }
 }
@@ -60,8 +53,8 @@ fn keeps_date(path: &Path) -> bool {
     ["record.rs", "tls/clock.rs"].iter().any(|file| path.ends_with(file))
 }
 
-/// All Rust files of the checkout, but for those in `target` and in hidden directories.
-fn sources(root: &Path) -> Result<Vec<PathBuf>> {
+/// All files of the checkout with this extension, but for those in `target` and in hidden directories.
+fn files(root: &Path, extension: &str) -> Result<Vec<PathBuf>> {
     let mut directories = vec![root.to_owned()];
     let mut files = Vec::new();
     while let Some(directory) = directories.pop() {
@@ -73,7 +66,7 @@ fn sources(root: &Path) -> Result<Vec<PathBuf>> {
             let hidden = name.as_encoded_bytes().starts_with(b".") || name == "target";
             if path.is_dir() && !hidden {
                 directories.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
+            } else if path.extension().is_some_and(|its| its == extension) {
                 files.push(path);
             }
         }

@@ -1,10 +1,12 @@
 //! What needs neither root nor an engine: format, lints, documentation, schemas, dependencies, and the house's own rules.
 //!
 //! * `house_rules`: what no tool checks, file by file
+//! * `pages`: the commands of xtask on the pages that people read
 //! * `imports`: no import circle between the files of a crate, nor between its directories
 
 mod house_rules;
 mod imports;
+mod pages;
 
 use dind_lab::product::binaries;
 use dind_lab::setup::{self, Tool};
@@ -15,12 +17,12 @@ use xshell::cmd;
 const CARGO_DENY: Tool = Tool { name: "cargo-deny", version: "0.20.2" };
 
 /// Runs all checks; the first failure ends it.
-pub(crate) fn run(workspace: &Workspace, commands: &[String]) -> Result<()> {
+pub(crate) fn run(workspace: &Workspace, accepts: pages::Accepts) -> Result<()> {
     setup::install(workspace, &[setup::BUILD, &[setup::PROTOC]])?;
     progress::heading("format");
     workspace.cargo(&["fmt", "--all", "--check"]).run()?;
     progress::heading("house rules");
-    house_rules::check(workspace, commands)?;
+    house_rules::check(workspace, accepts)?;
     dependencies(workspace)?;
     progress::heading("clippy");
     workspace

@@ -55,6 +55,7 @@ impl Tier {
                 "dropin",
                 "recipes",
                 "nesting",
+                "readme",
             ],
             Self::Outside => &["podman", "containerd"],
             Self::Mesos => &["mesos", "release"],
@@ -67,13 +68,14 @@ impl Tier {
     }
 }
 
-/// A suite of the tiers image and outside by its name, if a guest has what it needs: no other images, no programs of package registries.
+/// A suite of the tiers image and outside by its name, if a guest has what it needs: no other images, no programs of package registries, no
+/// checkout.
 ///
 /// # Errors
 /// It is none.
 pub(crate) fn in_guests(name: &str) -> Result<&'static str, String> {
     let all = [Tier::Image, Tier::Outside].map(Tier::programs).concat();
-    let fitting = all.into_iter().filter(|suite| *suite != "recipes");
+    let fitting = all.into_iter().filter(|suite| !["recipes", "readme"].contains(suite));
     let found = fitting.clone().find(|suite| *suite == name);
     let all = || fitting.collect::<Vec<_>>().join(", ");
     found.ok_or_else(|| format!("expected one of {}", all()))

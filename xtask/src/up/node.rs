@@ -87,7 +87,13 @@ fn summary(workspace: &Workspace, engine: &Engine, output: &str) -> Result<Strin
     let version = inside(workspace, engine, &["version", "--format", "{{.Server.Version}}"])?;
     let driver = inside(workspace, engine, &["info", "--format", "{{.Driver}}"])?;
     let subnet = inside(workspace, engine, &subnet)?;
-    let host = if engine.is_private() { format!("DOCKER_HOST={} ", engine.host) } else { String::new() };
+    // One line to paste, and then the commands as everywhere. Addresses are in the engine's own network namespace.
+    let (host, near) = if engine.is_private() {
+        let near = format!("its address is reached by\n  nsenter --net --target {} COMMAND\n", engine.pid);
+        (format!("export DOCKER_HOST={}\n  ", engine.host), near)
+    } else {
+        (String::new(), String::new())
+    };
     Ok(format!(
         "\nouter container  {NAME}, {address}\n\
          inner engine     Docker {version}, storage driver {driver}, subnet {subnet}\n\
@@ -95,9 +101,10 @@ fn summary(workspace: &Workspace, engine: &Engine, output: &str) -> Result<Strin
          \n\
          look further:\n  \
          {host}docker exec -it {NAME} bash\n  \
-         {host}docker exec {NAME} docker run --rm {inner} ip address\n  \
-         {host}docker exec {NAME} dind-launch status\n  \
-         {host}docker logs {NAME}\n\
+         docker exec {NAME} docker run --rm {inner} ip address\n  \
+         docker exec {NAME} dind-launch status\n  \
+         docker logs {NAME}\n\
+         {near}\
          stop and remove everything:\n  \
          cargo xtask down",
         inner = image::INNER

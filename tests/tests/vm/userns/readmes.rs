@@ -1,22 +1,23 @@
 //! The commands of the READMEs for an engine that maps users.
 
 use dind_tests::outer::{Node, host};
+use dind_tests::pages::Page;
 use dind_tests::reduced::commands;
 use dind_tests::{scratch, unique};
 use std::process::Command;
 
-/// They are a part of the program: the guest has no checkout.
-const READMES: [(&str, &str); 2] = [
-    (include_str!("../../../../README.md"), "docker stop node"),
-    (include_str!("../../../../dind-launch/README.md"), "--name node"),
+/// The pages that show them, and how the commands go on.
+const PAGES: [(&str, &str); 2] = [
+    ("README.md", "--detach --name node"),
+    ("dind-launch/docs/run-flags.md", "--detach --name node --cap-add"),
 ];
 
 #[test]
 fn the_commands_of_the_readmes_start_a_node() {
-    for (readme, then) in READMES {
+    for (page, then) in PAGES {
         let node = Node::named(unique("readme"));
         let directory = scratch();
-        let commands = commands(readme, "docker run --rm --entrypoint cat", then);
+        let commands = commands(&Page::of(page), "docker run --rm --entrypoint cat", then);
         assert!(!commands.contains("--privileged") && !commands.contains("/dev/loop"), "{commands}");
         // There is no terminal here.
         let commands: Vec<_> = commands.lines().filter(|line| !line.contains(" -it ")).collect();
