@@ -118,6 +118,10 @@ pub const CGROUP_BUSY: Code = Code::new("cgroup-busy", ExitCode::Io);
 pub const INIT_FAILED: Code = Code::new("init-failed", ExitCode::Io);
 /// The record cannot be read or written.
 pub const RECORD_UNUSABLE: Code = Code::new("record-unusable", ExitCode::Io);
+/// `--to` was given for a form that is no file.
+pub const FILE_INVALID: Code = Code::new("file-invalid", ExitCode::Config);
+/// A file that was asked for cannot be written.
+pub const FILE_NOT_WRITTEN: Code = Code::new("file-not-written", ExitCode::CannotCreate);
 /// No launcher runs in this container.
 pub const NOT_RUNNING: Code = Code::new("not-running", ExitCode::Unavailable);
 /// The node is still being started.
@@ -193,6 +197,8 @@ pub const CODES: &[Code] = &[
     CGROUP_BUSY,
     INIT_FAILED,
     RECORD_UNUSABLE,
+    FILE_INVALID,
+    FILE_NOT_WRITTEN,
     NOT_RUNNING,
     NOT_READY,
     NOT_HEALTHY,

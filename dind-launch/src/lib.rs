@@ -24,6 +24,7 @@ pub mod stages;
 pub mod status;
 pub mod stop_signals;
 pub mod tls;
+pub mod usage;
 pub mod variables;
 
 use dind_contract::{Report, Tool};

@@ -149,6 +149,15 @@ pub fn timeout(text: Option<&String>) -> Result<Option<Duration>, Fault> {
     given(text).map(parse).transpose().map_err(|fault| fault.hint("write --timeout 30s, or leave it out"))
 }
 
+/// The value of `--interval`.
+///
+/// # Errors
+/// [`fault::DURATION_INVALID`].
+pub fn interval(text: Option<&String>) -> Result<Option<Duration>, Fault> {
+    let parse = |text| parse_duration("--interval", text);
+    given(text).map(parse).transpose().map_err(|fault| fault.hint("write --interval 5s, or leave it out"))
+}
+
 fn preload_wait(text: &str) -> Result<bool, Fault> {
     value::boolean(text).map_err(|cause| {
         let fault = fault::PRELOAD_INVALID.invalid("DIND_PRELOAD_WAIT", text, cause);

@@ -2,8 +2,8 @@
 
 use crate::release;
 use crate::suite::{self, Firewall, Tier};
-use clap::{Parser, Subcommand};
-use dind_bench::Subject;
+use clap::{CommandFactory, Parser, Subcommand};
+use dind_bench::{Chart, Subject};
 use dind_lab::arch::Arch;
 use dind_lab::base::{Base, Release};
 use dind_lab::guest::GuestArgs;
@@ -91,6 +91,12 @@ pub(crate) enum Command {
         /// How often
         #[arg(long, default_value_t = 11)]
         rounds: usize,
+        /// Measure for the charts in tests/bench/charts instead, and draw them: all, or the named ones
+        #[arg(long, value_name = "CHART", num_args = 0.., require_equals = true, value_delimiter = ',', conflicts_with = "subjects")]
+        chart: Option<Vec<Chart>>,
+        /// Draw them again from the figures of the last run, and measure nothing
+        #[arg(long, conflicts_with = "subjects")]
+        draw: bool,
     },
     /// Print the version of an image: of this workspace, and of what is in the image
     Version(release::Target),

@@ -85,7 +85,10 @@ fn run(command: Command) -> Result<()> {
             };
             suite::run(&workspace, &options)
         }
-        Command::Bench { subjects, rounds } => dind_bench::run(&workspace, &subjects, rounds),
+        Command::Bench { rounds, chart, draw, .. } if draw || chart.is_some() => {
+            dind_bench::charts(&workspace, &chart.unwrap_or_default(), rounds, draw)
+        }
+        Command::Bench { subjects, rounds, .. } => dind_bench::run(&workspace, &subjects, rounds),
         Command::Version(target) => release::version(&workspace, &target),
         Command::Tag(target) => release::tag(&workspace, &target),
         Command::Push(target) => release::push(&workspace, &target),

@@ -199,8 +199,11 @@ fn parse_version(answer: &str) -> Option<String> {
     server.split(' ').next().filter(|version| !version.is_empty()).map(str::to_owned)
 }
 
-/// Connects without waiting for room in the listener's queue.
-fn connect_now(path: &Path) -> io::Result<UnixStream> {
+/// Connects without waiting for room in the listener's queue. Reads and writes do not wait either.
+///
+/// # Errors
+/// Nobody listens there, or whoever does has no room.
+pub fn connect_now(path: &Path) -> io::Result<UnixStream> {
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
     let client = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
     connect(client.as_raw_fd(), &UnixAddr::new(path)?)?;

@@ -1,13 +1,14 @@
 //! A Mesos agent as the main process. By itself it would get things wrong, because it looks at the machine and not at its
-//! container: `limits` and `address` are facts, `variables` what follows from them, `pair` checks whether agent and engine fit.
+//! container: `address` and `container_id` are facts, `variables` what follows from them, `pair` checks whether agent and engine fit.
 
 pub mod address;
-mod limits;
+mod container_id;
 mod pair;
 mod variables;
 
 use crate::paths::SOCKET;
 use crate::process::sibling::Document;
+use crate::usage::Limits;
 use dind_contract::Warning;
 use dind_system::Root;
 use dind_system::proc::{self, Mount};
@@ -17,7 +18,6 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
-pub use limits::Limits;
 pub use pair::Pair;
 
 /// The agent's program; `mesos-slave` is its name before Mesos 1.0. In the order in which they are looked for.
@@ -65,7 +65,7 @@ impl Facts {
         let hostname = root.read("/proc/sys/kernel/hostname").unwrap_or_default();
         Self {
             limits: Limits::read(root, &groups, &mounts),
-            identity: limits::container_id(&groups, &mounts).unwrap_or_else(|| hostname.trim().to_owned()),
+            identity: container_id::container_id(&groups, &mounts).unwrap_or_else(|| hostname.trim().to_owned()),
             work_dir_on_volume: on_volume(&mounts, variables::WORK_DIR),
             address: address::own(root),
         }

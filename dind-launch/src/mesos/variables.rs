@@ -104,7 +104,7 @@ fn thousandths(millis: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mesos::Limits;
+    use crate::usage::Limits;
 
     #[test]
     fn resources_are_the_containers_own() {

@@ -1,9 +1,10 @@
 //! The processes of a running node: its children, their exit statuses, the engine's log, and the signals that ask it to stop.
 //!
 //! [`Node`] is the event loop. On it build [`tool`], which runs programs for what they print, and [`sibling`], which runs the
-//! other dind tools; [`mod@log`] passes on what the engine writes.
+//! other dind tools; [`mod@log`] passes on what the engine writes, and [`programs`] keeps when the programs of a start ran.
 
 pub mod log;
+pub mod programs;
 pub mod sibling;
 pub mod tool;
 
@@ -14,6 +15,7 @@ use dind_contract::finish::log;
 use dind_system::supervisor::{ChildId, Event, ExitStatus, SpawnMode, Supervisor, send};
 use log::EngineLog;
 use nix::libc::SIGHUP;
+use programs::{ProgramTimes, Programs};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::{self, Permissions};
@@ -79,6 +81,8 @@ pub struct Node {
     /// The main process, once it is started: signals go to it.
     pub main: Option<ChildId>,
     exit_statuses: BTreeMap<ChildId, ExitStatus>,
+    /// When the programs of the start ran.
+    programs: Programs,
     /// It has been logged that the kernel refuses to wait.
     wait_refused: bool,
 }
@@ -97,6 +101,7 @@ impl Node {
             reloads_on_hup: false,
             main: None,
             exit_statuses: BTreeMap::new(),
+            programs: Programs::default(),
             wait_refused: false,
         }
     }
@@ -117,7 +122,15 @@ impl Node {
     /// # Errors
     /// Those of fork and exec.
     pub fn spawn(&mut self, command: &mut Command, mode: SpawnMode) -> io::Result<(ChildId, Child)> {
-        self.supervisor.spawn(command, mode)
+        let begun = Instant::now();
+        let spawned = self.supervisor.spawn(command, mode)?;
+        self.programs.started(spawned.0, command, begun);
+        Ok(spawned)
+    }
+
+    /// When the programs that were started by now ran. Those that are started later are not noted any more: a node lives for long.
+    pub fn take_programs(&mut self) -> Vec<ProgramTimes> {
+        self.programs.take()
     }
 
     /// How a child exited, if it has.
@@ -145,6 +158,7 @@ impl Node {
                 Ok(Event::Ready(index)) => return WaitOutcome::Ready(index),
                 Ok(Event::Exited(child, exit_status)) => {
                     self.exit_statuses.insert(child, exit_status);
+                    self.programs.ended(child);
                     return WaitOutcome::Exited(child);
                 }
                 Ok(Event::Signal(number)) if self.asks_to_stop(number) => {

@@ -6,14 +6,19 @@ use crate::fault;
 use crate::paths::ENTRYPOINT;
 use dind_contract::Fault;
 use dind_system::Root;
+use nix::libc::SI_KERNEL;
 use nix::sched::{CloneFlags, setns};
+use nix::sys::prctl;
+use nix::sys::signal::Signal::{self, SIGCHLD};
+use nix::sys::signal::{SigSet, SigmaskHow, kill};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::{Gid, Pid, Uid, getpid, getuid, setgroups, setresgid, setresuid};
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Child, Command, ExitStatus};
 use std::thread;
 use std::time::Duration;
 
@@ -115,6 +120,29 @@ fn field<'a>(status: &'a str, name: &str) -> Option<&'a str> {
     status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim)
 }
 
+/// Signals that the child is to get in our place: ours would be its end, without time to put anything in order. Those of job control
+/// are not among them, for both are in the terminal's group and stop at once.
+fn forwarded() -> SigSet {
+    use Signal::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
+    [SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2].into_iter().collect()
+}
+
+/// Waits for the child's end, and passes signals on until then. What a terminal sends, it has sent to the child as well.
+fn wait(mut child: Child) -> io::Result<ExitStatus> {
+    let signals = SignalFd::with_flags(&forwarded(), SfdFlags::SFD_CLOEXEC)?;
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(status);
+        }
+        let Some(signal) = signals.read_signal()? else { continue };
+        let number = i32::try_from(signal.ssi_signo).unwrap_or(0);
+        if number != SIGCHLD as i32 && signal.ssi_code != SI_KERNEL {
+            let pid = Pid::from_raw(i32::try_from(child.id()).map_err(io::Error::other)?);
+            kill(pid, Signal::try_from(number)?)?;
+        }
+    }
+}
+
 /// Enters the namespaces of a process and runs a program there, as root of them.
 fn run(node: Pid, command: &mut Command) -> io::Result<u8> {
     let directory = std::env::current_dir();
@@ -132,12 +160,16 @@ fn run(node: Pid, command: &mut Command) -> io::Result<u8> {
         std::env::set_current_dir("/")?;
     }
     // Only a child is in the PID namespace. Our number means nothing there, so that it asks for its parent by none.
-    // SAFETY: between fork and exec one async-signal-safe call is made: prctl.
+    let mask = forwarded().thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
+    // SAFETY: between fork and exec two async-signal-safe calls are made: prctl, sigprocmask.
     #[allow(unsafe_code)]
     unsafe {
-        command.pre_exec(|| Ok(nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL)?));
+        command.pre_exec(move || {
+            prctl::set_pdeathsig(Signal::SIGKILL)?;
+            Ok(mask.thread_set_mask()?)
+        });
     }
-    let status = command.status()?;
+    let status = wait(command.spawn()?)?;
     let signaled = status.signal().map(|number| 128u8.saturating_add(u8::try_from(number).unwrap_or(127)));
     Ok(signaled.unwrap_or_else(|| u8::try_from(status.code().unwrap_or(1)).unwrap_or(1)))
 }

@@ -82,7 +82,11 @@ fn run_unshared(supervisor: Supervisor, root: &Root, words: &[OsString]) -> u8 {
 }
 
 fn run_node(mut node: Node, mut state: RunState) -> u8 {
-    let reason = start(&mut node, &mut state).and_then(|()| supervise(&mut node, &mut state)).err();
+    let started = start(&mut node, &mut state);
+    if started.is_err() {
+        state.writer.keep_programs(node.take_programs());
+    }
+    let reason = started.and_then(|()| supervise(&mut node, &mut state)).err();
     claimed::report(&node, &mut state);
     let signal = match &reason {
         Some(StopReason::Signal(number)) => Some(*number),

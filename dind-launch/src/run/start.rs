@@ -281,6 +281,7 @@ fn start_main(node: &mut Node, state: &mut RunState) -> Result<(), StopReason> {
     if state.options.hold {
         claimed::listen(state)?;
     }
+    state.writer.keep_programs(node.take_programs());
     if !command.is_empty() {
         state.writer.begin(Stage::Main);
         let variables = agent::variables(state, |name| std::env::var(name).ok());

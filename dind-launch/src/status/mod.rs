@@ -1,15 +1,18 @@
 //! `status`: what the launcher has done and is doing, and whether a container could be started.
 //!
-//! * [`record`] is what the launcher writes; the kernel names who holds its `lock`
+//! * [`record`] is what [`record_writer`] writes for the launcher; the kernel names who holds its `lock`
 //! * `external` finds an engine that runs without a launcher
 //! * `health` checks what `--healthy` asks for
-//! * [`timeline`] draws the start
+//! * [`timeline`] draws the start for a terminal, [`svg`] for a page; [`metrics`] has figures for collectors
 //! * [`wait`] blocks until the node is ready or has ended
 
 mod external;
 mod health;
 mod lock;
+pub mod metrics;
 pub mod record;
+pub mod record_writer;
+pub mod svg;
 pub mod timeline;
 pub mod wait;
 

@@ -1,17 +1,12 @@
 //! `/run/dind/launch.json`: the record of what the running launcher has done, for `status`, health checks and people.
 
-use super::lock::{self, Lock, unreadable, unusable};
-use crate::engine::daemon::DaemonKind;
+use super::lock::{unreadable, unusable};
+use crate::fault;
 use crate::mesos::Agent;
-use crate::paths::{RUN_DIR, SOCKET, containerd_socket, write_private};
+use crate::paths::RUN_DIR;
 use crate::process::sibling::{Document, Tools};
-use crate::stage::Stage;
-use crate::{TOOL, fault};
 use dind_contract::fault::ErrorObject;
-use dind_contract::finish::log;
 use dind_contract::{Fault, Warning};
-use dind_system::{Process, time_of_day};
-use nix::unistd::Pid;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -19,7 +14,6 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
 /// What a node is doing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -84,6 +78,20 @@ pub struct StageRecord {
     pub end_ms: Option<u64>,
 }
 
+/// When a program of the start ran, in milliseconds since the launcher began.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Program")]
+pub struct ProgramRecord {
+    /// The base name of its file, and its verb if it has one.
+    pub name: String,
+    /// The stage in which it was started.
+    pub stage: String,
+    /// When it was started.
+    pub start_ms: u64,
+    /// When it exited; nothing where it still ran when the node was ready, as the engine does.
+    pub end_ms: Option<u64>,
+}
+
 /// What was reclaimed of the data root's disk since the start.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReclaimRecord {
@@ -142,6 +150,9 @@ pub struct Record {
     pub reclaim: Option<ReclaimRecord>,
     /// Start and stop, stage by stage.
     pub stages: Vec<StageRecord>,
+    /// The programs that the start has run, once it is over; the main process is none of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub programs: Vec<ProgramRecord>,
     /// The documents of the sibling tools, by stage.
     pub documents: BTreeMap<String, Document>,
     /// What a careful reader should know.
@@ -152,121 +163,7 @@ pub struct Record {
     pub exit_status: Option<u8>,
 }
 
-/// Writes the record. It holds the lock that makes the launcher the only one in its container.
-#[derive(Debug)]
-pub struct RecordWriter {
-    /// What is written.
-    pub record: Record,
-    begun: Instant,
-    /// Whether the last record could not be written.
-    failed: bool,
-    _lock: Lock,
-}
-
-impl RecordWriter {
-    /// Claims [`RUN_DIR`] for this launcher and writes a first record. `begun` is the zero of all stages' times.
-    ///
-    /// # Errors
-    /// [`fault::ALREADY_RUNNING`]: another launcher has it. [`fault::RECORD_UNUSABLE`]: it cannot be written.
-    pub fn claim(
-        begun: Instant,
-        command: &[String],
-        tools: &Tools,
-        hold: Option<Hold>,
-    ) -> Result<Self, Fault> {
-        let lock = lock::take()?;
-        let record = Record {
-            started_unix_ms: time_of_day().as_millis() as u64,
-            started_ticks: Process::open(Pid::this()).map_or(0, |own| own.started_ticks()),
-            pid: std::process::id(),
-            command: command.to_vec(),
-            hold,
-            socket: SOCKET.into(),
-            containerd_socket: containerd_socket(),
-            tools: Some(tools.clone()),
-            ..Record::default()
-        };
-        let writer = Self { record, begun, failed: false, _lock: lock };
-        writer.write()?;
-        Ok(writer)
-    }
-
-    /// Begins a stage and writes the record; the one before it ends.
-    pub fn begin(&mut self, stage: Stage) {
-        let now = self.now_ms();
-        self.end_stage(now);
-        self.record.stages.push(StageRecord { name: stage.name().to_owned(), start_ms: now, end_ms: None });
-        self.save();
-    }
-
-    /// Enters a state and writes the record; the present stage ends.
-    pub fn enter(&mut self, state: NodeState) {
-        let now = self.now_ms();
-        self.end_stage(now);
-        self.record.state = state;
-        self.save();
-    }
-
-    /// Keeps a tool's document, and its warnings with it.
-    pub fn keep(&mut self, stage: &str, document: Document) {
-        self.record.warnings.extend(document.warnings.iter().cloned());
-        self.record.documents.insert(stage.to_owned(), document);
-    }
-
-    /// Writes the record as it is.
-    pub fn update(&mut self) {
-        self.save();
-    }
-
-    /// Notes a daemon's pid.
-    pub fn started(&mut self, kind: DaemonKind, pid: Pid) {
-        *self.pid_of(kind) = Some(pid.as_raw());
-    }
-
-    /// Removes the pid of a daemon that has exited.
-    pub fn exited(&mut self, kind: DaemonKind) {
-        *self.pid_of(kind) = None;
-    }
-
-    fn pid_of(&mut self, kind: DaemonKind) -> &mut Option<i32> {
-        match kind {
-            DaemonKind::Dockerd => &mut self.record.engine_pid,
-            DaemonKind::Containerd => &mut self.record.containerd_pid,
-        }
-    }
-
-    fn now_ms(&self) -> u64 {
-        self.begun.elapsed().as_millis() as u64
-    }
-
-    fn end_stage(&mut self, now: u64) {
-        if let Some(stage) = self.record.stages.last_mut() {
-            stage.end_ms.get_or_insert(now);
-        }
-    }
-
-    /// A record that cannot be written does not stop a node, and is logged once.
-    fn save(&mut self) {
-        let written = self.write();
-        let failed_before = std::mem::replace(&mut self.failed, written.is_err());
-        if let (Err(fault), false) = (written, failed_before) {
-            log(TOOL, "warning", fault);
-        }
-    }
-
-    /// Readers see the old record or the new one.
-    fn write(&self) -> Result<(), Fault> {
-        let path = path();
-        let temporary = path.with_extension("tmp");
-        let write = || -> io::Result<()> {
-            write_private(&temporary, &serde_json::to_vec(&self.record)?)?;
-            fs::rename(&temporary, &path)
-        };
-        write().map_err(|error| unusable("write", &path, &error))
-    }
-}
-
-fn path() -> PathBuf {
+pub(super) fn path() -> PathBuf {
     Path::new(RUN_DIR).join("launch.json")
 }
 

@@ -1,9 +1,11 @@
 //! `bench`: figures that hold on any machine. Everything that is compared is measured in turns, in one run.
 //!
 //! * `series`: tasks that take turns, and what was measured of them; `table`: what is printed of it
+//! * `charts`: pictures of a real run
 //! * the subjects: `storage`, `seeds`, `net`, `lifecycle`, `mesos`; `userns`, which a program of its own measures in a virtual machine
 #![allow(clippy::print_stdout)]
 
+mod charts;
 mod lifecycle;
 mod mesos;
 mod net;
@@ -19,6 +21,7 @@ use dind_lab::{Result, Workspace, progress, setup};
 use std::fs;
 use std::path::Path;
 
+pub use charts::{Chart, run as charts};
 pub use lifecycle::guest::run as in_guest;
 
 /// What is measured.

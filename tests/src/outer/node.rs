@@ -115,10 +115,18 @@ impl Node {
 
     /// Runs a program of the image in the node's namespaces: `docker exec` without its cost.
     fn enter(&self, args: &[&str]) -> Option<Ended> {
+        let entering = self.entering()?;
+        let words: Vec<_> = entering[1..].iter().map(String::as_str).chain(args.iter().copied()).collect();
+        Some(run(&entering[0], &words))
+    }
+
+    /// The words that run a program of the image in the node's namespaces, before the program's own; none where the node has ended.
+    #[must_use]
+    pub fn entering(&self) -> Option<Vec<String>> {
         let (engine, pid) = (engine_pid(), self.pid()?);
-        let engine = ["--target", &engine, "--mount", "--pid", "--", "nsenter"];
+        let engine = ["nsenter", "--target", &engine, "--mount", "--pid", "--", "nsenter"];
         let node = ["--target", &pid, "--mount", "--uts", "--ipc", "--net", "--pid", "--"];
-        Some(run("nsenter", &[&engine[..], &node, args].concat()))
+        Some([&engine[..], &node].concat().into_iter().map(str::to_owned).collect())
     }
 
     /// The directory in /proc of the node's PID 1; none where the node has ended.

@@ -55,7 +55,7 @@ impl Tier {
                 "dropin",
                 "recipes",
                 "nesting",
-                "readme",
+                "observe",
             ],
             Self::Outside => &["podman", "containerd"],
             Self::Mesos => &["mesos", "release"],

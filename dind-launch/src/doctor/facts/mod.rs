@@ -14,7 +14,7 @@ pub(crate) use outer_engine::OuterEngine;
 use crate::doctor::capabilities::MKNOD;
 
 use crate::fault;
-use crate::mesos::Limits;
+use crate::usage::Limits;
 use crate::paths::DATA_ROOT;
 use crate::prepare::delegation;
 use dind_contract::Fault;

@@ -4,6 +4,7 @@ mod api;
 mod backends;
 pub(crate) mod guest;
 pub(crate) mod outer;
+mod peer;
 mod tls;
 
 use crate::series::{Series, Task, in_turns};
@@ -27,6 +28,16 @@ const STOPS: [(usize, f64, [&str; 2]); 4] = [
     (1, 0.25, ["bare dockerd, 1 inner container", "node, 1 inner container"]),
     (10, 0.50, ["bare dockerd, 10 inner containers", "node, 10 inner containers"]),
     (50, 0.70, ["bare dockerd, 50 inner containers", "node, 50 inner containers"]),
+];
+
+/// Those of the chart, which is about how the time grows.
+const CHARTED: [(usize, [&str; 2]); 6] = [
+    (0, ["bare dockerd, no inner container", "node, no inner container"]),
+    (1, ["bare dockerd, 1 inner container", "node, 1 inner container"]),
+    (10, ["bare dockerd, 10 inner containers", "node, 10 inner containers"]),
+    (25, ["bare dockerd, 25 inner containers", "node, 25 inner containers"]),
+    (50, ["bare dockerd, 50 inner containers", "node, 50 inner containers"]),
+    (100, ["bare dockerd, 100 inner containers", "node, 100 inner containers"]),
 ];
 
 /// As many as bare dockerd does not always come to the end of within the ten seconds of `docker stop`. What counts is whether
@@ -163,12 +174,40 @@ fn resident(container: &Container<'_>) -> Result<f64> {
 
 /// `docker stop`, with inner containers that end on TERM.
 fn stops(site: &Site, rounds: usize) -> Result<()> {
-    let mut pairs = Vec::new();
-    for (count, ..) in STOPS {
-        let filled = |name: &str, kind| {
+    let cases = STOPS.map(|(count, _, names)| (count, names));
+    let (series, _) = stopped(site, rounds, &cases)?;
+    let rows: Vec<Row> = STOPS
+        .iter()
+        .zip(series.chunks_exact(2))
+        .flat_map(|((_, goal, _), pair)| {
+            [Row::against(&pair[0], &pair[0]), Row::within(&pair[1], &pair[0], *goal)]
+        })
+        .collect();
+    print("docker stop -t 10", "bare dockerd with as many", &rows);
+    Ok(())
+}
+
+/// The medians of `docker stop` in milliseconds, by the number of inner containers: of bare dockerd and of the node. With the version of
+/// their engine.
+pub(crate) fn stop_times(site: &Site, rounds: usize) -> Result<(Vec<usize>, [Vec<f64>; 2], String)> {
+    let (series, version) = stopped(site, rounds, &CHARTED)?;
+    let of = |index| series.iter().skip(index).step_by(2).map(Series::median).collect();
+    Ok((CHARTED.iter().map(|(count, _)| *count).collect(), [of(0), of(1)], version))
+}
+
+/// For each number of inner containers, the stops of bare dockerd and those of the node.
+fn stopped(
+    site: &Site,
+    rounds: usize,
+    cases: &[(usize, [&'static str; 2])],
+) -> Result<(Vec<Series>, String)> {
+    let (mut pairs, mut version) = (Vec::new(), String::new());
+    for (count, _) in cases {
+        let mut filled = |name: &str, kind| {
             let container = Container::create(site, &format!("{name}-{count}"), kind, DataRoot::Volume)?;
             container.start()?;
-            container.fill(count)?;
+            version = container.engine_version()?;
+            container.fill(*count)?;
             container.stop()?;
             Ok::<_, Box<dyn std::error::Error>>(container)
         };
@@ -181,21 +220,12 @@ fn stops(site: &Site, rounds: usize) -> Result<()> {
         container.stop()
     };
     let mut tasks = Vec::new();
-    for ((count, _, names), pair) in STOPS.iter().zip(&pairs) {
+    for ((count, names), pair) in cases.iter().zip(&pairs) {
         for (name, container) in names.iter().zip(pair) {
             tasks.push(Task::new(name, move || stop(container, *count)));
         }
     }
-    let series = in_turns(rounds, &mut tasks)?;
-    let rows: Vec<Row> = STOPS
-        .iter()
-        .zip(series.chunks_exact(2))
-        .flat_map(|((_, goal, _), pair)| {
-            [Row::against(&pair[0], &pair[0]), Row::within(&pair[1], &pair[0], *goal)]
-        })
-        .collect();
-    print("docker stop -t 10", "bare dockerd with as many", &rows);
-    Ok(())
+    Ok((in_turns(rounds, &mut tasks)?, version))
 }
 
 /// `docker stop` of crowds, with how many of the containers ended without having come to their own end.

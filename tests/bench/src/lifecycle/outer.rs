@@ -1,6 +1,7 @@
 //! The containers that are compared: bare dockerd and the node, both as PID 1 of the same image.
 
 use super::api::Api;
+use super::peer::STEPS;
 use crate::series::timed;
 use dind_lab::Result;
 use dind_lab::product::image;
@@ -16,11 +17,11 @@ use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// Says on a pipe that PID 1 has begun, and becomes what is measured. Bare dockerd does not come back where the outer
+/// Says on a pipe, and in its log, that PID 1 has begun, and becomes what is measured. Bare dockerd does not come back where the outer
 /// engine had to kill it, unless its pid files are removed.
 const BEGIN: [&str; 3] = [
     "-c",
-    "rm -f /run/docker.pid /run/docker/containerd/containerd.pid; echo >/bench/begun; exec \"$@\"",
+    "rm -f /run/docker.pid /run/docker/containerd/containerd.pid; echo begun >&2; echo >/bench/begun; exec \"$@\"",
     "sh",
 ];
 
@@ -42,6 +43,8 @@ pub(crate) enum Kind {
     Node,
     /// The same, with certificates for TCP to be made first.
     NodeWithTls,
+    /// A shell script with the steps of docker:dind's entrypoint.
+    Steps,
 }
 
 /// Where the inner engine's data root lies.
@@ -152,6 +155,7 @@ impl<'a> Container<'a> {
         words.extend(BEGIN);
         match self.kind {
             Kind::Bare => words.extend(["dockerd", "--host", host, "--data-root", data_root.path()]),
+            Kind::Steps => words.extend(["sh", "-ec", STEPS, "sh", host, data_root.path()]),
             Kind::Node | Kind::NodeWithTls => words.extend(["dind-launch", "run", "--", "sleep", "infinity"]),
         }
         self.site.ask(&words).map(drop)
@@ -265,6 +269,20 @@ impl<'a> Container<'a> {
         let path = copy.display().to_string();
         self.site.ask(&["cp", &format!("{}:/run/dind/launch.json", self.name), &path])?;
         Ok(fs::read_to_string(copy)?)
+    }
+
+    /// What it has logged, on stdout and on stderr, each line with the outer engine's time before it.
+    pub(crate) fn log(&self) -> Result<[String; 2]> {
+        let mut command = Command::new("docker");
+        command.env("DOCKER_HOST", &self.site.host).args(["logs", "--timestamps", &self.name]);
+        let output = command.output()?;
+        Ok([output.stdout, output.stderr].map(|part| String::from_utf8_lossy(&part).into_owned()))
+    }
+
+    /// The version of the inner engine.
+    pub(crate) fn engine_version(&self) -> Result<String> {
+        let version: Value = serde_json::from_str(&self.inner.call("GET", "/version")?)?;
+        Ok(version["Version"].as_str().ok_or("the engine has no version")?.to_owned())
     }
 
     /// How many images the inner engine lists.

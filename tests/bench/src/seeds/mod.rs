@@ -12,9 +12,19 @@ mod page_cache;
 
 use crate::in_directory;
 use crate::lifecycle::on_site;
+use crate::lifecycle::outer::Site;
 use dind_lab::{Result, Workspace};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
+use std::path::Path;
+
+pub(crate) use nodes::Times;
+
+/// Starts with a seed, and the load of the same images, for a chart.
+pub(crate) fn times(workspace: &Workspace, site: &Site, binaries: &Path, rounds: usize) -> Result<Times> {
+    let images = images::Images::make(workspace, site, binaries)?;
+    nodes::times(site, &images, rounds)
+}
 
 /// Measures and prints.
 pub(super) fn run(workspace: &Workspace, rounds: usize) -> Result<()> {
