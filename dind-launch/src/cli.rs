@@ -1,16 +1,15 @@
 //! The command line. Values that users can get wrong stay text here; [`crate::options`] parses them.
 
+use crate::doctor::output::Output as DoctorOutput;
+use crate::status::output::Output as StatusOutput;
 use clap::{Args, Parser, Subcommand};
-use dind_contract::cli::Common;
+use dind_contract::cli::{Form, Forms, Machine, Printing, environment_root};
 use std::path::PathBuf;
 
 /// PID 1 of a container that is a Docker host.
 #[derive(Debug, Parser)]
 #[command(name = "dind-launch", version, about)]
 pub struct Cli {
-    /// Shared by all tools.
-    #[command(flatten)]
-    pub common: Common,
     /// What to do.
     #[command(subcommand)]
     pub verb: Verb,
@@ -22,7 +21,7 @@ pub enum Verb {
     /// Start the engine, run the command beside it, stop both in order. Prints no document: stdout belongs to the command.
     Run(Run),
     /// Print what `run` would do; change nothing.
-    Plan(Run),
+    Plan(Plan),
     /// Print the record of the running launcher, or what is known of an engine that runs without one.
     Status(Status),
     /// List everything that is missing in this container, each with the docker flag that fixes it.
@@ -34,7 +33,7 @@ pub enum Verb {
     /// Block until no inner container runs any more.
     Drain(Timeout),
     /// Read daemon.json anew in the running node, and have dockerd take it over.
-    Reload,
+    Reload(Printing),
     /// Load the image archives of a directory into the engine, unless it has their images.
     Preload(Preload),
     /// Run a command in the node: with DIND_USERNS=unshare, `docker exec` alone stays outside of it.
@@ -46,37 +45,64 @@ pub enum Verb {
     Tls(Tls),
 }
 
+impl Verb {
+    /// The machine that is meant: another one is for a plan or an examination only.
+    #[must_use]
+    pub fn root(&self) -> PathBuf {
+        match self {
+            Self::Plan(Plan { machine, .. })
+            | Self::Doctor(Doctor { machine, .. })
+            | Self::Tls(Tls { verb: TlsVerb::Plan { machine, .. } }) => machine.root.clone(),
+            _ => environment_root(),
+        }
+    }
+}
+
 /// What to do about certificates.
 #[derive(Args, Debug)]
 pub struct Tls {
     /// What to do.
     #[command(subcommand)]
     pub verb: TlsVerb,
-    /// What for.
-    #[command(flatten)]
-    pub args: TlsArgs,
 }
 
 /// What to do about certificates.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
+#[derive(Clone, Debug, Subcommand)]
 pub enum TlsVerb {
     /// Print what `apply` would do; change nothing.
-    Plan,
+    Plan {
+        /// What for.
+        #[command(flatten)]
+        args: TlsArgs,
+        /// Of which machine.
+        #[command(flatten)]
+        machine: Machine,
+        /// How it is printed.
+        #[command(flatten)]
+        printing: Printing,
+    },
     /// Make what is missing, does not fit or gets old; all of it or nothing.
-    Apply,
+    Apply {
+        /// What for.
+        #[command(flatten)]
+        args: TlsArgs,
+        /// How it is printed.
+        #[command(flatten)]
+        printing: Printing,
+    },
 }
 
 /// Who may reach the engine over TCP.
 #[derive(Args, Clone, Debug, Default)]
 pub struct TlsArgs {
     /// The directory of the certificates; with one, the engine listens on port 2376 for clients that have a certificate.
-    #[arg(long, value_name = "DIR", env = "DOCKER_TLS_CERTDIR", global = true)]
+    #[arg(long, value_name = "DIR", env = "DOCKER_TLS_CERTDIR")]
     pub tls_certdir: Option<String>,
     /// More names and addresses that clients call the engine by: `DNS:ci.example.com,IP:192.0.2.7`.
-    #[arg(long, value_name = "NAMES", env = "DOCKER_TLS_SAN", global = true)]
+    #[arg(long, value_name = "NAMES", env = "DOCKER_TLS_SAN")]
     pub tls_san: Option<String>,
     /// Whether the engine may listen on TCP in clear text, on port 2375 [default: false].
-    #[arg(long, value_name = "BOOL", env = "DIND_INSECURE_TCP", global = true)]
+    #[arg(long, value_name = "BOOL", env = "DIND_INSECURE_TCP")]
     pub insecure_tcp: Option<String>,
 }
 
@@ -86,6 +112,9 @@ pub struct Timeout {
     /// Give up after this time, such as 30s or 5m, with exit status 75 [default: none].
     #[arg(long, value_name = "DURATION", allow_hyphen_values = true)]
     pub timeout: Option<String>,
+    /// How it is printed.
+    #[command(flatten)]
+    pub printing: Printing,
 }
 
 /// What to prepare.
@@ -97,6 +126,9 @@ pub struct Prepare {
     /// Where the engine will keep its data [default: /var/lib/docker].
     #[arg(long, value_name = "DIR", env = "DIND_DATA_ROOT")]
     pub data_root: Option<String>,
+    /// How it is printed.
+    #[command(flatten)]
+    pub printing: Printing,
 }
 
 /// What to run in the node.
@@ -113,6 +145,9 @@ pub struct Preload {
     /// The directory.
     #[arg(value_name = "DIR", env = "DIND_PRELOAD")]
     pub directory: PathBuf,
+    /// How it is printed.
+    #[command(flatten)]
+    pub printing: Printing,
 }
 
 /// A node and its main process.
@@ -121,6 +156,23 @@ pub struct Run {
     /// How the node is run.
     #[command(flatten)]
     pub options: RunOptions,
+    /// The main process. Without one: mesos-agent or mesos-slave, if on PATH; otherwise the engine is the service.
+    #[arg(trailing_var_arg = true, value_name = "COMMAND")]
+    pub command: Vec<String>,
+}
+
+/// What a run would do.
+#[derive(Args, Debug)]
+pub struct Plan {
+    /// How the node would be run.
+    #[command(flatten)]
+    pub options: RunOptions,
+    /// On which machine.
+    #[command(flatten)]
+    pub machine: Machine,
+    /// How it is printed.
+    #[command(flatten)]
+    pub printing: Printing,
     /// The main process. Without one: mesos-agent or mesos-slave, if on PATH; otherwise the engine is the service.
     #[arg(trailing_var_arg = true, value_name = "COMMAND")]
     pub command: Vec<String>,
@@ -203,6 +255,9 @@ pub struct Status {
     /// Draw the start as a bar chart on stderr.
     #[arg(long)]
     pub timeline: bool,
+    /// What to print on stdout [default: auto].
+    #[arg(long, value_name = "FORM", env = "DIND_OUTPUT", value_parser = Forms::<StatusOutput>::default())]
+    pub output: Option<Form<StatusOutput>>,
 }
 
 /// What to report about the container, or about the machine.
@@ -221,4 +276,10 @@ pub struct Doctor {
     /// Whether a node in a user namespace may have block devices of the machine [default: false].
     #[arg(long, value_name = "BOOL", env = "DIND_ALLOW_HOST_DEVICES")]
     pub allow_host_devices: Option<String>,
+    /// Of which machine.
+    #[command(flatten)]
+    pub machine: Machine,
+    /// What to print on stdout [default: a table on a terminal, json elsewhere].
+    #[arg(long, value_name = "FORM", env = "DIND_OUTPUT", value_parser = Forms::<DoctorOutput>::default())]
+    pub output: Option<Form<DoctorOutput>>,
 }

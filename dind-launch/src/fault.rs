@@ -134,7 +134,7 @@ pub const NODE_ENDED: Code = Code::new("node-ended", ExitCode::Unavailable);
 pub const WAIT_TIMED_OUT: Code = Code::new("wait-timed-out", ExitCode::InUse);
 /// Inner containers still run.
 pub const CONTAINERS_LEFT: Code = Code::new("containers-left", ExitCode::InUse);
-/// `--root` names another machine, and this verb would change it; or the path is not UTF-8.
+/// `DIND_ROOT` names another machine, and this verb would change it; or the path of `--root` is not UTF-8.
 pub const ROOT_IS_FAKE: Code = Code::new("root-is-fake", ExitCode::Config);
 
 /// All codes of errors; a test compares them with the README.

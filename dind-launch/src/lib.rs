@@ -23,6 +23,7 @@ pub mod stage;
 pub mod stages;
 pub mod status;
 pub mod stop_signals;
+pub mod terminal;
 pub mod tls;
 pub mod usage;
 pub mod variables;

@@ -1,7 +1,7 @@
 //! `dind-launch`: parses the command line, calls the verb, prints its document.
 
-use clap::Parser;
-use dind_contract::{Failed, finish};
+use dind_contract::cli::{parse, refuse_root};
+use dind_contract::{Failed, Fault, Outcome, finish};
 use dind_launch::cli::{Cli, TlsVerb, Verb};
 use dind_launch::engine::preload;
 use dind_launch::run::command_form;
@@ -11,47 +11,38 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let words = command_form::arguments(std::env::args_os());
-    let cli = Cli::parse_from(&words);
-    if !matches!(cli.verb, Verb::Run(_)) && Root::at(&cli.common.root).is_host() {
+    let cli: Cli = parse(words.iter().cloned());
+    let root = Root::at(cli.verb.root());
+    if !matches!(cli.verb, Verb::Run(_)) && root.is_host() {
         match rootless::into_node(&words, matches!(cli.verb, Verb::Wait(_))) {
             Ok(None) => {}
             Ok(Some(status)) => return ExitCode::from(status),
             Err(fault) => return ExitCode::from(run::report(&fault)),
         }
     }
-    let (output, common) = (cli.common.output, &cli.common);
-    let on_this_machine = |verb| common.refuse_root(verb, fault::ROOT_IS_FAKE);
     match &cli.verb {
         // stdout belongs to the main process, so no document is printed there; `status` prints the record instead.
         Verb::Run(args) => ExitCode::from(match on_this_machine("run a node") {
             Ok(()) => run::run(&args.options, &args.command, &words),
             Err(fault) => run::report(&fault),
         }),
-        Verb::Plan(args) => {
-            let outcome = plan::plan(&args.options, &args.command, &cli.common);
-            finish(TOOL, "plan", output, outcome)
-        }
-        Verb::Status(args) => status::finish(args, common),
+        Verb::Plan(args) => finish(TOOL, "plan", args.printing.output(), plan::plan(args)),
+        Verb::Status(args) => status::finish(args),
         Verb::Wait(args) => {
-            let outcome = on_this_machine("wait for a node").map_err(Failed::from);
-            let outcome = outcome.and_then(|()| status::wait::wait(args.timeout.as_ref()));
-            finish(TOOL, "wait", output, outcome)
+            let outcome = here("wait for a node", || status::wait::wait(args.timeout.as_ref()));
+            finish(TOOL, "wait", args.printing.output(), outcome)
         }
         Verb::Drain(args) => {
-            let outcome = on_this_machine("drain a node").map_err(Failed::from);
-            let outcome = outcome.and_then(|()| drain::drain(args.timeout.as_ref()));
-            finish(TOOL, "drain", output, outcome)
+            let outcome = here("drain a node", || drain::drain(args.timeout.as_ref()));
+            finish(TOOL, "drain", args.printing.output(), outcome)
         }
-        Verb::Reload => {
-            let outcome =
-                on_this_machine("reload settings").map_err(Failed::from).and_then(|()| reload::ask());
-            finish(TOOL, "reload", output, outcome)
+        Verb::Reload(printing) => {
+            finish(TOOL, "reload", printing.output(), here("reload settings", reload::ask))
         }
-        Verb::Doctor(args) => doctor::finish(args, &cli.common),
+        Verb::Doctor(args) => doctor::finish(args),
         Verb::Preload(args) => {
-            let outcome = on_this_machine("load images").map_err(Failed::from);
-            let outcome = outcome.and_then(|()| preload::preload(&args.directory));
-            finish(TOOL, "preload", output, outcome)
+            let outcome = here("load images", || preload::preload(&args.directory));
+            finish(TOOL, "preload", args.printing.output(), outcome)
         }
         Verb::Enter(args) => ExitCode::from(match on_this_machine("enter a node") {
             Ok(()) => run::report(&command_form::become_program(&args.command)),
@@ -61,22 +52,29 @@ fn main() -> ExitCode {
             Ok(()) => claim::claim(&args.command).unwrap_or_else(|fault| run::report(&fault)),
             Err(fault) => run::report(&fault),
         }),
-        Verb::Tls(args) => {
-            let options = tls::TlsOptions::read(&args.args).map_err(Failed::from);
-            let (mode, outcome) = match args.verb {
-                TlsVerb::Plan => {
-                    ("plan", options.and_then(|options| tls::plan(&Root::at(&common.root), &options)))
-                }
-                TlsVerb::Apply => {
-                    let here = on_this_machine("make certificates").map_err(Failed::from);
-                    ("apply", here.and(options).and_then(|options| tls::apply(&options)))
-                }
-            };
-            finish(TOOL, mode, output, outcome)
-        }
+        Verb::Tls(args) => match &args.verb {
+            TlsVerb::Plan { args, printing, .. } => {
+                let options = tls::TlsOptions::read(args).map_err(Failed::from);
+                let outcome = options.and_then(|options| tls::plan(&root, &options));
+                finish(TOOL, "plan", printing.output(), outcome)
+            }
+            TlsVerb::Apply { args, printing } => {
+                let outcome = here("make certificates", || tls::apply(&tls::TlsOptions::read(args)?));
+                finish(TOOL, "apply", printing.output(), outcome)
+            }
+        },
         Verb::Prepare(args) => {
-            let outcome = entrypoint::prepare(&Root::at(&cli.common.root), args);
-            finish(TOOL, "prepare", output, outcome)
+            finish(TOOL, "prepare", args.printing.output(), entrypoint::prepare(&root, args))
         }
     }
+}
+
+/// Refuses the root of another machine.
+fn on_this_machine(verb: &str) -> Result<(), Fault> {
+    refuse_root(verb, fault::ROOT_IS_FAKE)
+}
+
+fn here<T>(verb: &str, run: impl FnOnce() -> Outcome<T>) -> Outcome<T> {
+    on_this_machine(verb)?;
+    run()
 }

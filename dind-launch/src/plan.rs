@@ -1,6 +1,6 @@
 //! `plan`: what `run` would do. Changes nothing.
 
-use crate::cli::RunOptions;
+use crate::cli::Plan;
 use crate::engine::{config, cut_off, dockerd, hairpin};
 use crate::fault;
 use crate::mesos::{self, Agent};
@@ -16,14 +16,13 @@ use crate::run::stages;
 use crate::stage::Stage;
 use crate::variables;
 use crate::{TOOL, tls};
-use dind_contract::cli::Common;
 use dind_contract::{Draft, Engine, Fault, Outcome, StepState, Steps};
 use dind_system::Root;
 use nix::sys::signal::Signal;
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What `run` would do.
 #[derive(Debug, Default, Serialize, JsonSchema)]
@@ -63,8 +62,9 @@ pub struct RunPlan {
 ///
 /// # Errors
 /// What would make `run` fail: wrong settings, missing programs, a sibling tool whose own plan fails.
-pub fn plan(text: &RunOptions, command: &[String], common: &Common) -> Outcome<RunPlan> {
-    let machine = Root::at(&common.root);
+pub fn plan(args: &Plan) -> Outcome<RunPlan> {
+    let Plan { options: text, command, .. } = args;
+    let machine = Root::at(&args.machine.root);
     if let Some(words) = Form::of(&machine, command).printing(&machine)? {
         let mut steps = Steps::default();
         steps.push("become-program", words.join(" "), StepState::Planned);
@@ -102,7 +102,7 @@ pub fn plan(text: &RunOptions, command: &[String], common: &Common) -> Outcome<R
         let steps = rootless::plan(&machine, |name| std::env::var(name).ok())?;
         return Ok(Draft { result: settings, steps, ..Draft::default() });
     }
-    let root = root_text(common)?;
+    let root = root_text(&args.machine.root)?;
     let mut node = Node::without_engine()?;
     let variables = tool_variables(&user, &options);
     let [storage, net] =
@@ -165,10 +165,10 @@ fn tls_document(machine: &Root, options: &Options) -> Result<Option<Document>, F
 }
 
 /// The directory of the captured machine, as an argument for the sibling tools.
-fn root_text(common: &Common) -> Result<&str, Fault> {
-    common.root.to_str().ok_or_else(|| {
+fn root_text(root: &Path) -> Result<&str, Fault> {
+    root.to_str().ok_or_else(|| {
         fault::ROOT_IS_FAKE
-            .cannot("read facts below", common.root.display(), "the path is not UTF-8")
+            .cannot("read facts below", root.display(), "the path is not UTF-8")
             .hint("rename the directory")
     })
 }

@@ -1,4 +1,4 @@
-//! `--root` is another machine for `plan`, and refused by what looks at this one or changes it.
+//! `--root` is another machine for `plan`; what looks at this one or changes it does not offer it, and refuses its variable.
 
 #![allow(clippy::unwrap_used)]
 
@@ -10,9 +10,19 @@ use std::process::{Command, Output};
 use stubs::{programs, stubs};
 
 fn launch(args: &[&str]) -> (Output, Value) {
+    with(&[], args)
+}
+
+/// Where the variable names another machine.
+fn elsewhere(args: &[&str]) -> (Output, Value) {
+    with(&[("DIND_ROOT", "/captured")], args)
+}
+
+fn with(variables: &[(&str, &str)], args: &[&str]) -> (Output, Value) {
     let stubs = stubs();
     let mut command = Command::new(env!("CARGO_BIN_EXE_dind-launch"));
-    let output = command.env_clear().env("DIND_TOOLS", stubs.path()).args(args).output().unwrap();
+    command.env_clear().env("DIND_TOOLS", stubs.path()).envs(variables.iter().copied());
+    let output = command.args(args).output().unwrap();
     let document = serde_json::from_slice(&output.stdout).unwrap_or_default();
     (output, document)
 }
@@ -48,11 +58,13 @@ fn a_plan_reads_settings_programs_and_archives_below_it() {
 #[test]
 fn other_verbs_refuse_it() {
     for args in [&["status"][..], &["reload"], &["preload", "/images"], &["prepare"]] {
-        let (output, document) = launch(&[args, &["--root", "/captured"]].concat());
+        let (output, _) = launch(&[args, &["--root", "/captured"]].concat());
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{args:?}: {output:?}");
+        let (output, document) = elsewhere(args);
         assert_eq!(output.status.code(), Some(78), "{args:?}: {output:?}");
         assert_eq!(document["error"]["code"], "root-is-fake", "{args:?}");
     }
-    let (output, _) = launch(&["--root", "/captured", "run", "--", "true"]);
+    let (output, _) = elsewhere(&["run", "--", "true"]);
     assert_eq!((output.status.code(), output.stdout.len()), (Some(125), 0));
     assert!(
         String::from_utf8_lossy(&output.stderr).contains("cannot run a node below `/captured`"),

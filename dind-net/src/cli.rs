@@ -1,7 +1,7 @@
 //! The command line.
 
 use clap::{Args, Parser, Subcommand};
-use dind_contract::cli::Common;
+use dind_contract::cli::{Machine, Output, Printing};
 use ipnet::IpNet;
 use std::path::PathBuf;
 
@@ -15,9 +15,6 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub verb: Verb,
-    /// Flags of every dind tool.
-    #[command(flatten)]
-    pub common: Common,
 }
 
 /// What to do.
@@ -34,12 +31,21 @@ pub enum Verb {
         /// What is wanted.
         #[command(flatten)]
         texts: Texts,
+        /// Of which machine.
+        #[command(flatten)]
+        machine: Machine,
+        /// How it is printed.
+        #[command(flatten)]
+        printing: Printing,
     },
     /// Decide, and change the network accordingly; a second run changes nothing.
     Apply {
         /// What is wanted.
         #[command(flatten)]
         texts: Texts,
+        /// How it is printed.
+        #[command(flatten)]
+        printing: Printing,
     },
     /// Ask whether the ranges of bridged mode are in use, before an apply or beside it.
     Probe {
@@ -52,12 +58,18 @@ pub enum Verb {
         /// What is wanted.
         #[command(flatten)]
         texts: Texts,
+        /// How it is printed.
+        #[command(flatten)]
+        printing: Printing,
     },
     /// Restore the uplink's original configuration.
     Release {
-        /// What is wanted.
+        /// Where its record is.
         #[command(flatten)]
-        texts: Texts,
+        state: State,
+        /// How it is printed.
+        #[command(flatten)]
+        printing: Printing,
     },
 }
 
@@ -70,6 +82,17 @@ impl Verb {
             Self::Apply { .. } => "apply",
             Self::Probe { .. } => "probe",
             Self::Release { .. } => "release",
+        }
+    }
+
+    /// How its document is printed.
+    #[must_use]
+    pub fn output(&self) -> Option<Output> {
+        match self {
+            Self::Plan { printing, .. }
+            | Self::Apply { printing, .. }
+            | Self::Probe { printing, .. }
+            | Self::Release { printing, .. } => printing.output(),
         }
     }
 }
@@ -137,7 +160,15 @@ pub struct Texts {
     /// Whether the engine's record of networks will be removed before it starts [default: false].
     #[arg(long, value_name = "BOOL", env = "DIND_NET_RECORD_RENEWED", allow_hyphen_values = true)]
     pub record_renewed: Option<String>,
+    /// Where the record of the changes is.
+    #[command(flatten)]
+    pub state: State,
+}
+
+/// Where the record of the changes is.
+#[derive(Args, Clone, Debug, Default)]
+pub struct State {
     /// Directory of the journal and the iptables links.
-    #[arg(long, value_name = "DIR", env = "DIND_NET_STATE", default_value = DEFAULT_STATE)]
-    pub state: PathBuf,
+    #[arg(long = "state", value_name = "DIR", env = "DIND_NET_STATE", default_value = DEFAULT_STATE)]
+    pub directory: PathBuf,
 }

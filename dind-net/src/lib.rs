@@ -13,6 +13,7 @@ pub mod report;
 pub mod values;
 
 use cli::{Cli, Verb};
+use dind_contract::cli::environment_root;
 use dind_contract::{Outcome, Report, Tool};
 use dind_system::Root;
 use facts::Facts;
@@ -27,9 +28,9 @@ pub const TOOL: Tool = Tool { name: "dind-net", schema: "dind.net/v1" };
 /// # Errors
 /// See the README's table of codes.
 pub fn run(cli: &Cli) -> Outcome<Network> {
-    let root = Root::at(&cli.common.root);
+    let this_machine = || apply::check_root(&Root::at(environment_root()));
     match &cli.verb {
-        Verb::Plan { address, gateway, texts } => {
+        Verb::Plan { address, gateway, texts, machine, .. } => {
             if plan::without_machine6::is_asked(address.as_ref()) {
                 let options = Options::parse(texts)?;
                 let question =
@@ -40,26 +41,26 @@ pub fn run(cli: &Cli) -> Outcome<Network> {
             let options = Options::parse(texts)?;
             let plan = match question {
                 Some(question) => plan::compute(&question, &options)?,
-                None => plan::decide(&Facts::observe(&root, &options)?, &options)?,
+                None => plan::decide(&Facts::observe(&Root::at(&machine.root), &options)?, &options)?,
             };
             Ok(plan.draft())
         }
-        Verb::Apply { texts } => {
+        Verb::Apply { texts, .. } => {
             let options = Options::parse(texts)?;
-            apply::check_root(&root)?;
+            this_machine()?;
             apply::apply(&options)
         }
-        Verb::Probe { range, link, texts } => {
-            apply::check_root(&root)?;
+        Verb::Probe { range, link, texts, .. } => {
+            this_machine()?;
             match range.as_ref().zip(link.as_ref()) {
                 Some((range, link)) => apply::probe(*range, link),
                 None => apply::probe_planned(&Options::parse(texts)?),
             }
         }
-        Verb::Release { texts } => {
+        Verb::Release { state, .. } => {
             // What is to be taken away is in the state directory: a bad option is no reason to keep it.
-            apply::check_root(&root)?;
-            apply::release(&texts.state)
+            this_machine()?;
+            apply::release(&state.directory)
         }
     }
 }

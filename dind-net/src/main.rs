@@ -1,11 +1,11 @@
 //! Parse, call, finish.
 
-use clap::Parser;
+use dind_contract::cli::parse;
 use dind_net::cli::Cli;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli: Cli = parse(std::env::args_os());
     let outcome = dind_net::run(&cli);
-    dind_contract::finish(dind_net::TOOL, cli.verb.name(), cli.common.output, outcome)
+    dind_contract::finish(dind_net::TOOL, cli.verb.name(), cli.verb.output(), outcome)
 }

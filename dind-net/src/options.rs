@@ -178,7 +178,7 @@ impl Options {
                 "a version such as 24.0.7",
             )?,
             data_root: data_root(texts),
-            state: texts.state.clone(),
+            state: texts.state.directory.clone(),
             ignored: ignored(texts),
         })
     }

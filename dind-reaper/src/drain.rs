@@ -3,10 +3,10 @@
 //! The engine reports ends and starts, and the list of containers is the truth after each report. Where no engine listens, its
 //! containers may still run: then their processes are watched, and without any of them the drain is over.
 
-use crate::cli::Cli;
+use crate::cli::EngineArgs;
 use crate::container::Listed;
 use crate::engine::{Engine, check_listening, runtime};
-use crate::options::Options;
+use crate::options::{Options, this_machine};
 use crate::report::millis;
 use crate::{fault, records, signals, tasks};
 use dind_contract::cli::given;
@@ -56,9 +56,9 @@ impl From<Listed> for LeftContainer {
 ///
 /// # Errors
 /// A flag is invalid; the engine may not be asked; containers still run at the timeout, or when a signal comes.
-pub fn drain(cli: &Cli, limit: Option<&String>) -> Outcome<DrainResult> {
+pub fn drain(engine: &EngineArgs, limit: Option<&String>) -> Outcome<DrainResult> {
     let begun = Instant::now();
-    let options = Options::read_to_change(cli)?;
+    let options = Options::of_engine(engine, &this_machine()?)?;
     let limit = given(limit).map(duration).transpose()?;
     let mut supervisor = signals::take_over()?;
     let (interrupt, mut interrupted) = watch::channel(false);

@@ -16,7 +16,7 @@ pub const EVIDENCE_UNWRITABLE: Code = Code::new("evidence-unwritable", ExitCode:
 pub const RECLAIM_INVALID: Code = Code::new("reclaim-invalid", ExitCode::Config);
 /// It cannot be seen how full the disk is.
 pub const DISK_UNREADABLE: Code = Code::new("disk-unreadable", ExitCode::Io);
-/// `--root` with a verb that changes the machine.
+/// `DIND_ROOT` names another machine, and the verb changes this one.
 pub const ROOT_IS_FAKE: Code = Code::new("root-is-fake", ExitCode::Config);
 /// Nothing answers at the engine's socket.
 pub const ENGINE_UNAVAILABLE: Code = Code::new("engine-unavailable", ExitCode::Unavailable);

@@ -1,6 +1,6 @@
 //! `dind-reaper`: reads the command line, runs the verb, prints its document.
 
-use clap::Parser;
+use dind_contract::cli::{Printing, parse};
 use dind_contract::{Outcome, finish};
 use dind_reaper::cli::{Cli, Verb};
 use dind_reaper::{TOOL, drain, evidence, init, plan, reclaim, stop};
@@ -8,19 +8,23 @@ use serde::Serialize;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli: Cli = parse(std::env::args_os());
     match &cli.verb {
-        Verb::Plan { meaning } => print(&cli, "plan", plan::run(&cli, *meaning)),
-        Verb::Stop { now, meaning } => print(&cli, "stop", stop::stop(&cli, *meaning, *now)),
-        Verb::Watch { meaning } => print(&cli, "watch", stop::watch(&cli, *meaning)),
-        Verb::Drain { timeout } => print(&cli, "drain", drain::drain(&cli, timeout.as_ref())),
-        Verb::Evidence(args) => print(&cli, "evidence", evidence::evidence(&cli, args)),
-        Verb::Reclaim(args) => print(&cli, "reclaim", reclaim::reclaim(&cli, args)),
+        Verb::Plan { stopping, machine, printing } => {
+            print(*printing, "plan", plan::run(stopping, &machine.root))
+        }
+        Verb::Stop { stopping, now, printing } => print(*printing, "stop", stop::stop(stopping, *now)),
+        Verb::Watch { stopping, printing } => print(*printing, "watch", stop::watch(stopping)),
+        Verb::Drain { engine, timeout, printing } => {
+            print(*printing, "drain", drain::drain(engine, timeout.as_ref()))
+        }
+        Verb::Evidence { evidence: args, printing } => print(*printing, "evidence", evidence::evidence(args)),
+        Verb::Reclaim { reclaim: args, printing } => print(*printing, "reclaim", reclaim::reclaim(args)),
         // stdout belongs to the command, so there is no document.
-        Verb::Exec { engine, command } => init::run(&cli, *engine, command),
+        Verb::Exec(args) => init::run(args),
     }
 }
 
-fn print(cli: &Cli, mode: &str, outcome: Outcome<impl Serialize>) -> ExitCode {
-    finish(TOOL, mode, cli.common.output, outcome)
+fn print(printing: Printing, mode: &str, outcome: Outcome<impl Serialize>) -> ExitCode {
+    finish(TOOL, mode, printing.output(), outcome)
 }

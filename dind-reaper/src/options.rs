@@ -1,11 +1,11 @@
 //! Reads flags and variables: everything that can be wrong about them is found here, before anything is asked or done.
 
-use crate::cli::Cli;
+use crate::cli::{Budget, EngineArgs};
 use crate::fault;
-use dind_contract::cli::given;
+use dind_contract::cli::{environment_root, given};
 use dind_contract::{Fault, Warning, value};
 use dind_system::Root;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Where Docker's engine listens by default; `unix://` alone means the same to Docker's own client.
@@ -34,14 +34,26 @@ pub struct Options {
 }
 
 impl Options {
-    /// Reads flags and variables.
+    /// Reads flags and variables of a verb that stops nothing: the budget is the default, and not used.
     ///
     /// # Errors
     /// Names the first invalid value.
-    pub fn read(cli: &Cli) -> Result<Self, Fault> {
-        let socket = socket(given(cli.host.as_ref()).unwrap_or("unix://"))?;
-        let asked = given(cli.budget.as_ref()).map_or(Ok(DEFAULT_BUDGET), budget)?;
-        let mut warnings = Vec::new();
+    pub fn of_engine(engine: &EngineArgs, root: &Path) -> Result<Self, Fault> {
+        let socket = socket(given(engine.host.as_ref()).unwrap_or("unix://"))?;
+        let root = Root::at(root);
+        let data_root = root.path(given(engine.data_root.as_ref()).unwrap_or(DEFAULT_DATA_ROOT));
+        Ok(Self { socket: root.path(socket), budget: DEFAULT_BUDGET, data_root, warnings: Vec::new() })
+    }
+
+    /// Reads flags and variables of a stop.
+    ///
+    /// # Errors
+    /// Names the first invalid value.
+    pub fn of_stop(engine: &EngineArgs, budget: &Budget, root: &Path) -> Result<Self, Fault> {
+        let mut options = Self::of_engine(engine, root)?;
+        let Some(asked) = given(budget.budget.as_ref()).map(parse_budget).transpose()? else {
+            return Ok(options);
+        };
         if asked < MIN_BUDGET {
             let message = format!(
                 "a stop budget of {}ms is too short: using {}ms",
@@ -49,26 +61,24 @@ impl Options {
                 MIN_BUDGET.as_millis()
             );
             let hint = "raise DIND_STOP_BUDGET; 9s fits the 10 seconds that `docker stop` waits";
-            warnings.push(Warning::new(fault::BUDGET_RAISED, message, hint));
+            options.warnings.push(Warning::new(fault::BUDGET_RAISED, message, hint));
         }
-        let root = Root::at(&cli.common.root);
-        let data_root = root.path(given(cli.data_root.as_ref()).unwrap_or(DEFAULT_DATA_ROOT));
-        Ok(Self { socket: root.path(socket), budget: asked.max(MIN_BUDGET), data_root, warnings })
+        options.budget = asked.max(MIN_BUDGET);
+        Ok(options)
     }
+}
 
-    /// As [`Options::read`], for the verbs that change the machine.
-    ///
-    /// # Errors
-    /// Those, and a `--root` that is not `/`.
-    pub fn read_to_change(cli: &Cli) -> Result<Self, Fault> {
-        let root = &cli.common.root;
-        if !Root::at(root).is_host() {
-            let fault =
-                fault::ROOT_IS_FAKE.cannot("stop containers below", root.display(), "it is not this machine");
-            return Err(fault.hint("leave out --root and DIND_ROOT, or use `dind-reaper plan`"));
-        }
-        Self::read(cli)
+/// The root of a verb that changes the machine.
+///
+/// # Errors
+/// `DIND_ROOT` names another one.
+pub fn this_machine() -> Result<PathBuf, Fault> {
+    let root = environment_root();
+    if Root::at(&root).is_host() {
+        return Ok(root);
     }
+    let fault = fault::ROOT_IS_FAKE.cannot("stop containers below", root.display(), "it is not this machine");
+    Err(fault.hint("unset DIND_ROOT, or use `dind-reaper plan`"))
 }
 
 fn socket(url: &str) -> Result<PathBuf, Fault> {
@@ -84,7 +94,7 @@ fn socket(url: &str) -> Result<PathBuf, Fault> {
     }
 }
 
-fn budget(text: &str) -> Result<Duration, Fault> {
+fn parse_budget(text: &str) -> Result<Duration, Fault> {
     value::duration(text).map_err(|cause| {
         let fault = fault::BUDGET_INVALID.invalid("DIND_STOP_BUDGET", text, cause);
         fault.hint(
@@ -117,9 +127,9 @@ mod tests {
 
     #[test]
     fn budgets() {
-        assert_eq!(budget("1500ms"), Ok(Duration::from_millis(1500)));
+        assert_eq!(parse_budget("1500ms"), Ok(Duration::from_millis(1500)));
         for text in ["abc", "-1s", "9 s", "1.5s"] {
-            assert_eq!(budget(text).unwrap_err().code, fault::BUDGET_INVALID, "{text}");
+            assert_eq!(parse_budget(text).unwrap_err().code, fault::BUDGET_INVALID, "{text}");
         }
     }
 }

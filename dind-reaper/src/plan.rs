@@ -1,7 +1,7 @@
 //! What `stop` would do: which containers it would stop, and how long each would have. [`run`] asks the engine; everything
 //! else is a pure function of the containers and the budget.
 
-use crate::cli::{Cli, Meaning};
+use crate::cli::{Meaning, Stopping};
 use crate::container::Container;
 use crate::engine::{Engine, runtime};
 use crate::options::Options;
@@ -60,15 +60,15 @@ impl Step for StopEngine<'_> {
 ///
 /// # Errors
 /// A flag or variable is invalid, or the engine, where its help is needed, does not answer.
-pub fn run(cli: &Cli, meaning: Meaning) -> Outcome<PlanResult> {
-    let options = Options::read(cli)?;
-    let containers = match meaning {
+pub fn run(stopping: &Stopping, root: &Path) -> Outcome<PlanResult> {
+    let options = Options::of_stop(&stopping.engine, &stopping.budget, root)?;
+    let containers = match stopping.meaning {
         Meaning::ForGood => {
             runtime()?.block_on(async { Engine::connect(&options.socket).await?.inspect_all().await })?
         }
         Meaning::Shutdown => recorded(&options.data_root),
     };
-    Ok(plan(options, meaning, &containers))
+    Ok(plan(options, stopping.meaning, &containers))
 }
 
 /// The running containers as the engine has recorded them, sorted by name.

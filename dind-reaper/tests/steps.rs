@@ -29,7 +29,7 @@ fn engine(names: &[&str]) -> Value {
 fn steps(socket: &Path, verb: &str, state: &str) -> BTreeSet<(String, String)> {
     let host = format!("unix://{}", socket.display());
     let mut reaper = Command::new(env!("CARGO_BIN_EXE_dind-reaper"));
-    let output = reaper.env_clear().args(["--host", &host, verb]).output().unwrap();
+    let output = reaper.env_clear().args([verb, "--host", &host]).output().unwrap();
     let document: Value = serde_json::from_slice(&output.stdout).unwrap();
     let steps = document["steps"].as_array().unwrap();
     assert!(steps.iter().all(|step| step["state"] == state), "{document}");

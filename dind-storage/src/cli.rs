@@ -1,15 +1,12 @@
 //! The command line. Values that users can get wrong stay text here; [`crate::options`] parses them.
 
 use clap::{Args, Parser, Subcommand};
-use dind_contract::cli::Common;
+use dind_contract::cli::{Machine, Output, Printing};
 
 /// Finds a storage driver for the Docker data root, and prepares the data root for it.
 #[derive(Debug, Parser)]
 #[command(name = "dind-storage", version, about)]
 pub struct Cli {
-    /// Shared by all tools.
-    #[command(flatten)]
-    pub common: Common,
     /// What to do.
     #[command(subcommand)]
     pub verb: Verb,
@@ -19,13 +16,44 @@ pub struct Cli {
 #[derive(Clone, Debug, Subcommand)]
 pub enum Verb {
     /// Print what `apply` would do; change nothing.
-    Plan(Texts),
+    Plan {
+        /// What is wanted.
+        #[command(flatten)]
+        texts: Texts,
+        /// Of which machine.
+        #[command(flatten)]
+        machine: Machine,
+        /// How it is printed.
+        #[command(flatten)]
+        printing: Printing,
+    },
     /// Prepare the data root.
-    Apply(Texts),
+    Apply {
+        /// What is wanted.
+        #[command(flatten)]
+        texts: Texts,
+        /// How it is printed.
+        #[command(flatten)]
+        printing: Printing,
+    },
     /// Undo an apply: unmount the image and free its loop device. The image stays.
-    Release(Texts),
+    Release {
+        /// What was applied.
+        #[command(flatten)]
+        texts: ReleaseTexts,
+        /// How it is printed.
+        #[command(flatten)]
+        printing: Printing,
+    },
     /// Make a seed of the images in a data root whose engine is stopped.
-    Seal(SealTexts),
+    Seal {
+        /// What to make a seed of.
+        #[command(flatten)]
+        texts: SealTexts,
+        /// How it is printed.
+        #[command(flatten)]
+        printing: Printing,
+    },
 }
 
 impl Verb {
@@ -33,10 +61,21 @@ impl Verb {
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
-            Self::Plan(_) => "plan",
-            Self::Apply(_) => "apply",
-            Self::Release(_) => "release",
-            Self::Seal(_) => "seal",
+            Self::Plan { .. } => "plan",
+            Self::Apply { .. } => "apply",
+            Self::Release { .. } => "release",
+            Self::Seal { .. } => "seal",
+        }
+    }
+
+    /// How its document is printed.
+    #[must_use]
+    pub fn output(&self) -> Option<Output> {
+        match self {
+            Self::Plan { printing, .. }
+            | Self::Apply { printing, .. }
+            | Self::Release { printing, .. }
+            | Self::Seal { printing, .. } => printing.output(),
         }
     }
 }
@@ -72,7 +111,7 @@ pub struct Texts {
     #[arg(long, value_name = "NAME", env = "DIND_STORAGE_FS")]
     pub filesystem: Option<String>,
     /// A loop image that a new image is cloned from, instead of being made empty [default: none].
-    #[arg(long, value_name = "FILE", env = "DIND_STORAGE_IMAGE_FROM", global = true)]
+    #[arg(long, value_name = "FILE", env = "DIND_STORAGE_IMAGE_FROM")]
     pub image_from: Option<String>,
     /// Create a new image as a sparse file instead of reserving its space [default: false].
     #[arg(long, value_name = "BOOL", env = "DIND_STORAGE_SPARSE")]
@@ -86,6 +125,20 @@ pub struct Texts {
     /// refuse or set-aside: what happens to containers that need a seed that is gone [default: refuse].
     #[arg(long, value_name = "WHAT", env = "DIND_STORAGE_SEED_MISSING")]
     pub seed_missing: Option<String>,
+}
+
+/// What was applied, as text.
+#[derive(Args, Clone, Debug, Default)]
+pub struct ReleaseTexts {
+    /// Where the Docker Engine keeps its data [default: /var/lib/docker].
+    #[arg(long, value_name = "DIR", env = "DIND_DATA_ROOT")]
+    pub data_root: Option<String>,
+    /// File of the loop image, if there is one [default: /data/docker].
+    #[arg(long, value_name = "FILE", env = "DIND_STORAGE_IMAGE")]
+    pub image: Option<String>,
+    /// auto, native or loop: with loop, a mount that is not of the image is reported [default: auto].
+    #[arg(long, value_name = "BACKING", env = "DIND_STORAGE_BACKING")]
+    pub backing: Option<String>,
 }
 
 /// What to make a seed of, as text.

@@ -94,7 +94,7 @@ pub const FACTS_UNREADABLE: Code = Code::new("facts-unreadable", ExitCode::Io);
 pub const NOT_ROOT: Code = Code::new("not-root", ExitCode::Privilege);
 /// `CAP_SYS_ADMIN` is missing.
 pub const CAP_SYS_ADMIN_MISSING: Code = Code::new("cap-sys-admin-missing", ExitCode::Privilege);
-/// `--root` was given to a verb that changes the machine.
+/// `DIND_ROOT` names another machine, and the verb changes this one.
 pub const ROOT_IS_FAKE: Code = Code::new("root-is-fake", ExitCode::Config);
 /// A seed that was given is not there.
 pub const SEED_MISSING: Code = Code::new("seed-missing", ExitCode::Config);

@@ -20,11 +20,11 @@ pub mod seed;
 pub mod size;
 pub mod store;
 
-use cli::Texts;
+use cli::{ReleaseTexts, Texts};
 use dind_contract::step::planned;
 use dind_contract::{Draft, Outcome, Report, Tool};
 use dind_system::Root;
-use options::Options;
+use options::{Options, ReleaseOptions};
 use report::Storage;
 
 /// The program's name and the schema of its documents.
@@ -53,8 +53,8 @@ pub fn run_apply(root: &Root, texts: &Texts) -> Outcome<Storage> {
 ///
 /// # Errors
 /// An option is invalid, a privilege is missing, or a step failed.
-pub fn run_release(root: &Root, texts: &Texts) -> Outcome<Storage> {
-    release::release(root, &Options::parse(texts)?)
+pub fn run_release(root: &Root, texts: &ReleaseTexts) -> Outcome<Storage> {
+    release::release(root, &ReleaseOptions::parse(texts)?)
 }
 
 /// The JSON Schema of every document that the tool prints.

@@ -1,6 +1,6 @@
 //! Flags and variables, parsed: everything that can be wrong with them is found here, before anything changes.
 
-use crate::cli::Texts;
+use crate::cli::{ReleaseTexts, Texts};
 use crate::image::superblock::Filesystem;
 use crate::report::{Backing, Driver, ImageStore};
 use crate::seed::options::SeedOptions;
@@ -9,6 +9,11 @@ use dind_contract::cli::given;
 use dind_contract::{Code, Fault, value};
 use dind_system::EngineVersion;
 use std::path::{Path, PathBuf};
+
+/// Where the engine keeps its data by default.
+const DATA_ROOT: &str = "/var/lib/docker";
+/// File of the loop image by default.
+const IMAGE: &str = "/data/docker";
 
 /// What the user asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,8 +60,8 @@ impl Options {
     pub fn parse(text: &Texts) -> Result<Self, Fault> {
         let filesystem = filesystem(given(text.filesystem.as_ref()))?;
         Ok(Self {
-            data_root: data_root(given(text.data_root.as_ref()).unwrap_or("/var/lib/docker"))?,
-            image: path("DIND_STORAGE_IMAGE", given(text.image.as_ref()).unwrap_or("/data/docker"))?,
+            data_root: data_root(given(text.data_root.as_ref()).unwrap_or(DATA_ROOT))?,
+            image: path("DIND_STORAGE_IMAGE", given(text.image.as_ref()).unwrap_or(IMAGE))?,
             size: given(text.size.as_ref()).map(|text| parse_size(text, filesystem)).transpose()?,
             driver: driver(given(text.driver.as_ref()))?,
             store: store(given(text.store.as_ref()))?,
@@ -90,6 +95,31 @@ impl Options {
     #[must_use]
     pub fn is_given(&self, variable: &str) -> bool {
         self.of_image.iter().any(|text| text.split('=').next() == Some(variable))
+    }
+}
+
+/// What was applied, for its release. Other settings do not matter to it: a size that is wrong is no reason to keep a mount.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReleaseOptions {
+    /// Where the engine has kept its data: absolute, without `..`.
+    pub data_root: PathBuf,
+    /// File of the loop image: absolute, without `..`.
+    pub image: PathBuf,
+    /// The backing, if it was given.
+    pub backing: Option<Backing>,
+}
+
+impl ReleaseOptions {
+    /// Parses flags and variables.
+    ///
+    /// # Errors
+    /// Names the first that is invalid.
+    pub fn parse(text: &ReleaseTexts) -> Result<Self, Fault> {
+        Ok(Self {
+            data_root: data_root(given(text.data_root.as_ref()).unwrap_or(DATA_ROOT))?,
+            image: path("DIND_STORAGE_IMAGE", given(text.image.as_ref()).unwrap_or(IMAGE))?,
+            backing: backing(given(text.backing.as_ref()))?,
+        })
     }
 }
 

@@ -13,9 +13,9 @@ const SYS_RESOURCE: u32 = 24;
 /// Names what is missing and the flag that gives it.
 pub fn check(root: &Root, verb: &str) -> Result<(), Fault> {
     if !root.is_host() {
-        let what = format_args!("cannot {verb} with --root");
+        let what = format_args!("cannot {verb} with DIND_ROOT");
         let fault = fault::ROOT_IS_FAKE.failed(what, "a captured machine cannot be changed");
-        return Err(fault.hint("use `dind-storage plan` with --root"));
+        return Err(fault.hint("unset DIND_ROOT, or use `dind-storage plan`"));
     }
     let what = format_args!("cannot {verb}");
     if !nix::unistd::geteuid().is_root() {

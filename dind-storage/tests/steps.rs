@@ -32,7 +32,7 @@ fn plan_of(case: &Path) -> Option<(PathBuf, Value, Vec<plan::step::Step>)> {
     let (variables, args): (Vec<_>, Vec<_>) =
         words.split_whitespace().partition(|word| word.contains('=') && !word.starts_with('-'));
     let cli = Cli::try_parse_from(["dind-storage"].iter().chain(&args)).unwrap();
-    let Verb::Plan(mut texts) = cli.verb else { return None };
+    let Verb::Plan { mut texts, .. } = cli.verb else { return None };
     if document["ok"] != true {
         return None;
     }

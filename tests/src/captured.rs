@@ -105,7 +105,7 @@ fn program(path: &str) -> Command {
 /// The machine of a case is the directory `root` in it.
 pub fn root(case: &Path, command: &mut Command) -> Replacement {
     let root = case.join("root");
-    command.arg("--root").arg(&root);
+    command.env("DIND_ROOT", &root);
     (root.display().to_string(), "/ROOT")
 }
 

@@ -1,6 +1,6 @@
 //! A tool's README lists every error, warning, verb, option and variable, and no code or option that does not exist.
 
-use clap::Command;
+use clap::{Arg, Command};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 
@@ -19,8 +19,7 @@ pub fn check(readme: &str, codes: &[(&str, u8)], warnings: &[&str], command: &Co
     for verb in command.get_subcommands().map(Command::get_name) {
         assert!(first.contains(verb), "there is no row for {verb}");
     }
-    let verbs = command.get_subcommands().flat_map(Command::get_arguments);
-    let arguments: Vec<_> = command.get_arguments().chain(verbs).collect();
+    let arguments = all_arguments(command);
     for argument in &arguments {
         let flag = argument.get_long().map(|long| format!("--{long}")).unwrap_or_default();
         // One without a flag is listed by its variable.
@@ -34,6 +33,11 @@ pub fn check(readme: &str, codes: &[(&str, u8)], warnings: &[&str], command: &Co
     for flag in first.iter().filter_map(|name| name.strip_prefix("--")) {
         assert!(arguments.iter().any(|argument| argument.get_long() == Some(flag)), "there is no --{flag}");
     }
+}
+
+/// The arguments of a command, of its verbs, and of theirs.
+fn all_arguments(command: &Command) -> Vec<&Arg> {
+    command.get_arguments().chain(command.get_subcommands().flat_map(all_arguments)).collect()
 }
 
 /// A name stands in backquotes, alone or before its value.

@@ -56,6 +56,36 @@ pub fn finish_with<T: Serialize>(
     ExitCode::from(status)
 }
 
+/// Prints for people: `text` makes lines of a report, with its warnings in them. A failure is logged as by [`finish`], unless
+/// `text` has lines for it, which then have its causes.
+pub fn finish_text<T>(
+    tool: Tool,
+    mode: &str,
+    outcome: Outcome<T>,
+    text: impl FnOnce(Result<&Report<T>, &Fault>) -> Vec<String>,
+) -> ExitCode {
+    let (lines, status) = match outcome {
+        Ok(draft) => (text(Ok(&draft.report(tool, mode))), 0),
+        Err(Failed { fault, .. }) => {
+            let lines = text(Err(&fault));
+            if lines.is_empty() {
+                log_fault(tool, &fault);
+            } else {
+                log(tool, "error", &fault);
+                log(tool, "hint", &fault.hint);
+            }
+            (lines, fault.code.exit as u8)
+        }
+    };
+    let mut stdout = io::stdout().lock();
+    for line in lines {
+        if writeln!(stdout, "{line}").is_err() {
+            break;
+        }
+    }
+    ExitCode::from(status)
+}
+
 fn print_flags(tool: Tool, engine: &Engine, flags: Result<Vec<String>, String>) -> (String, u8) {
     if !engine.path_prepend.is_empty() {
         let path: Vec<_> = engine.path_prepend.iter().map(|path| path.display().to_string()).collect();

@@ -45,6 +45,14 @@ pub struct Examination {
     pub seccomp_profile: Option<Value>,
 }
 
+impl Examination {
+    /// Whether anything is missing without which a node cannot run.
+    #[must_use]
+    pub fn is_any_missing(&self) -> bool {
+        self.checks.iter().any(|check| check.verdict == Verdict::Missing)
+    }
+}
+
 /// What a node cannot do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Limitation {

@@ -61,7 +61,7 @@ pub fn document(draft: Draft<Prepared>, mode: &str) -> Report<Value> {
 pub fn prepare(root: &Root, wanted: &Wanted) -> Outcome<Prepared> {
     if !root.is_host() {
         let fault = fault::ROOT_IS_FAKE.cannot("prepare", root.path("/").display(), "it is not this machine");
-        return Err(fault.hint("leave out --root; `dind-launch plan` takes it").into());
+        return Err(fault.hint("unset DIND_ROOT; `dind-launch plan --root` reads another machine").into());
     }
     check_privileges(root)?;
     let mut work = Work::default();

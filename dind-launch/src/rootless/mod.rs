@@ -174,10 +174,7 @@ mod tests {
         let words = |text: &str| text.split(' ').map(OsString::from).collect::<Vec<_>>();
         let inside = |text: &str| words_inside("/bin/dind-launch".into(), &words(text)).join(" ".as_ref());
         assert_eq!(*inside("dind-launch run -- run it"), *"/bin/dind-launch run --unshared -- run it");
-        assert_eq!(
-            *inside("x --output json run --log file"),
-            *"/bin/dind-launch --output json run --unshared --log file"
-        );
+        assert_eq!(*inside("x run --log file"), *"/bin/dind-launch run --unshared --log file");
     }
 
     #[test]

@@ -9,39 +9,57 @@
 mod external;
 mod health;
 mod lock;
-pub mod metrics;
+pub mod output;
 pub mod record;
-pub mod record_writer;
-pub mod svg;
+pub mod table;
 pub mod timeline;
 pub mod wait;
 
 use crate::cli::Status;
 use crate::process::sibling::Document;
+use crate::terminal::Screen;
 use crate::{TOOL, fault};
-use dind_contract::cli::Common;
-use dind_contract::finish::print;
-use dind_contract::{Draft, Failed, Fault, Outcome};
-use dind_system::Helper;
+use dind_contract::cli::{self, Form, refuse_root};
+use dind_contract::finish::{finish_text, print};
+use dind_contract::{Draft, Failed, Fault, Outcome, Report};
+use dind_system::{Helper, time_of_day};
+use output::Output;
 use record::Record;
 use serde_json::Value;
 use std::process::ExitCode;
 use std::time::Duration;
+use table::Containers;
 
 /// `dind-storage plan` takes a few milliseconds, unless the disk does not answer.
 const STORAGE_LIMIT: Duration = Duration::from_secs(2);
 
 /// Prints the record, or checks the node's health.
 #[must_use]
-pub fn finish(args: &Status, common: &Common) -> ExitCode {
-    let outcome = common
-        .refuse_root("report the status", fault::ROOT_IS_FAKE)
+pub fn finish(args: &Status) -> ExitCode {
+    let outcome = refuse_root("report the status", fault::ROOT_IS_FAKE)
         .map_err(Failed::from)
         .and_then(|()| status(args.healthy));
     if let (true, Ok(draft)) = (args.timeline, &outcome) {
         print(&timeline::draw(&draft.result.stages));
     }
-    dind_contract::finish(TOOL, "status", common.output, outcome)
+    match args.output.and_then(|Form(output)| output).unwrap_or_default().here() {
+        Output::Auto | Output::Json => {
+            dind_contract::finish(TOOL, "status", Some(cli::Output::Json), outcome)
+        }
+        Output::Table => finish_text(TOOL, "status", outcome, |report| match report {
+            Ok(report) => table(report),
+            Err(_) => Vec::new(),
+        }),
+    }
+}
+
+fn table(report: &Report<Record>) -> Vec<String> {
+    let record = &report.result;
+    let containers = Containers::ask(&record.socket, health::ANSWER_LIMIT);
+    // Those of the record are of the start, and those of the report of now.
+    let mut warnings = record.warnings.clone();
+    warnings.extend(report.warnings.iter().filter(|warning| !record.warnings.contains(warning)).cloned());
+    table::lines(record, &warnings, containers, time_of_day().as_millis() as u64, &Screen::of_stdout())
 }
 
 fn status(must_be_healthy: bool) -> Outcome<Record> {

@@ -41,7 +41,7 @@ pub fn check_root(root: &Root) -> Result<(), Fault> {
     }
     Err(fault::ROOT_IS_FAKE
         .cannot("change", root.path("/").display(), "it is a captured machine")
-        .hint("use `plan` with --root, or leave --root away"))
+        .hint("unset DIND_ROOT, or use `dind-net plan`"))
 }
 
 /// Decides, and changes the network accordingly.

@@ -15,9 +15,9 @@ mod known;
 mod place;
 mod source;
 
-use crate::cli::{Cli, Evidence};
+use crate::cli::Evidence;
 use crate::engine::runtime;
-use crate::options::Options;
+use crate::options::{Options, this_machine};
 use crate::{fault, signals};
 use collect::Collector;
 use dind_contract::cli::given;
@@ -55,8 +55,8 @@ pub struct EvidenceResult {
 ///
 /// # Errors
 /// A flag is invalid, or the directory cannot be made. What goes wrong later is a warning.
-pub fn evidence(cli: &Cli, args: &Evidence) -> Outcome<EvidenceResult> {
-    let options = Options::read_to_change(cli)?;
+pub fn evidence(args: &Evidence) -> Outcome<EvidenceResult> {
+    let options = Options::of_engine(&args.engine, &this_machine()?)?;
     let parent = given(args.dir.as_ref()).map(PathBuf::from).ok_or_else(no_directory)?;
     let size = given(args.size.as_ref()).map_or(Ok(DEFAULT_SIZE), size)?;
     let name = args.name.clone().unwrap_or_else(default_name);

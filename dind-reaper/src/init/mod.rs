@@ -16,9 +16,9 @@
 mod engine;
 mod terminal;
 
-use crate::cli::Cli;
+use crate::cli::Exec;
 use crate::engine::check_listening;
-use crate::options::{MIN_BUDGET, Options};
+use crate::options::{MIN_BUDGET, Options, this_machine};
 use crate::{TOOL, fault, signals};
 use dind_contract::finish::{log, log_fault};
 use dind_system::supervisor::{ChildId, Event, ExitStatus, SpawnMode, Supervisor, exec_status, send};
@@ -37,15 +37,15 @@ const COMMAND_SHARE: u32 = 20;
 const REPORT_TIME: Duration = Duration::from_millis(300);
 
 /// Runs a command to its end, and stops the containers. Errors are only logged, since stdout is the command's.
-pub fn run(cli: &Cli, engine: Option<i32>, command: &[OsString]) -> ExitCode {
+pub fn run(args: &Exec) -> ExitCode {
     // Signals first: from here on each one reaches the command, however early it comes.
     let init = signals::take_over().and_then(|supervisor| {
-        let options = Options::read_to_change(cli)?;
-        let engine = engine.map(Engine::open).transpose()?;
+        let options = Options::of_stop(&args.engine, &args.budget, &this_machine()?)?;
+        let engine = args.engine_pid.map(Engine::open).transpose()?;
         Ok(Init::new(supervisor, options, engine))
     });
     match init {
-        Ok(mut init) => ExitCode::from(init.run(command)),
+        Ok(mut init) => ExitCode::from(init.run(&args.command)),
         Err(fault) => {
             log_fault(TOOL, &fault);
             ExitCode::from(fault.code.exit as u8)

@@ -9,9 +9,9 @@ pub mod pick;
 pub mod report;
 mod round;
 
-use crate::cli::{Cli, Reclaim};
+use crate::cli::Reclaim;
 use crate::engine::{Engine, runtime};
-use crate::options::Options;
+use crate::options::{Options, this_machine};
 use crate::{fault, signals};
 use dind_contract::cli::given;
 use dind_contract::{Draft, Fault, Outcome, Warning, value};
@@ -33,8 +33,8 @@ const RETRY_UNCHANGED: Duration = Duration::from_secs(60);
 ///
 /// # Errors
 /// A flag is invalid, or the engine does not answer; with `--wait` it is tried again.
-pub fn reclaim(cli: &Cli, args: &Reclaim) -> Outcome<ReclaimResult> {
-    let options = Options::read_to_change(cli)?;
+pub fn reclaim(args: &Reclaim) -> Outcome<ReclaimResult> {
+    let options = Options::of_engine(&args.engine, &this_machine()?)?;
     let above = above(given(args.above.as_ref()))?;
     usage(&options.data_root)?;
     let keep = args.keep.iter().cloned().collect();

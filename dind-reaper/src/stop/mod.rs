@@ -2,10 +2,10 @@
 
 mod one;
 
-use crate::cli::{Cli, Meaning};
+use crate::cli::{Meaning, Stopping};
 use crate::container::Listed;
 use crate::engine::{ContainerEvent, Engine, runtime};
-use crate::options::Options;
+use crate::options::{Options, this_machine};
 use crate::plan::{StopContainer, reserve};
 use crate::report::{StopOutcome, StopResult, StoppedContainer, millis};
 use crate::{fault, shutdown, signals};
@@ -35,21 +35,25 @@ type Failures = BTreeMap<String, (String, String)>;
 ///
 /// # Errors
 /// A flag or variable is invalid, the engine does not answer, or containers are left.
-pub fn stop(cli: &Cli, meaning: Meaning, now: bool) -> Outcome<StopResult> {
+pub fn stop(stopping: &Stopping, now: bool) -> Outcome<StopResult> {
     let begun = Instant::now();
-    let options = Options::read_to_change(cli)?;
-    run(meaning, options, signals::take_over()?, begun, now)
+    let options = options(stopping)?;
+    run(stopping.meaning, options, signals::take_over()?, begun, now)
 }
 
 /// Waits for a signal, then stops all running containers. The budget counts from the signal.
 ///
 /// # Errors
 /// As [`stop`]. Whether the engine answers is not checked before the signal.
-pub fn watch(cli: &Cli, meaning: Meaning) -> Outcome<StopResult> {
+pub fn watch(stopping: &Stopping) -> Outcome<StopResult> {
     let mut supervisor = signals::take_over()?;
-    let options = Options::read_to_change(cli)?;
+    let options = options(stopping)?;
     signals::wait_for_stop(&mut supervisor)?;
-    run(meaning, options, supervisor, Instant::now(), false)
+    run(stopping.meaning, options, supervisor, Instant::now(), false)
+}
+
+fn options(stopping: &Stopping) -> Result<Options, Fault> {
+    Options::of_stop(&stopping.engine, &stopping.budget, &this_machine()?)
 }
 
 fn run(

@@ -8,7 +8,7 @@ use crate::facts::directory::resolved;
 use crate::facts::existing_image;
 use crate::facts::mounts::{self, MountedImage};
 use crate::image::location::ImageLocation;
-use crate::options::Options;
+use crate::options::ReleaseOptions;
 use crate::report::{Backing, Image, ProbeSource, Storage};
 use crate::seed::record::Record;
 use crate::seed::{attach, bind};
@@ -24,7 +24,7 @@ use steps::{Context, Step};
 ///
 /// # Errors
 /// Processes still use it (they are named), or what was written last may be lost.
-pub fn release(root: &Root, options: &Options) -> Outcome<Storage> {
+pub fn release(root: &Root, options: &ReleaseOptions) -> Outcome<Storage> {
     privileges::check(root, "release")?;
     let data_root = resolved(root, &options.data_root);
     let mounts = mounts::read(root)?;
@@ -106,7 +106,7 @@ fn remove_remains(image: &Path) -> Vec<Step> {
 }
 
 /// Nothing where the image's file was removed.
-fn describe(root: &Root, options: &Options, mounted: &MountedImage) -> Option<Image> {
+fn describe(root: &Root, options: &ReleaseOptions, mounted: &MountedImage) -> Option<Image> {
     let info = existing_image::observe(root, &options.image)?.ok()?;
     Some(Image {
         path: options.image.clone(),

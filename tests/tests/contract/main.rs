@@ -58,7 +58,7 @@ const CASES: [Case; 19] = [
     case("dind-storage", &[], &["plan"], None, None),
     case("dind-storage", &[("VAR_LIB_DOCKER_SIZE", "abc")], &["plan"], Some(78), Some("size-invalid")),
     case("dind-storage", &[("VAR_LIB_DOCKER_SIZE", "abc")], &["apply"], Some(78), Some("size-invalid")),
-    case("dind-storage", &[], &["--root=/nonexistent", "apply"], Some(78), Some("root-is-fake")),
+    case("dind-storage", &[("DIND_ROOT", "/nonexistent")], &["apply"], Some(78), Some("root-is-fake")),
     case("dind-net", &[], &CALCULATOR, Some(0), None),
     case("dind-net", &[], &BAD_OFFSET, Some(78), Some("range-holds-gateway")),
     case(
@@ -80,12 +80,12 @@ const CASES: [Case; 19] = [
         Some(78),
         Some("docker-host-unsupported"),
     ),
-    case("dind-reaper", &[], &["--root=/nonexistent", "stop"], Some(78), Some("root-is-fake")),
+    case("dind-reaper", &[("DIND_ROOT", "/nonexistent")], &["stop"], Some(78), Some("root-is-fake")),
     case("dind-launch", &[], &["plan"], None, None),
     case("dind-launch", &[("DIND_READY_TIMEOUT", "soon")], &["plan"], Some(78), Some("duration-invalid")),
     case("dind-launch", &[("LOG", "syslog")], &["plan"], Some(78), Some("log-invalid")),
     case("dind-launch", &[], &["doctor"], None, None),
-    case("dind-launch", &[], &["--root=/nonexistent", "prepare"], Some(78), Some("root-is-fake")),
+    case("dind-launch", &[("DIND_ROOT", "/nonexistent")], &["prepare"], Some(78), Some("root-is-fake")),
 ];
 
 fn schema_of(tool: &str) -> &'static str {

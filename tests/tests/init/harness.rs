@@ -35,7 +35,7 @@ pub(crate) fn words(stand: Stand) -> Vec<String> {
     let reaper = bin("dind-reaper");
     words.push(reaper.to_str().unwrap());
     // Where no engine listens: the init is alone with its command.
-    words.extend(["--host", "unix:///nonexistent/docker.sock", "exec", "--"]);
+    words.extend(["exec", "--host", "unix:///nonexistent/docker.sock", "--"]);
     words.into_iter().map(str::to_owned).collect()
 }
 

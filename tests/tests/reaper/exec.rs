@@ -34,7 +34,7 @@ impl Drop for Exec {
 
 /// `exec` with a shell script that has said `ready`.
 fn exec(engine: &Engine, budget: &str, script: &str) -> (Exec, impl BufRead) {
-    let mut exec = engine.reaper(&["--budget", budget, "exec", "--", "sh", "-c", script]);
+    let mut exec = engine.reaper(&["exec", "--budget", budget, "--", "sh", "-c", script]);
     let mut exec = exec.stdout(Stdio::piped()).spawn().unwrap();
     let mut stdout = BufReader::new(exec.stdout.take().unwrap());
     let mut line = String::new();

@@ -36,7 +36,7 @@ fn who_may_not_is_told_what_is_missing() {
     mapped.env_clear().args(["--user", "--map-root-user", "--mount"]).arg(bin("dind-storage")).args(&args);
     let document = fails(&mut mapped, "data-root-unsuitable", 78);
     assert!(message(&document).contains("user namespace"), "{document}");
-    fails(site.seal(&[]).args(["--root", "/srv"]), "root-is-fake", 78);
+    fails(site.seal(&[]).env("DIND_ROOT", "/srv"), "root-is-fake", 78);
     site.assert_untouched();
 }
 
