@@ -2,6 +2,7 @@
 
 use crate::doctor::output::Output as DoctorOutput;
 use crate::status::output::Output as StatusOutput;
+use crate::top::output::Output as TopOutput;
 use clap::{Args, Parser, Subcommand};
 use dind_contract::cli::{Form, Forms, Machine, Printing, environment_root};
 use std::path::PathBuf;

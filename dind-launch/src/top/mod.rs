@@ -3,6 +3,7 @@
 //! * `sample` asks the kernel and the engine; [`report`] compares two samples
 //! * `table` draws it as text; `screen` is the terminal, and `watch` draws on it again and again
 
+pub mod output;
 pub mod report;
 mod sample;
 mod screen;
@@ -14,10 +15,10 @@ use crate::paths::DATA_ROOT;
 use crate::run::report as log_fault;
 use crate::status::record::Record;
 use crate::{TOOL, fault, options, status};
-use clap::ValueEnum;
 use dind_contract::cli::refuse_root;
 use dind_contract::finish::finish_text;
 use dind_contract::{Draft, Failed, Fault, Outcome, Report};
+use output::Output;
 use report::Top;
 use sample::{Sample, Source, sizes};
 use serde_json::Value;
@@ -37,15 +38,6 @@ const SIZES: Duration = Duration::from_secs(5);
 
 /// Columns where there is no screen.
 const COLUMNS: usize = 132;
-
-/// How it is printed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Output {
-    /// One line, one JSON object, once.
-    Json,
-    /// A table, once.
-    Table,
-}
 
 /// Shows it: on a terminal again and again, and elsewhere once.
 #[must_use]

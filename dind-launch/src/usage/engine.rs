@@ -105,7 +105,7 @@ impl Engine {
     /// HTTP/1.0: the answer ends with the connection.
     fn ask(&self, path: &str) -> io::Result<Vec<u8>> {
         let mut stream = connect_now(&self.socket)?;
-        write!(stream, "GET {path} HTTP/1.0\r\nHost: docker\r\n\r\n")?;
+        stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: docker\r\n\r\n").as_bytes())?;
         let (mut answer, mut chunk) = (Vec::new(), vec![0; 64 << 10]);
         loop {
             match stream.read(&mut chunk) {
