@@ -14,6 +14,9 @@ use std::path::PathBuf;
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
+    /// Install what is missing without a question; nobody is asked where CI is set, or without a terminal
+    #[arg(long, global = true)]
+    pub(crate) yes: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -106,7 +109,7 @@ pub(crate) enum Command {
     Push(release::Target),
     /// Build the Mesos image from a clean checkout, tag it and push it
     Release(release::Target),
-    /// What continuous integration runs: lint, then test
+    /// Everything that continuous integration runs: lint, the tools for Arm, all tiers, and nodes in user namespaces
     Ci(BaseArgs),
     /// Check format, lints, documentation, schemas and house rules
     #[command(visible_alias = "tidy")]
@@ -128,6 +131,24 @@ pub(crate) enum Command {
     /// The first process of the private engine's namespaces
     #[command(hide = true)]
     EngineInit,
+}
+
+impl Command {
+    /// What a person may want to do after it.
+    pub(crate) fn next(&self) -> Option<&'static str> {
+        match self {
+            Self::Image { mesos: true, .. } => Some("cargo xtask up --mesos starts a cluster of it"),
+            Self::Image { platform: None, .. } => {
+                Some("cargo xtask up starts a node of it; cargo xtask test-image tests it")
+            }
+            Self::Lint => Some("cargo xtask test unit stub"),
+            Self::Test { .. } | Self::TestImage { .. } | Self::Ci(_) => {
+                Some("cargo xtask up starts a node to look at; cargo xtask bench measures it")
+            }
+            Self::Dist { .. } => Some("dpkg --install target/dist/*.deb, or unpack the archive beside it"),
+            _ => None,
+        }
+    }
 }
 
 #[derive(clap::Args, Debug)]

@@ -21,20 +21,49 @@ use clap::Parser;
 use cli::{Cli, Command};
 use dind_lab::arch::Arch;
 use dind_lab::engine::{self, runtime};
+use dind_lab::guest::Guest;
 use dind_lab::product::image::Recipe;
-use dind_lab::{Result, Workspace, setup};
+use dind_lab::{Result, Workspace, progress, setup};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 use suite::{Options, Tier};
+
+/// Of shorter commands nobody asks how long they took.
+const WORTH_SAYING: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
     let mut args = std::env::args();
     let own_name = args.next().unwrap_or_default();
-    let done = match runtime::behind(&own_name) {
-        Some(runtime) => runtime::run(runtime, &args.collect::<Vec<_>>()),
-        None => run(Cli::parse().command),
-    };
+    if let Some(runtime) = runtime::behind(&own_name) {
+        return ended(runtime::run(runtime, &args.collect::<Vec<_>>()));
+    }
+    let Cli { command, yes } = Cli::parse();
+    if yes {
+        setup::consent::give();
+    }
+    let (start, next) = (Instant::now(), command.next());
+    let done = run(command);
+    let outcome = if done.is_ok() { "done" } else { "failed" };
+    if start.elapsed() >= WORTH_SAYING {
+        progress::heading(&format!("{outcome} after {}", progress::time(start.elapsed())));
+    }
+    if let Some(next) = next.filter(|_| done.is_ok()) {
+        progress::note(&format!("next: {next}"));
+    }
+    ended(done)
+}
+
+/// As `.ci/run` has it.
+fn ci(workspace: &Workspace, base: &cli::BaseArgs) -> Result<()> {
+    lint::run(workspace, &cli::commands())?;
+    suite::run(workspace, &Options { tiers: &[Tier::Unit], arch: Arch::Aarch64, ..Options::default() })?;
+    suite::run(workspace, &Options { base: base.choice(), ..Options::default() })?;
+    suite::run(workspace, &Options { tiers: &[Tier::Vm], guests: &[Guest::MAPPING], ..Options::default() })
+}
+
+fn ended(done: Result<()>) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -93,10 +122,7 @@ fn run(command: Command) -> Result<()> {
         Command::Tag(target) => release::tag(&workspace, &target),
         Command::Push(target) => release::push(&workspace, &target),
         Command::Release(target) => release::release(&workspace, &target),
-        Command::Ci(base) => {
-            lint::run(&workspace, cli::accepts)?;
-            suite::run(&workspace, &Options { base: base.choice(), ..Options::default() })
-        }
+        Command::Ci(base) => ci(&workspace, &base),
         Command::Dist { target } => dist::make(&workspace, target.unwrap_or(Arch::HOST)),
         Command::Lint => lint::run(&workspace, cli::accepts),
         Command::Schema { check } => lint::schema(&workspace, check),

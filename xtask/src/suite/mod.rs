@@ -2,12 +2,13 @@
 //!
 //! * `tier`: the tiers and their test programs
 //! * `ahead`: what a first run makes while cargo builds
-//! * `programs`: runs the programs of one tier
+//! * `lanes`: what runs at the same time; `programs`: runs the programs of one tier
 //! * `engine`, `guests`: the tiers that need an engine, or virtual machines
 
 mod ahead;
 mod engine;
 mod guests;
+mod lanes;
 mod programs;
 mod tier;
 
@@ -15,8 +16,7 @@ use dind_lab::leftovers::{Run, Snapshot};
 use dind_lab::product::{archive, binaries};
 use dind_lab::setup::{self, emulation};
 use dind_lab::{Result, Workspace, progress};
-use programs::Programs;
-use std::time::Instant;
+use lanes::Lanes;
 pub(crate) use tier::{Firewall, Options, Tier, in_guests};
 
 /// Runs the tiers, whatever becomes of the ones before, and prints the outcome of each.
@@ -46,29 +46,25 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         false => Ok(workspace.binaries_for(arch)),
     })?;
     let run = Run::begin(workspace, &binaries)?;
-    let programs = Programs { workspace, present, temporary: run.environment(), extra: options.extra };
+    let lanes = Lanes { present: &present, temporary: run.environment(), options };
     let mut before = Snapshot::take(&run);
     let mut summary = Vec::new();
-    for tier in options.tiers() {
-        progress::heading(&format!("tier {}", tier.name()));
-        let start = Instant::now();
-        let outcome = run_tier(&programs, *tier, options).and_then(|()| before.check());
-        let verdict = outcome.as_ref().map_or_else(|error| format!("FAILED: {error}"), |()| "ok".to_owned());
-        summary.push((
-            format!("{:6} {:4} s  {verdict}", tier.name(), start.elapsed().as_secs()),
-            outcome.is_ok(),
-        ));
+    lanes.programs(workspace).compile()?;
+    for together in lanes::of(options.tiers()) {
+        summary.extend(lanes.run(workspace, &together));
+        if let (Err(error), Some((_, outcome))) = (before.check(), summary.last_mut()) {
+            *outcome = Err(error.to_string());
+        }
     }
     progress::heading("summary");
-    summary.iter().for_each(|(line, _)| progress::note(line));
-    if summary.iter().all(|(_, ok)| *ok) { Ok(()) } else { Err("not all tiers passed".into()) }
-}
-
-fn run_tier(programs: &Programs, tier: Tier, options: &Options) -> Result<()> {
-    match tier {
-        Tier::Unit => programs.unit(options.arch),
-        Tier::Image | Tier::Outside | Tier::Mesos => engine::run(programs, tier, options),
-        Tier::Vm => guests::run(programs.workspace, options),
-        _ => programs.run(tier, &[])?.1,
+    let line = |(name, outcome): &lanes::Outcome| match outcome {
+        Ok(()) => format!("{name}  ok"),
+        Err(error) => format!("{name}  FAILED: {error}"),
+    };
+    summary.iter().for_each(|tier| progress::note(&line(tier)));
+    if summary.iter().all(|(_, outcome)| outcome.is_ok()) {
+        Ok(())
+    } else {
+        Err("not all tiers passed".into())
     }
 }

@@ -15,7 +15,9 @@ use std::path::Path;
 pub(super) struct Programs<'a> {
     pub(super) workspace: &'a Workspace,
     /// The names of those that there are.
-    pub(super) present: Vec<String>,
+    pub(super) present: &'a [String],
+    /// The tiers that run.
+    pub(super) together: &'a [Tier],
     /// The variable with the directory for temporary files.
     pub(super) temporary: (&'static str, String),
     /// Their arguments.
@@ -34,7 +36,8 @@ impl Programs<'_> {
             return self.captured(arch);
         }
         let (name, directory) = &self.temporary;
-        for of in [&["--workspace", "--exclude", "dind-tests"][..], &["--package", "dind-tests", "--lib"]] {
+        let own = [&["--package", "dind-tests", "--lib"], self.features()].concat();
+        for of in [&["--workspace", "--exclude", "dind-tests"][..], &own] {
             let mut args = [&["test", "--locked", "--no-fail-fast"], of, &["--"]].concat();
             args.extend(self.extra.iter().map(String::as_str));
             self.workspace.cargo(&args).env(name, directory).run()?;
@@ -58,30 +61,41 @@ impl Programs<'_> {
         Ok(test.run()?)
     }
 
+    /// Compiles the programs of all tiers that run at once, which takes less time than one after the other.
+    pub(super) fn compile(&self) -> Result<()> {
+        let programs: Vec<_> = self.together.iter().flat_map(|tier| self.of(*tier)).collect();
+        if programs.is_empty() {
+            return Ok(());
+        }
+        progress::heading("compile the suites");
+        let mut args = vec!["test", "--locked", "--package", "dind-tests", "--no-run"];
+        args.extend(programs.iter().flat_map(|program| ["--test", *program]));
+        args.extend(self.features());
+        Ok(self.workspace.cargo(&args).run()?)
+    }
+
     /// Runs a tier's programs, whatever becomes of the ones before. The verdicts are of the support table's programs.
     pub(super) fn run(&self, tier: Tier, env: &[(&str, String)]) -> Result<(Verdicts, Result<()>)> {
         let (mut failed, mut verdicts, mut ran) = (Vec::new(), Verdicts::default(), 0);
-        for program in
-            tier.programs().iter().filter(|program| self.present.iter().any(|name| name == *program))
-        {
-            let mut build = vec!["test", "--locked", "--package", "dind-tests", "--test", program];
-            build.extend(outside::features(program));
-            self.workspace.cargo(&[&build[..], &["--no-run"]].concat()).run()?;
-            let mut args = build;
+        // A person who wants to see what a test prints has given a flag for it.
+        let as_it_comes = self.extra.iter().any(|argument| argument.starts_with('-'));
+        for program in self.of(tier) {
+            let mut args = vec!["test", "--locked", "--package", "dind-tests", "--test", program];
+            args.extend(self.features());
             args.push("--");
             args.extend(self.extra.iter().map(String::as_str));
             let env = env.iter().chain([&self.temporary]).map(|(key, value)| (key, value));
             let test = self.workspace.cargo_as_root(&args).envs(env);
             let test = test.env("DIND_BIN_DIR", self.workspace.binaries());
-            let passed = if support_table::PROGRAMS.contains(program) {
-                let (passed, lines) = progress::shown(test)?;
-                lines.iter().for_each(|line| verdicts.note(line));
-                passed
-            } else {
-                test.run().is_ok()
-            };
-            if !passed {
-                failed.push(*program);
+            let tested = progress::tested(self.workspace, program, test, as_it_comes)?;
+            let mut seen = Verdicts::default();
+            tested.lines.iter().for_each(|line| seen.note(line));
+            if !tested.passed {
+                let tests = seen.tests.iter().filter(|(_, passed)| !passed).map(|(name, _)| name.as_str());
+                failed.push(format!("{program} ({})", tests.collect::<Vec<_>>().join(", ")));
+            }
+            if support_table::PROGRAMS.contains(&program) {
+                tested.lines.iter().for_each(|line| verdicts.note(line));
             }
             ran += 1;
         }
@@ -91,6 +105,21 @@ impl Programs<'_> {
             (_, failed) => Err(format!("failures in {}", failed.join(", ")).into()),
         };
         Ok((verdicts, outcome))
+    }
+
+    /// What they need of cargo: the same for all that run together, or their library would be compiled twice.
+    fn features(&self) -> &'static [&'static str] {
+        let programs = self.together.iter().flat_map(|tier| self.of(*tier));
+        programs.map(outside::features).find(|features| !features.is_empty()).unwrap_or_default()
+    }
+
+    /// The programs of a tier that there are, and that run on this machine.
+    fn of(&self, tier: Tier) -> Vec<&'static str> {
+        let is_present = |program: &&str| self.present.iter().any(|name| name == program);
+        if tier == Tier::Vm {
+            return Vec::new();
+        }
+        tier.programs().iter().copied().filter(is_present).collect()
     }
 }
 

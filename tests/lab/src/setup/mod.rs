@@ -1,8 +1,9 @@
 //! What the commands need beyond a Rust toolchain, and how a fresh Debian or Ubuntu machine gets it.
 //!
-//! `need` is one such thing: whether it is there, and the package that brings it. [`emulation`] makes programs of another processor
-//! run here for a while.
+//! `need` is one such thing: whether it is there, and the package that brings it. [`consent`] is that of a person at a terminal.
+//! [`emulation`] makes programs of another processor run here for a while.
 
+pub mod consent;
 pub mod emulation;
 mod need;
 
@@ -147,6 +148,7 @@ pub fn install(workspace: &Workspace, lists: &[&[Need]]) -> Result<()> {
         )
         .into());
     }
+    consent::ask()?;
     progress::step("read the package lists", || {
         progress::logged(workspace, "apt-update", apt_get(workspace, &["update"]))
     })?;
@@ -201,7 +203,7 @@ pub fn become_root() -> Result<()> {
     if Uid::effective().is_root() {
         return Ok(());
     }
-    let kept = ["PATH", "HOME", "XDG_CACHE_HOME", "TERM", "BASE_IMAGE", "DOCKER_HOST"];
+    let kept = ["PATH", "HOME", "XDG_CACHE_HOME", "TERM", "CI", "BASE_IMAGE", "DOCKER_HOST"];
     let is_kept = |name: &str| {
         kept.contains(&name) || ["CARGO_", "RUSTUP_", "DIND_"].iter().any(|prefix| name.starts_with(prefix))
     };
