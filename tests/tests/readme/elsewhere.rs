@@ -17,6 +17,8 @@ use Runner::{Nobody, Test};
 
 /// All of them.
 pub(crate) const ELSEWHERE: &[(&str, &str, Runner)] = &[
+    ("dind-launch/README.md", "#!/bin/sh", Test("observe::metrics::it_is_served_on_a_unix_socket_by_socat")),
+    ("dind-launch/README.md", "socat ", Test("observe::metrics::it_is_served_on_a_unix_socket_by_socat")),
     (
         "dind-launch/README.md",
         "startupProbe:",

@@ -54,7 +54,9 @@ fn show(workspace: &Workspace, engine: &Engine) -> Result<String> {
 }
 
 fn summary(cluster: &Cluster, engine: &Engine, task: &str, host: &str) -> Result<String> {
-    let docker = if engine.is_private() { format!("DOCKER_HOST={} ", engine.host) } else { String::new() };
+    // One line to paste, and then the commands as everywhere.
+    let docker =
+        if engine.is_private() { format!("export DOCKER_HOST={}\n  ", engine.host) } else { String::new() };
     let reach = if engine.is_private() {
         format!(" (from here: nsenter --target {} --net curl http://{}/slaves)", engine.pid, cluster.master)
     } else {
@@ -72,8 +74,8 @@ fn summary(cluster: &Cluster, engine: &Engine, task: &str, host: &str) -> Result
          \n\
          look further:\n  \
          {docker}docker exec {host} dind-launch status\n  \
-         {docker}docker exec {host} docker ps --all\n  \
-         {docker}docker run --rm --interactive --network {network} --env TASK_IMAGE={inner} {base} \
+         docker exec {host} docker ps --all\n  \
+         docker run --rm --interactive --network {network} --env TASK_IMAGE={inner} {base} \
          mesos-framework {master}\n  \
          then type a task: {{\"id\": \"two\", \"network\": \"BRIDGE\", \"command\": \"ping -c 3 10.87.0.1\"}}\n\
          stop and remove everything:\n  \
