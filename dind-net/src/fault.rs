@@ -206,6 +206,8 @@ pub const GATEWAY_SILENT: &str = "gateway-silent";
 pub const MTU_USER_NETWORKS: &str = "mtu-user-networks";
 /// Bridged mode: containers on user-defined networks reach the node, and nothing beyond it.
 pub const USER_NETWORKS_CUT_OFF: &str = "user-networks-cut-off";
+/// Bridged mode: frames that the outer bridge sends back are not told apart.
+pub const HAIRPIN_UNFILTERED: &str = "hairpin-unfiltered";
 
 /// A name server of the node that no inner container can use, beside others that they can.
 pub const DNS_UNUSABLE: &str = "dns-unusable";
@@ -233,6 +235,7 @@ pub const WARNINGS: &[&str] = &[
     GATEWAY_SILENT,
     MTU_USER_NETWORKS,
     USER_NETWORKS_CUT_OFF,
+    HAIRPIN_UNFILTERED,
     DNS_UNUSABLE,
     NETWORK_COLLIDES,
     POOLS_TAKEN,

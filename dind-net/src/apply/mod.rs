@@ -62,10 +62,13 @@ pub fn apply(options: &Options) -> Outcome<Network> {
     let (expected, asked) = uplink::check(&plan, options, &mut context)?;
     let mut journal = Journal::default();
     let mut done = journal.run(&plan.steps, &mut context);
-    if let Some(refused) = context.rules_refused.take() {
-        // Only the kernel knows which rules it takes. With that known, the plan is another one.
+    while let Some(refused) = context.rules_refused.take() {
+        // Only the kernel knows which rules it takes. With that known, the plan is another one: at first without those for which the
+        // kernel needs most.
         journal.undo(&mut context);
-        facts.rules_refused = Some(refused);
+        let hairpin = plan.has_hairpin() && facts.hairpin_refused.is_none();
+        let known = if hairpin { &mut facts.hairpin_refused } else { &mut facts.rules_refused };
+        *known = Some(refused);
         plan = plan::decide(&facts, options)?;
         journal = Journal::default();
         done = journal.run(&plan.steps, &mut context);

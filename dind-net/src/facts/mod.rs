@@ -73,6 +73,8 @@ pub struct Facts {
     pub rules: Option<Record>,
     /// Why the kernel refused our rules, where an apply has tried them.
     pub rules_refused: Option<String>,
+    /// Why it refused those with a table of bridges.
+    pub hairpin_refused: Option<String>,
     /// Whether packets from other links reach 127.0.0.0/8.
     pub route_localnet: bool,
     /// iptables programs and tables.
@@ -118,6 +120,7 @@ impl Facts {
             other_engine: other_engine::observe(root, host_network).map_err(unread("/proc"))?,
             rules: record.filter(|_| listing.own),
             rules_refused: None,
+            hairpin_refused: None,
             route_localnet: route_localnet(root),
             iptables: Installed::observe(root, state, listing.tables)
                 .map_err(unread("/proc/net/ip_tables_names"))?,

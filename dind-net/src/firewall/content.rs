@@ -4,12 +4,14 @@ use crate::firewall::names::{COMMENT, DOCKER_USER, FILTER, FORWARD_CHAIN, TABLE}
 use crate::netlink::nftables::answer::{Chain, Rule, Table};
 use crate::netlink::nftables::socket::Conversation;
 use crate::netlink::transient;
-use nix::libc::{EPERM, NFPROTO_IPV4, NFPROTO_IPV6};
+use nix::libc::{EPERM, NFPROTO_BRIDGE, NFPROTO_IPV4, NFPROTO_IPV6};
 use serde::{Deserialize, Serialize};
 use std::io;
 
 const IPV4: u8 = NFPROTO_IPV4 as u8;
 const IPV6: u8 = NFPROTO_IPV6 as u8;
+const BRIDGE: u8 = NFPROTO_BRIDGE as u8;
+
 /// What nf_tables holds in this network namespace, apart from what is ours.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -53,7 +55,7 @@ pub enum ForwardChain {
 pub struct Content {
     /// The kernel's number for this state of the rule set.
     pub generation: u32,
-    /// Tables of IPv4 and IPv6.
+    /// Tables of IPv4, IPv6, and bridges.
     pub tables: Vec<Table>,
     /// The names of the chains of `ip filter`.
     pub filter: Vec<String>,
@@ -81,7 +83,7 @@ impl Content {
     pub(super) fn read(conversation: &Conversation) -> io::Result<Self> {
         let mut content = Self { generation: conversation.generation()?, ..Self::default() };
         content.tables = conversation.tables()?;
-        content.tables.retain(|table| [IPV4, IPV6].contains(&table.family));
+        content.tables.retain(|table| [IPV4, IPV6, BRIDGE].contains(&table.family));
         if content.has(FILTER) {
             let chains = conversation.chains(FILTER)?;
             let forward = chains.iter().find(|chain| chain.name == FORWARD_CHAIN);
@@ -97,13 +99,23 @@ impl Content {
     /// Whether there is a table of IPv4 of this name.
     #[must_use]
     pub fn has(&self, table: &str) -> bool {
-        self.tables.iter().any(|found| found.family == IPV4 && found.name == table)
+        self.holds(IPV4, table)
     }
 
     /// The same of IPv6.
     #[must_use]
     pub fn has6(&self, table: &str) -> bool {
-        self.tables.iter().any(|found| found.family == IPV6 && found.name == table)
+        self.holds(IPV6, table)
+    }
+
+    /// The same of bridges.
+    #[must_use]
+    pub fn has_bridge(&self, table: &str) -> bool {
+        self.holds(BRIDGE, table)
+    }
+
+    fn holds(&self, family: u8, table: &str) -> bool {
+        self.tables.iter().any(|found| found.family == family && found.name == table)
     }
 
     /// Our own rules in `DOCKER-USER`.
@@ -128,7 +140,8 @@ impl Content {
         let filter = self.filter_is_for_our_rules() || self.filter_is_ours();
         let ours =
             |table: &Table| table.name == TABLE || (table.name == FILTER && table.family == IPV4 && filter);
-        let others = !self.tables.iter().all(ours);
+        // Those of bridges decide nothing that is asked of iptables.
+        let others = !self.tables.iter().filter(|table| table.family != BRIDGE).all(ours);
         Listing {
             tables: if others { Tables::Present } else { Tables::Empty },
             own: self.has(TABLE),
@@ -168,6 +181,11 @@ mod tests {
             ),
             (
                 Content { tables: vec![Table { family: IPV6, ..table("dind") }], ..Content::default() },
+                Tables::Empty,
+                false,
+            ),
+            (
+                Content { tables: vec![Table { family: BRIDGE, ..table("filter") }], ..Content::default() },
                 Tables::Empty,
                 false,
             ),

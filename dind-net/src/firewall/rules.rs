@@ -1,15 +1,16 @@
 //! All of our firewall rules together, and the transaction that makes them.
 //!
-//! They are in a table of our own, `ip dind`, two of them in Docker's `DOCKER-USER`, and one for IPv6 in `ip6 dind`. A table has no
-//! process that could die, and ends with its network namespace.
+//! They are in a table of our own, `ip dind`, two of them in Docker's `DOCKER-USER`, and those for IPv6 and for frames in `ip6 dind` and
+//! `bridge dind`. A table has no process that could die, and ends with its network namespace.
 
 use crate::firewall::content::Content;
 use crate::firewall::dns::Dns;
+use crate::firewall::hairpin::Hairpin;
 use crate::firewall::isolation::Isolation;
 use crate::firewall::names::{DOCKER_USER, FILTER, TABLE};
 use crate::firewall::{clamp, closed};
 use crate::netlink::nftables::batch::Batch;
-use nix::libc::NFPROTO_IPV6;
+use nix::libc::{NFPROTO_BRIDGE, NFPROTO_IPV6};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -29,6 +30,9 @@ pub struct Rules {
     /// The same of IPv6.
     #[serde(default)]
     pub forwarding6: bool,
+    /// Frames that the outer bridge sends back do not confuse that of a bridged node.
+    #[serde(default)]
+    pub hairpin: Option<Hairpin>,
 }
 
 /// For people: `table ip dind: dns, clamp`.
@@ -44,6 +48,7 @@ impl fmt::Display for Rules {
         let tables = [
             (!words.is_empty()).then(|| format!("table ip {TABLE}: {}", words.join(", "))),
             self.forwarding6.then(|| format!("table ip6 {TABLE}: forwarding")),
+            self.hairpin.is_some().then(|| format!("table bridge {TABLE}: hairpin")),
         ];
         f.write_str(&tables.into_iter().flatten().collect::<Vec<_>>().join("; "))
     }
@@ -81,6 +86,13 @@ impl Rules {
         if self.forwarding6 {
             batch.table(TABLE);
             closed::write(&mut batch);
+        }
+        batch.of_family(NFPROTO_BRIDGE);
+        if content.has_bridge(TABLE) {
+            batch.remove_table(TABLE);
+        }
+        if let Some(hairpin) = &self.hairpin {
+            hairpin.write(&mut batch);
         }
         batch
     }

@@ -66,6 +66,13 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Whether its rules have a table of bridges.
+    #[must_use]
+    pub fn has_hairpin(&self) -> bool {
+        let has = |step: &Step| matches!(step, Step::MakeRules { rules, .. } if rules.hairpin.is_some());
+        self.steps.iter().any(has)
+    }
+
     /// The document of `plan`.
     #[must_use]
     pub fn draft(self) -> Draft<Network> {
@@ -103,13 +110,14 @@ pub fn decide(facts: &Facts, options: &Options) -> Result<Plan, Fault> {
     let ipv6 = ipv6::decide(facts, options, bridged.as_ref(), &firewall)?;
     let dns = dns::decide(facts, options, &connection, ipv6.is_enabled());
     let (isolation, isolation_warning) = rules::decide_isolation(facts, options, &connection, &firewall);
+    let (hairpin, hairpin_warning) = rules::decide_hairpin(facts, bridged.as_ref());
     let forwarding = forwarding::decide(facts, options, &firewall);
     let dns_rules = dns.redirect.clone();
     let (closed, closed6) = forwarding.closes;
     // What is bridged has been moved to the bridge, with its routes.
     let routers = || (closed6 && bridged.is_none()).then(|| ipv6::routers(facts)).flatten();
     let accept_ra = ipv6.accept_ra.clone().or_else(routers);
-    let rules = Rules { dns: dns_rules, clamp, isolation, forwarding: closed, forwarding6: closed6 };
+    let rules = Rules { dns: dns_rules, clamp, isolation, forwarding: closed, forwarding6: closed6, hairpin };
     let steps = [
         iptables_steps(facts, &firewall.iptables),
         rules_step(facts, rules).into_iter().collect(),
@@ -137,7 +145,7 @@ pub fn decide(facts: &Facts, options: &Options) -> Result<Plan, Fault> {
     warnings.extend(dns.warnings);
     warnings.extend(clamp_warning);
     warnings.extend(firewall.warnings);
-    warnings.extend([isolation_warning, ipv6.warning].into_iter().flatten());
+    warnings.extend([isolation_warning, hairpin_warning, ipv6.warning].into_iter().flatten());
     Ok(Plan { network, engine, warnings, steps: steps.concat(), bridged, place6: ipv6.place })
 }
 

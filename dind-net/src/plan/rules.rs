@@ -3,8 +3,11 @@
 use crate::facts::Facts;
 use crate::fault;
 use crate::firewall::content::Tables;
+use crate::firewall::hairpin::Hairpin;
 use crate::firewall::isolation::Isolation;
+use crate::netlink::arp::Mac;
 use crate::options::Options;
+use crate::plan::bridged::Bridged;
 use crate::plan::connection::Connection;
 use crate::plan::firewall::Firewall;
 use crate::values::Mark;
@@ -42,4 +45,27 @@ pub fn decide_isolation(
         "use the default bridge or host network, or set DIND_NET_IPTABLES=nft where the kernel has nf_tables",
     );
     (None, Some(warning))
+}
+
+/// In bridged mode, what an outer bridge in hairpin mode sends back.
+#[must_use]
+pub fn decide_hairpin(facts: &Facts, bridged: Option<&Bridged>) -> (Option<Hairpin>, Option<Warning>) {
+    let Some(Bridged { bridging, .. }) = bridged else { return (None, None) };
+    let hairpin = hardware_address(&bridging.mac).map(|mac| Hairpin { uplink: bridging.uplink.clone(), mac });
+    let refused =
+        facts.hairpin_refused.as_ref().map(|error| format!("the kernel refuses the rules: {error}"));
+    let other = || hairpin.is_none().then(|| format!("{} is no address of Ethernet", bridging.mac));
+    let Some(why) = why_no_rules(facts).or(refused).or_else(other) else { return (hairpin, None) };
+    let warning = Warning::new(
+        fault::HAIRPIN_UNFILTERED,
+        format!("inner containers get no answers where the outer bridge has hairpin mode on: {why}"),
+        "switch it off there (`hairpinMode` of CNI's plugin bridge), or leave DOCKER_NETWORK_OFFSET unset",
+    );
+    (None, Some(warning))
+}
+
+/// The six bytes of what `ip link` shows.
+fn hardware_address(text: &str) -> Option<Mac> {
+    let bytes = text.split(':').map(|byte| u8::from_str_radix(byte, 16).ok());
+    bytes.collect::<Option<Vec<_>>>()?.try_into().ok()
 }

@@ -9,6 +9,7 @@ mod bridged;
 mod default;
 mod engine;
 mod faults;
+mod hairpin;
 mod ipv6;
 mod namespace;
 mod native;

@@ -2,6 +2,7 @@
 
 use crate::netlink::nftables::message::{SUBSYSTEM, attribute, comment, encode, kind, nested, number, text};
 use nix::libc;
+use std::time::Duration;
 
 /// `NFNL_MSG_BATCH_BEGIN` and `NFNL_MSG_BATCH_END`.
 pub(super) const BATCH_BEGIN: u16 = 0x10;
@@ -73,6 +74,25 @@ impl Batch {
     /// A table, unless it exists.
     pub(crate) fn table(&mut self, table: &str) {
         self.push(NEWTABLE, libc::NLM_F_CREATE, text(1, table));
+    }
+
+    /// A set of hardware addresses that rules add to, each for a time.
+    pub(crate) fn address_set(&mut self, table: &str, name: &str, size: u32, time: Duration) {
+        // What nft shows for elements of this type, `ether_addr` (libnftables, datatype.h).
+        let kind = [number(4, 9), number(5, 6)];
+        let time = attribute(11, &(time.as_millis() as u64).to_be_bytes());
+        let flags = number(3, (libc::NFT_SET_TIMEOUT | libc::NFT_SET_EVAL) as u32);
+        // The kernel knows a set of this transaction by a number, too.
+        let parts = [
+            text(1, table),
+            text(2, name),
+            flags,
+            kind.concat(),
+            nested(9, &number(1, size)),
+            number(10, 1),
+            time,
+        ];
+        self.push(NEWSET, libc::NLM_F_CREATE, parts.concat());
     }
 
     /// A chain at a hook, where the kernel sends packets through it.

@@ -6,6 +6,8 @@ use crate::netlink::nftables::message::{attribute, nested, number, text};
 use nix::libc;
 use std::net::Ipv4Addr;
 
+/// Base of [`payload`]: the Ethernet header.
+pub(crate) const LINK: u32 = 0;
 /// Base of [`payload`]: the IPv4 header.
 pub(crate) const NETWORK: u32 = 1;
 /// Base of [`payload`]: the TCP or UDP header.
@@ -36,6 +38,23 @@ fn expression(name: &str, parts: &[Vec<u8>]) -> Vec<u8> {
 /// Loads bytes of a header.
 pub(crate) fn payload(base: u32, offset: u32, length: u32) -> Vec<u8> {
     expression("payload", &[number(1, 1), number(2, base), number(3, offset), number(4, length)])
+}
+
+/// Changes bytes of a header that no checksum covers.
+pub(crate) fn write_payload(base: u32, offset: u32, value: &[u8]) -> Vec<u8> {
+    let place = [number(2, base), number(3, offset), number(4, value.len() as u32), number(5, 1)];
+    let load = expression("immediate", &[number(1, 1), data(2, value)]);
+    [load, expression("payload", &place)].concat()
+}
+
+/// Adds the loaded bytes to a set, or makes them stay in it for its whole time again.
+pub(crate) fn remember(set: &str) -> Vec<u8> {
+    expression("dynset", &[text(1, set), number(3, 1), number(4, 1)])
+}
+
+/// Goes on when the loaded bytes are in a set.
+pub(crate) fn among(set: &str) -> Vec<u8> {
+    expression("lookup", &[text(1, set), number(2, 1)])
 }
 
 /// Goes on when the loaded bytes are these.
