@@ -24,12 +24,14 @@ const TUN: &str = "/dev/net/tun";
 const LOG: &str = "/.dind/pasta.log";
 
 /// Its flags. The ports that the node listens on are the container's, found by looking once a second; versions of 2023 do so only if
-/// they look in the other direction, too. The gateway's address stays the gateway's.
-const FLAGS: [&str; 14] = [
+/// they look in the other direction, too. The gateway's address stays the gateway's. It is ended together with the node, and not by looking
+/// at the directory of the node's namespaces, which it may not read: versions of 2025 end at once then.
+const FLAGS: [&str; 15] = [
     "--config-net",
     "--foreground",
     "--quiet",
     "--no-map-gw",
+    "--no-netns-quit",
     "--tcp-ports",
     "auto",
     "--udp-ports",

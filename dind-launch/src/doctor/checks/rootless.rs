@@ -2,7 +2,7 @@
 //! there are; outside, those that engines give by themselves are enough.
 
 use super::super::capabilities::name;
-use super::super::facts::Observed;
+use super::super::facts::{Observed, probe};
 use super::super::report::Checks;
 use super::privileges;
 use dind_system::Root;
@@ -41,6 +41,12 @@ pub(in crate::doctor) fn evaluate(root: &Root, observed: &Observed, checks: &mut
             ),
             "--security-opt systempaths=unconfined; with podman, --security-opt unmask=ALL",
         ),
+    }
+    if observed.refuses(probe::TUN) {
+        let found = "/dev/net/tun, through which pasta moves packets, cannot be opened, or made";
+        checks.missing("/dev/net/tun", found, "--device /dev/net/tun");
+    } else {
+        checks.ok("/dev/net/tun", "can be opened");
     }
     match crate::paths::program(root, crate::rootless::PASTA) {
         Some(_) => checks.ok("pasta", "installed"),

@@ -16,6 +16,8 @@ pub(crate) const MOUNT_BY_POLICY: &str = "mount-by-policy";
 pub(crate) const LOOP_CONTROL: &str = "loop-control";
 /// Making and opening a loop device.
 pub(crate) const LOOP_DEVICE: &str = "loop-device";
+/// Opening `/dev/net/tun`, where it has to be made first.
+pub(crate) const TUN: &str = "tun";
 /// Making groups in the container's own cgroup.
 pub(crate) const CGROUP: &str = "cgroup";
 
@@ -47,7 +49,8 @@ pub(super) fn refused(filtered: bool, may_make: bool) -> BTreeSet<String> {
         (MOUNT_BY_POLICY, policy_refuses_mounts()),
         (LOOP_CONTROL, is_denied("/dev/loop-control")),
         ("fuse", is_denied("/dev/fuse")),
-        (LOOP_DEVICE, may_make && loop_devices_are_denied()),
+        (LOOP_DEVICE, may_make && made_is_denied(SFlag::S_IFBLK, makedev(7, 0))),
+        (TUN, tun_is_denied(may_make)),
     ];
     refused.extend(devices.into_iter().filter(|(_, denied)| *denied).map(|(name, _)| name.to_owned()));
     refused
@@ -83,11 +86,22 @@ fn is_denied(path: impl AsRef<Path>) -> bool {
     opened.is_err_and(|error| matches!(error.raw_os_error(), Some(libc::EPERM | libc::EACCES)))
 }
 
-/// Makes a node for a loop device, opens it, and removes it. On the machine's own `/dev` nobody does this: no device
+/// Where nothing is at its place and no node can be made, nobody has it.
+fn tun_is_denied(may_make: bool) -> bool {
+    let path = Path::new("/dev/net/tun");
+    if path.exists() {
+        is_denied(path)
+    } else {
+        !may_make || made_is_denied(SFlag::S_IFCHR, makedev(10, 200))
+    }
+}
+
+/// Makes a node for a device, opens it, and removes it. On the machine's own `/dev` nobody does this: no device
 /// cgroup is in the way there, and others watch what appears.
-fn loop_devices_are_denied() -> bool {
-    let node = Path::new("/dev").join(format!(".dind-doctor-{}", process::id()));
-    let made = mknod(&node, SFlag::S_IFBLK, Mode::S_IRUSR | Mode::S_IWUSR, makedev(7, 0));
+fn made_is_denied(kind: SFlag, device: u64) -> bool {
+    let name = format!(".dind-doctor-{}-{device}", process::id());
+    let node = Path::new("/dev").join(name);
+    let made = mknod(&node, kind, Mode::S_IRUSR | Mode::S_IWUSR, device);
     let denied = made == Err(Errno::EPERM) || (made.is_ok() && is_denied(&node));
     let _ = std::fs::remove_file(&node);
     denied

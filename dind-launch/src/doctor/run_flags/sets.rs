@@ -57,6 +57,10 @@ fn flags(set: Set, target: Target, observed: &Observed, args: &NodeArgs, profile
     if set == Set::Rootless {
         add("--env", "DIND_USERNS=unshare");
         add("--security-opt", if target == Target::Podman { "unmask=ALL" } else { "systempaths=unconfined" });
+        // Root of a user namespace makes no device nodes.
+        if mapped {
+            add("--device", "/dev/net/tun");
+        }
     } else {
         added(observed).for_each(|name| add("--cap-add", name));
     }
