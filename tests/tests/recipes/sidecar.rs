@@ -8,16 +8,18 @@ use serde_json::{Value, json};
 use std::fs;
 use std::time::Duration;
 
-fn manifest() -> (String, Value) {
-    let text = fs::read_to_string(example("kubernetes-sidecar/pod.yaml")).unwrap();
-    let document = yaml(&with_our_images(&text));
-    (text, document)
+fn text(file: &str) -> String {
+    fs::read_to_string(example("kubernetes-sidecar").join(file)).unwrap()
+}
+
+fn manifest() -> Value {
+    yaml(&with_our_images(&text("pod.yaml")))
 }
 
 #[test]
-fn the_pod_follows_the_schema_of_kubernetes() {
-    let (text, _) = manifest();
-    assert!(is_valid(&text));
+fn the_pods_follow_the_schema_of_kubernetes() {
+    let text = text("pod.yaml");
+    assert!(is_valid(&text) && is_valid(&self::text("pod-tls.yaml")));
     assert!(
         !is_valid(&text.replace("restartPolicy: Always", "restartPolicies: Always")),
         "it looks at every field"
@@ -26,7 +28,7 @@ fn the_pod_follows_the_schema_of_kubernetes() {
 
 #[test]
 fn the_job_starts_when_the_sidecar_s_engine_is_ready_and_the_sidecar_ends_after_it() {
-    let (_, mut document) = manifest();
+    let mut document = manifest();
     let spec = document["spec"].take();
     let pod = Pod::new(&spec, &[]);
     pod.start();
@@ -39,7 +41,7 @@ fn the_job_starts_when_the_sidecar_s_engine_is_ready_and_the_sidecar_ends_after_
 
 #[test]
 fn what_still_runs_when_the_pod_is_deleted_may_end_by_itself() {
-    let (_, mut document) = manifest();
+    let mut document = manifest();
     let mut spec = document["spec"].take();
     // A job that leaves a container behind, which needs a while and does not end by TERM.
     let script = format!(
