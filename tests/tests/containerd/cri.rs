@@ -1,10 +1,10 @@
 //! The cells of the support table, as pods.
 
 use crate::cell::{GRACE, MEMORY, Node, is_gone, share, variables};
-use crate::daemon::Containerd;
+use crate::daemon::{Containerd, PODS};
 use crate::pod::Pod;
 use crate::set::{NODE, Set};
-use dind_tests::cell::{self, MAIN, Storage};
+use dind_tests::cell::{self, LIMITS, MAIN, Storage};
 use dind_tests::outer::{Share, inner_image};
 use serde_json::json;
 use std::path::Path;
@@ -41,6 +41,28 @@ fn a_node_with_the_reduced_set_works_on_cgroup_v2_and_starts_no_container_on_v1(
     let refused = pod.inner_docker(&["run", "--rm", &inner_image(), "true"]);
     // containerd does not give a pod the console, and no group gives one below it what it does not have.
     assert!(refused.stderr.contains(r#"failed to write "c 5:1 rwm""#), "{refused:?}");
+    pod.delete();
+}
+
+/// Without any added capability: the node makes its user namespace by itself, and has a control group that works on v1, too.
+#[test]
+fn a_node_with_a_user_namespace_of_its_own_works_in_a_pod() {
+    let share = share();
+    let pod = start(Set::printed("rootless"), Storage::Native, None, &share);
+    pod.until_running();
+    let doctor = pod.exec(&["dind-launch", "doctor"]);
+    assert_eq!(doctor.status, 0, "{doctor:?}");
+    let map = pod.exec(&["dind-launch", "enter", "--", "cat", "/proc/self/uid_map"]).ok();
+    assert_eq!(map.split_whitespace().collect::<Vec<_>>(), ["0", "1879048192", "65536"]);
+    let words = [&["run", "--rm", "--network", "bridge"], &LIMITS[..]].concat();
+    let read = "cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/memory.max 2>/dev/null; true";
+    let limited = pod.inner(&[&words[..], &[&inner_image(), "sh", "-c", read]].concat());
+    assert_eq!(limited, (64 << 20).to_string());
+    // The way out: the machine's address on the pods' network.
+    let ping = ["run", "--rm", &inner_image(), "ping", "-c", "1", "-W", "30", &format!("{PODS}.0.1")];
+    let reached = pod.inner_docker(&ping);
+    assert_eq!(reached.status, 0, "{reached:?}");
+    assert_eq!(pod.stop().0, 42, "{}", pod.log());
     pod.delete();
 }
 

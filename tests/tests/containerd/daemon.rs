@@ -240,7 +240,8 @@ state = "/run/containerd"
                 "bridge": "cni0",
                 "isGateway": true,
                 "ipMasq": true,
-                "hairpinMode": false,
+                // As flannel has it; Docker's and podman's networks do not.
+                "hairpinMode": true,
                 "mtu": MTU.parse::<u32>().unwrap(),
                 "ipam": {
                     "type": "host-local",
@@ -256,11 +257,12 @@ state = "/run/containerd"
     fs::write(directory.join("cni/10-pods.conflist"), pods.to_string()).unwrap();
 }
 
-/// What containerd runs in the place of runc: xtask's, which takes away the capabilities that root of this machine does not have.
+/// What containerd runs in the place of runc: xtask's, which takes away the capabilities that root of this machine does not have, or in a
+/// guest, whose root has all of them, runc itself.
 fn copy_runtime(directory: &Path) -> PathBuf {
     let runtime = directory.join(RUNTIME);
     // Another program copies it: a file that is open for writing cannot be executed.
-    let copied = Command::new("cp").arg(setting("DIND_TEST_XTASK")).arg(&runtime).status().unwrap();
+    let copied = Command::new("cp").arg(setting("DIND_TEST_RUNTIME")).arg(&runtime).status().unwrap();
     assert!(copied.success());
     runtime
 }

@@ -41,6 +41,7 @@ pub(super) fn run(programs: &Programs, tier: Tier, options: &Options) -> Result<
         env.push(("DIND_TEST_CRUN", engine.crun().display().to_string()));
         let archive = outside::archive(workspace, &engine, &image)?;
         env.push(("DIND_TEST_IMAGE_ARCHIVE", archive.display().to_string()));
+        env.push(("DIND_TEST_RUNTIME", std::env::current_exe()?.display().to_string()));
     }
     let (verdicts, outcome) = programs.run(tier, &env)?;
     if options.record && [Tier::Image, Tier::Outside].contains(&tier) {

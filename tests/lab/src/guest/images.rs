@@ -20,9 +20,9 @@ const SIZE: &str = "12G";
 pub(super) enum Users {
     /// The guest's engine.
     Engine,
-    /// And podman, in a store beside the engine's data.
-    Podman,
-    /// Both, and the engine maps users: then it has a data root of its own for them.
+    /// And engines of other makes: podman, in a store beside the engine's data, and containerd, of an archive there.
+    Others,
+    /// All of them, and the engine maps users: then it has a data root of its own for them.
     Mapped,
 }
 
@@ -38,7 +38,7 @@ pub(super) fn ensure(
     let (node, inner) = (suite.node, image::inner_name(suite.arch));
     let name = match users {
         Users::Engine => "data",
-        Users::Podman => "data-podman",
+        Users::Others => "data-others",
         Users::Mapped => "data-userns",
     };
     let disk = system.disk.with_file_name(format!("{name}.img"));
@@ -55,9 +55,13 @@ pub(super) fn ensure(
         let path = archive.display().to_string();
         engine.ask(workspace, &["save", "--output", &path, node, &inner])?;
         let filled = load(workspace, system, users);
-        fs::remove_file(archive)?;
-        filled?;
         let data_root = system.directory.join("var/lib/docker");
+        if users == Users::Engine {
+            fs::remove_file(archive)?;
+        } else {
+            fs::rename(archive, data_root.join("images.tar"))?;
+        }
+        filled?;
         disk::make(workspace, &data_root, &disk, SIZE)?;
         fs::remove_dir_all(&data_root)?;
         Ok(fs::write(&key, &wanted)?)
@@ -80,6 +84,6 @@ fn load(workspace: &Workspace, system: &System, users: Users) -> Result<()> {
     let mapped = if users == Users::Mapped { &["--userns-remap", "default"][..] } else { &[] };
     let inside =
         cmd!(shell, "unshare --mount --pid --net --fork --kill-child sh -c {enter} vm-load {directory}");
-    let load = inside.args(mapped).env("VM_PODMAN", if users == Users::Engine { "" } else { "yes" });
+    let load = inside.args(mapped).env("VM_OTHERS", if users == Users::Engine { "" } else { "yes" });
     progress::logged(workspace, "vm-load", load)
 }

@@ -163,10 +163,10 @@ pub fn run(
     guests: &[Guest],
 ) -> Result<Vec<(Guest, Result<Report>)>> {
     let system = system::ensure(workspace, suite.release, suite.arch)?;
-    let podman = suite.runs.iter().any(|run| run.program == Program::Suite("podman"));
+    let runs = |name| suite.runs.iter().any(|run| run.program == Program::Suite(name));
     let users = match guests.iter().any(|guest| guest.userns) {
         true => Users::Mapped,
-        false if podman => Users::Podman,
+        false if runs("podman") || runs("containerd") => Users::Others,
         false => Users::Engine,
     };
     let data = images::ensure(workspace, &engine, &system, suite, users)?;

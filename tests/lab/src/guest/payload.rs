@@ -49,6 +49,8 @@ pub(super) fn pack(workspace: &Workspace, suite: &Suite) -> Result<PathBuf> {
         ("DIND_TEST_PRELOAD", "/payload/preload"),
         ("DIND_TEST_PODMAN_STORE", "/var/lib/docker/podman"),
         ("DIND_TEST_CRUN", "crun"),
+        ("DIND_TEST_RUNTIME", "/usr/sbin/runc"),
+        ("DIND_TEST_IMAGE_ARCHIVE", "/var/lib/docker/images.tar"),
         ("DIND_BIN_DIR", "/payload/bin"),
     ];
     let slowness = std::env::var("DIND_TEST_SLOWNESS").ok();

@@ -10,7 +10,7 @@ use std::fs;
 use std::path::PathBuf;
 
 /// Beside the engine: what a node's host has, and what the suites call on it. systemd and podman are for guests that map users.
-const PACKAGES: &str = "iptables,iproute2,kmod,procps,busybox-static,nftables,strace,apparmor,systemd-sysv,dbus,podman,crun,netavark,aardvark-dns";
+const PACKAGES: &str = "iptables,iproute2,kmod,procps,busybox-static,nftables,strace,apparmor,systemd-sysv,dbus,podman,crun,netavark,aardvark-dns,containernetworking-plugins";
 
 /// The user that the engine maps others to, as dockerd itself would make it, so that its number is known (dockerd(8)); and the one
 /// that podman does, which podman 5 does not find unless it exists.
