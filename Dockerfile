@@ -7,7 +7,7 @@ ARG BASE_IMAGE=ubuntu:24.04
 ARG ENGINE=packages
 FROM ${BASE_IMAGE} AS engine
 
-# A base with a USER of its own keeps neither apt nor the node from being root. The README says how the main process becomes
+# A base with a USER of its own keeps neither apt nor the node from being root. xtask/README.md says how the main process becomes
 # that user again.
 USER root
 

@@ -55,6 +55,8 @@ pub struct Bar {
     pub from: f64,
     /// When it ended; nothing while it lasts.
     pub to: Option<f64>,
+    /// Whether it went on beyond what is shown: such a bar is pale.
+    pub goes_on: bool,
     /// Which colour it has.
     pub colour: usize,
     /// What a pointer on it shows, beside the times.
@@ -104,7 +106,7 @@ impl Bar {
     /// One that lasts reaches to the end, and is pale.
     fn draw(&self, picture: &mut Picture, x: impl Fn(f64) -> f64, end: f64) {
         let (from, to) = (x(self.from), x(self.to.unwrap_or(end)));
-        let open = if self.to.is_some() { "" } else { " open" };
+        let open = if self.to.is_none() || self.goes_on { " open" } else { "" };
         let class = format!("bar {}{open}", colour(self.colour));
         let until = self.to.map_or("…".to_owned(), number);
         let tip = format!("{}: {} to {until} ms", self.tip, number(self.from));

@@ -48,7 +48,7 @@ fn check(picture: &str) -> usize {
 }
 
 fn bar(from: f64, to: Option<f64>) -> Bar {
-    Bar { from, to, colour: 7, tip: NASTY.to_owned() }
+    Bar { from, to, goes_on: from > 8.0, colour: 7, tip: NASTY.to_owned() }
 }
 
 #[test]

@@ -43,6 +43,7 @@ fn lane_of(stage: &StageRecord) -> Lane {
     let bar = Bar {
         from: stage.start_ms as f64,
         to: stage.end_ms.map(|end| end as f64),
+        goes_on: false,
         colour: STAGE,
         tip: stage.name.clone(),
     };
@@ -60,6 +61,7 @@ fn lane_of_program(program: &ProgramRecord, end: Option<u64>) -> Lane {
     let bar = Bar {
         from: program.start_ms as f64,
         to: until.map(|until| until as f64),
+        goes_on: program.end_ms.is_none(),
         colour: PROGRAM,
         tip: program.name.clone(),
     };

@@ -12,11 +12,10 @@ mod watch;
 
 use crate::cli::Top as Args;
 use crate::paths::DATA_ROOT;
-use crate::run::report as log_fault;
 use crate::status::record::Record;
 use crate::{TOOL, fault, options, status};
 use dind_contract::cli::refuse_root;
-use dind_contract::finish::finish_text;
+use dind_contract::finish::{finish_text, log_fault};
 use dind_contract::{Draft, Failed, Fault, Outcome, Report};
 use output::Output;
 use report::Top;
@@ -45,7 +44,7 @@ pub fn finish(args: &Args) -> ExitCode {
     let form = args.output.and_then(|form| form.0);
     if form.is_none() && stdin().is_terminal() && stdout().is_terminal() {
         return ExitCode::from(on_screen(args).unwrap_or_else(|fault| {
-            log_fault(&fault);
+            log_fault(TOOL, &fault);
             fault.code.exit as u8
         }));
     }

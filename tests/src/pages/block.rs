@@ -20,7 +20,7 @@ pub struct Block {
     pub line: usize,
     /// The first word behind the fence: `sh`, `json`.
     pub language: String,
-    /// The words behind it: `in=node` has a value, `xtask` an empty one.
+    /// The words behind it: `in:node` has a value, `xtask` an empty one.
     pub marks: Vec<(String, String)>,
     /// What is in it, without the indentation of the fence.
     pub text: String,
@@ -104,7 +104,7 @@ fn parse(text: &str) -> Vec<Block> {
             let mut words = info.split_whitespace();
             let language = words.next().unwrap_or_default().to_owned();
             let marks = words.map(|word| {
-                let (name, value) = word.split_once('=').unwrap_or((word, ""));
+                let (name, value) = word.split_once(':').unwrap_or((word, ""));
                 (name.to_owned(), value.to_owned())
             });
             let block = Block { line: number + 1, language, marks: marks.collect(), ..Block::default() };
@@ -126,7 +126,7 @@ mod tests {
     const TEXT: &str = "\
 # A page
 
-```sh in=node
+```sh in:node
 echo {} # indented below
 ```
 

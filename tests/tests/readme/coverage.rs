@@ -67,7 +67,7 @@ fn every_block_is_run_by_somebody() {
 fn a_block_that_nobody_runs_is_found() {
     let page = Page::new(
         "README.md",
-        "```yaml\na: 1\n```\n\n```sh\necho\n```\n\n```sh is=README.md\nnot in there\n```\n",
+        "```yaml\na: 1\n```\n\n```sh\necho\n```\n\n```sh is:README.md\nnot in there\n```\n",
     );
     let faults: Vec<_> = page.blocks.iter().map(|block| fault(&page, block)).collect();
     let expected =

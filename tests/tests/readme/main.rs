@@ -6,9 +6,9 @@
 //!
 //! | | |
 //! |---|---|
-//! | `in=NAME` | runs in that container, by `docker exec`; the page says so in words |
-//! | `as=FILE` | is put into a file, which the next blocks use |
-//! | `is=FILE` | is in that file of the checkout, which another suite runs |
+//! | `in:NAME` | runs in that container, by `docker exec`; the page says so in words |
+//! | `as:FILE` | is put into a file, which the next blocks use |
+//! | `is:FILE` | is in that file of the checkout, which another suite runs |
 //! | `xtask` | commands of xtask, which cannot run below itself: the lint reads them with xtask's own parser of the command line |
 //!
 //! `elsewhere`: the blocks that another suite runs, and which. `coverage`: there are no others.

@@ -34,7 +34,7 @@ impl Names {
                     "--name" => add(&mut names.containers, pair[1]),
                     "--tag" => add(&mut names.images, pair[1]),
                     "--volume" | "-v" => {
-                        add(&mut names.volumes, pair[1].split(':').next().unwrap_or_default())
+                        add(&mut names.volumes, pair[1].split(':').next().unwrap_or_default());
                     }
                     _ => {}
                 }
@@ -96,8 +96,8 @@ fn replaced(text: &str, name: &str, ours: &str) -> String {
     while let Some(at) = left.find(name) {
         let (before, rest) = (&left[..at], &left[at + name.len()..]);
         let inner = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-        let begins =
-            !before.ends_with(|c: char| inner(c) || c == '/') && !(before.is_empty() && out.ends_with(inner));
+        let last = before.chars().last().or(out.chars().last());
+        let begins = !last.is_some_and(|c| inner(c) || c == '/');
         let ends = !rest.starts_with(|c: char| inner(c) || c == '/');
         out += before;
         out += if begins && ends { ours } else { name };

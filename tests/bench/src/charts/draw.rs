@@ -31,7 +31,8 @@ pub(super) fn start(Figures { about, figures }: &Figures<Start>) -> String {
 
 fn run(run: &Run) -> Vec<Lane> {
     let ms = |from: f64, to: f64| format!("{:>9.0} ms", to - from);
-    let bar = |from, to, colour, tip: &str| Bar { from, to: Some(to), colour, tip: tip.to_owned() };
+    let bar =
+        |from, to, colour, tip: &str| Bar { from, to: Some(to), goes_on: false, colour, tip: tip.to_owned() };
     let whole = Lane {
         name: run.name.clone(),
         depth: 0,
@@ -70,7 +71,8 @@ pub(super) fn stop(Figures { about, figures }: &Figures<Stop>) -> String {
 }
 
 pub(super) fn seed(Figures { about, figures }: &Figures<Seed>) -> String {
-    let bar = |from, to, colour, tip: &str| Bar { from, to: Some(to), colour, tip: tip.to_owned() };
+    let bar =
+        |from, to, colour, tip: &str| Bar { from, to: Some(to), goes_on: false, colour, tip: tip.to_owned() };
     let lane = |name: &str, ready: f64, load: f64| {
         let mut bars = vec![bar(0.0, ready, WHOLE, "until the engine answers")];
         if load > 0.0 {
