@@ -2,9 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod preload;
 mod static_archive;
 
-use dind_tests::outer::{LIMIT, Node, SLEEP, docker, inner_image};
+use dind_tests::outer::{LIMIT, Node, SLEEP, inner_image};
 use dind_tests::{eventually, scratch};
 use serde_json::json;
 use std::fs;
@@ -49,20 +50,6 @@ fn an_engine_that_the_pids_limit_ends_is_reported_with_it() {
     let log = node.log();
     assert!(log.contains("dind-launch: cause: too many processes: the container's pids limit"), "{log}");
     assert!(log.contains("dind-launch: hint: give the container more processes and threads"), "{log}");
-}
-
-#[test]
-fn an_archive_is_loaded_once() {
-    let node = Node::start(&[], SLEEP);
-    let archive = json!(["/preload/inner.tar"]);
-    for (loaded, present) in [(&archive, &json!([])), (&json!([]), &archive)] {
-        node.until_running();
-        let preload = &node.record()["documents"]["preload"]["result"];
-        assert_eq!((&preload["loaded"], &preload["present"]), (loaded, present));
-        assert_eq!(node.inner(&["run", "--rm", &inner_image(), "echo", "hello"]), "hello");
-        assert_eq!(node.stop().0, 143, "{}", node.log());
-        docker(&["start", &node.name]).ok();
-    }
 }
 
 #[test]
