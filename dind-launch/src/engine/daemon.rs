@@ -168,6 +168,17 @@ pub fn wait_ready(
     needed: Option<&Daemon>,
     limit: Duration,
 ) -> Result<bool, StopReason> {
+    let outcome = until_ready(node, daemon, needed, limit);
+    daemon.notify.close();
+    outcome
+}
+
+fn until_ready(
+    node: &mut Node,
+    daemon: &Daemon,
+    needed: Option<&Daemon>,
+    limit: Duration,
+) -> Result<bool, StopReason> {
     let deadline = Instant::now() + limit;
     let mut ping = None;
     while !node.main_has_exited() {

@@ -2,7 +2,9 @@
 //! first frame of containerd's API.
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, bind, connect, recv, socket};
+use nix::sys::socket::{
+    AddressFamily, Shutdown, SockFlag, SockType, UnixAddr, bind, connect, recv, shutdown, socket,
+};
 use std::borrow::Cow;
 use std::fs;
 use std::io::{self, Read, Write};
@@ -53,6 +55,12 @@ impl Notify {
             ready |= message[..length].split(|byte| *byte == b'\n').any(|line| line == b"READY=1");
         }
         ready
+    }
+
+    /// Takes no more messages: the service gets an error, which it ignores. In a queue that nobody reads there is room for ten of them, and
+    /// a service waits with the next: dockerd, since 29, reports the begin and the end of each reload (moby, `notifyReloading`).
+    pub fn close(&self) {
+        let _ = shutdown(self.socket.as_raw_fd(), Shutdown::Read);
     }
 }
 

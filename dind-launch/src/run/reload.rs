@@ -81,9 +81,14 @@ pub(super) fn reload(node: &mut Node, state: &mut RunState) -> Result<Draft<Relo
     candidate.extend(new.config.clone());
     let before = state.dockerd_settings.config.clone();
     if let Err(reason) = hand_over(node, state, &candidate) {
-        write_settings(&before)?;
-        signal(node, state);
-        return Err(reason);
+        if let StopReason::Signal(_) = reason {
+            return Err(reason);
+        }
+        // Waited for: its word would pass for that of the next reload, whatever becomes of that.
+        return match hand_over(node, state, &before) {
+            Err(stop @ StopReason::Signal(_)) => Err(stop),
+            _ => Err(reason),
+        };
     }
     write_settings(&merged)?;
     state.dockerd_settings.config.clone_from(&merged);

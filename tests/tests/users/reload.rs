@@ -71,6 +71,27 @@ fn an_invalid_file_changes_nothing() {
     assert_eq!(labels(&node), "[a=d]");
 }
 
+/// An engine that reports each reload to a socket that nobody reads waits there for ever.
+#[test]
+fn a_node_reloads_as_often_as_it_is_asked() {
+    let node = Node::start(&[], SLEEP);
+    node.until_running();
+    for number in 0..12 {
+        write(&node, &format!(r#"{{"labels": ["number={number}"]}}"#));
+        let (status, document) = reload(&node);
+        assert_eq!((status, &document["result"]["changed"]), (0, &json!(["labels"])), "{number}: {document}");
+        assert_eq!(labels(&node), format!("[number={number}]"));
+        // What is refused leaves nothing for the next one to be taken for.
+        write(&node, r#"{"labels": ["a=b"], "debug": "perhaps"}"#);
+        let (status, document) = reload(&node);
+        assert_eq!(
+            (status, &document["error"]["code"]),
+            (78, &json!("reload-refused")),
+            "{number}: {document}"
+        );
+    }
+}
+
 /// moby/moby#36632: what a flag sets, the file cannot change.
 #[test]
 fn a_reload_names_what_a_flag_overrides() {
