@@ -7,9 +7,9 @@ use crate::fault;
 use crate::paths::{self, RUN_DIR, SOCKET, containerd_socket};
 use crate::process::{Node, StopReason, WaitOutcome, hint_of, init_failed};
 use dind_contract::Fault;
-use dind_system::Root;
 use dind_system::helper::HELPER_PATH;
 use dind_system::supervisor::{ChildId, SpawnMode};
+use dind_system::{PackageManager, Root};
 use std::io;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
@@ -67,6 +67,9 @@ impl DaemonKind {
     }
 }
 
+/// The package of both, in Debian and Ubuntu.
+const ENGINE_PACKAGE: &str = "docker.io";
+
 /// Where the engine's programs are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Programs {
@@ -85,7 +88,7 @@ impl Programs {
         let one = |name: &str| {
             paths::program(root, name).ok_or_else(|| {
                 let fault = fault::ENGINE_MISSING.cannot("find", name, "it is not on PATH");
-                fault.hint("install the Docker Engine in the image: apt-get install docker.io")
+                fault.hint(PackageManager::of(root).hint(name, ENGINE_PACKAGE))
             })
         };
         Ok(Self { dockerd: one("dockerd")?, containerd: one("containerd")? })
@@ -147,8 +150,8 @@ pub(super) fn spawn(
     let program = command.get_program().to_string_lossy().into_owned();
     let counters = Counters::read(&Root::default());
     let (child, _) = node.spawn(&mut command, SpawnMode::Session).map_err(|error| {
-        let hint = "install the Docker Engine in the image again: apt-get install --reinstall docker.io";
-        let hint = hint_of(&error).unwrap_or(hint);
+        let again = || PackageManager::of(&Root::default()).hint(kind.name(), ENGINE_PACKAGE);
+        let hint = hint_of(&error).map_or_else(again, str::to_owned);
         fault::ENGINE_MISSING.cannot("execute", program, error).hint(hint)
     })?;
     node.log.add(log);

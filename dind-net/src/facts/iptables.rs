@@ -1,8 +1,8 @@
 //! Which iptables are installed, and where rules are. Nothing is run to find out.
 
 use crate::firewall::content::Tables;
-use dind_system::Root;
 use dind_system::helper::HELPER_PATH;
+use dind_system::{PackageManager, Root};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -24,6 +24,8 @@ const MODULES: &str = "/proc/modules";
 /// What is installed, and where rules are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Installed {
+    /// What would install one.
+    pub packages: PackageManager,
     /// The program behind plain `iptables`.
     pub plain: Option<PathBuf>,
     /// The program behind `iptables-nft`.
@@ -65,6 +67,7 @@ impl Installed {
             };
         }
         Ok(Self {
+            packages: PackageManager::of(root),
             plain: program(root, "iptables"),
             nft: program(root, "iptables-nft"),
             legacy: program(root, "iptables-legacy"),

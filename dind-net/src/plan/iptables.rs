@@ -46,7 +46,7 @@ pub fn decide(facts: &Facts, options: &Options) -> Result<Iptables, Fault> {
         let warning = Warning::new(
             fault::IPTABLES_NOT_FOUND,
             "no iptables is installed; dockerd does not start without it",
-            "install iptables, or give dockerd --iptables=false",
+            format!("{}; or give dockerd --iptables=false", installed.packages.hint("iptables", "iptables")),
         );
         return Ok(Iptables { warning: Some(warning), ..Iptables::default() });
     };
@@ -78,7 +78,10 @@ fn choose(installed: &Installed, forced: Option<Backend>) -> Result<Option<Chose
             let name = if backend == Backend::Nft { "iptables-nft" } else { "iptables-legacy" };
             return Err(fault::IPTABLES_MISSING
                 .cannot("use", name, format!("it is not in {HELPER_PATH}"))
-                .hint("install it, or leave DIND_NET_IPTABLES unset"));
+                .hint(format!(
+                    "{}; or leave DIND_NET_IPTABLES unset",
+                    installed.packages.hint(name, "iptables")
+                )));
         }
         return Ok(chosen(backend, Reason::Forced));
     }

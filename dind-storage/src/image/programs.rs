@@ -2,10 +2,10 @@
 
 use crate::fault;
 use dind_contract::Fault;
-use dind_system::Helper;
+use dind_system::{Helper, PackageManager, Root};
 
-/// The package of xfs, and how an image gets it that is made by our recipe.
-pub const XFSPROGS: &str = "xfsprogs (our Dockerfile does it with --build-arg XFS=true)";
+/// The package of xfs, which our recipe brings on demand.
+pub const XFSPROGS: &str = "xfsprogs";
 
 /// A program, by name.
 ///
@@ -14,6 +14,9 @@ pub const XFSPROGS: &str = "xfsprogs (our Dockerfile does it with --build-arg XF
 pub fn find(name: &str, package: &str) -> Result<Helper, Fault> {
     Helper::find(name).ok_or_else(|| {
         let fault = fault::HELPER_MISSING.cannot("run", name, "it is not installed");
-        fault.hint(format!("install it in the image: apt-get install {package}"))
+        let hint = PackageManager::of(&Root::default()).hint(name, package);
+        let ours =
+            if package == XFSPROGS { "; our Dockerfile does it with --build-arg XFS=true" } else { "" };
+        fault.hint(hint + ours)
     })
 }

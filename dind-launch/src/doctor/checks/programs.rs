@@ -7,7 +7,7 @@ use crate::engine::version;
 use crate::mesos;
 use crate::paths;
 use crate::process::sibling::Tools;
-use dind_system::Root;
+use dind_system::{PackageManager, Root};
 
 /// The first engine that writes its rules with either (moby 29.0, `--firewall-backend`).
 const ENGINE_WITH_NFTABLES: u32 = 29;
@@ -21,6 +21,7 @@ const PROGRAMS: [(&str, Verdict, &str); 5] = [
 ];
 
 pub(super) fn evaluate(root: &Root, observed: &Observed, checks: &mut Checks) {
+    let packages = PackageManager::of(root);
     let version = root.is_host().then(version::installed).flatten();
     for (name, verdict, package) in PROGRAMS {
         match paths::program(root, name).is_some() {
@@ -33,7 +34,7 @@ pub(super) fn evaluate(root: &Root, observed: &Observed, checks: &mut Checks) {
                     name,
                     verdict,
                     format!("{name} is not on PATH"),
-                    &format!("apt-get install {package}"),
+                    &install(packages, name, package),
                 );
             }
         }
@@ -59,6 +60,11 @@ pub(super) fn evaluate(root: &Root, observed: &Observed, checks: &mut Checks) {
             agent(&pair, checks);
         }
     }
+}
+
+/// How a program gets into the image, in a list of checks: the bare command where there is one.
+pub(super) fn install(packages: PackageManager, program: &str, package: &str) -> String {
+    packages.command(package).unwrap_or_else(|| packages.hint(program, package))
 }
 
 /// Whether the engine can do without iptables, and nft is there for it. What else that takes, `dind-net` looks at.

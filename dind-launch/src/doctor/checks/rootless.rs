@@ -5,7 +5,7 @@ use super::super::capabilities::name;
 use super::super::facts::{Observed, probe};
 use super::super::report::Checks;
 use super::privileges;
-use dind_system::Root;
+use dind_system::{PackageManager, Root};
 use std::path::Path;
 
 /// To copy files for the node and give them to it, to map its users, and to signal its processes.
@@ -53,7 +53,7 @@ pub(in crate::doctor) fn evaluate(root: &Root, observed: &Observed, checks: &mut
         None => checks.missing(
             "pasta",
             "pasta, the way out of the node's network, is not installed",
-            "apt-get install passt, in the image",
+            &super::programs::install(PackageManager::of(root), "pasta", "passt"),
         ),
     }
 }
