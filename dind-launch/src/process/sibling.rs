@@ -16,6 +16,15 @@ use std::time::Duration;
 /// A document with a result of any shape: the launcher passes on what it does not need to understand.
 pub type Document = Report<Value>;
 
+/// What a program of the user's is held to.
+const CONTRACT: &str =
+    "it must print one JSON document on stdout, and nothing else (dind-launch/contract/README.md)";
+
+/// Whether a program is one of ours.
+fn is_sibling(name: &str) -> bool {
+    name.starts_with("dind-")
+}
+
 /// Where the sibling tools are.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Tools {
@@ -111,7 +120,13 @@ fn is_ours(name: &str) -> bool {
 
 /// The fault of a tool that cannot be executed.
 pub fn not_executed(tool: &Path, error: &std::io::Error) -> Fault {
-    let hint = super::hint_of(error).unwrap_or("install the dind tools again");
+    let ours = tool.file_name().is_some_and(|name| is_sibling(&name.to_string_lossy()));
+    let usual = if ours {
+        "install the dind tools again"
+    } else {
+        "check its mode, and the program that its first line names"
+    };
+    let hint = super::hint_of(error).unwrap_or(usual);
     fault::TOOL_BROKEN.cannot("execute", tool.display(), error).hint(hint)
 }
 
@@ -151,7 +166,14 @@ pub fn document(node: &Node, tool: &ToolProcess) -> Result<Document, Fault> {
     }
     let broken = |cause: String| {
         let fault = fault::TOOL_BROKEN.cannot("read the document of", tool.name(), cause);
-        fault.hint("install all dind tools from one release; this tool's own messages are above")
+        match (is_sibling(tool.name()), tool.is_quiet()) {
+            (true, _) => {
+                fault.hint("install all dind tools from one release; this tool's own messages are above")
+            }
+            // Of the user's own stages.
+            (false, true) => fault.hint(format!("run `{} plan` in the image: {CONTRACT}", tool.name())),
+            (false, false) => fault.hint(format!("its own messages are above: {CONTRACT}")),
+        }
     };
     let status = tool.status(node);
     let value: Value = serde_json::from_str(tool.output().trim()).map_err(|error| {

@@ -2,6 +2,8 @@
 
 use super::{Node, StopReason, WaitOutcome};
 use dind_system::supervisor::{ChildId, SpawnMode};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -113,6 +115,17 @@ impl ToolProcess {
         }
     }
 
+    /// Reads what a program that has exited has left in the pipe, and closes it: a daemon that it has started may hold the other end.
+    fn read_rest(&mut self) {
+        while let Some(stdout) = self.stdout() {
+            match poll(&mut [PollFd::new(stdout, PollFlags::POLLIN)], PollTimeout::ZERO) {
+                Ok(1..) => self.read_stdout(),
+                Err(Errno::EINTR) => {}
+                _ => self.stdout = None,
+            }
+        }
+    }
+
     /// Whether it has exited, and all that it printed is read.
     #[must_use]
     pub fn is_finished(&self, node: &Node) -> bool {
@@ -157,6 +170,11 @@ pub fn wait_all(
     let (mut stop_signal, mut killed) = (None, false);
     let mut deadline = limit.map(|limit| Instant::now() + limit);
     while tools.iter().any(|tool| !tool.is_finished(node)) {
+        let exited = tools.iter_mut().filter(|tool| node.exit_status(tool.child).is_some());
+        exited.for_each(ToolProcess::read_rest);
+        if tools.iter().all(|tool| tool.is_finished(node)) {
+            break;
+        }
         let open: Vec<usize> = (0..tools.len()).filter(|&i| tools[i].stdout.is_some()).collect();
         let outcome = {
             let fds: Vec<_> = tools.iter().filter_map(ToolProcess::stdout).collect();

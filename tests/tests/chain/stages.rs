@@ -138,3 +138,39 @@ fn a_stage_that_fails_ends_the_node_and_what_was_applied_is_released() {
     );
     assert!(!events.contains(&"dockerd start".to_owned()), "{events:?}");
 }
+
+#[test]
+fn a_stage_may_leave_a_daemon_that_keeps_its_stdout() {
+    let site = Site::new();
+    // Its end is the node's: whatever PID 1 leaves is killed.
+    noting(&site, "daemon", r#"{"debug":true}"#, "test $1 != apply || sleep 600 &");
+    let output = run(&site, "daemon");
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert_eq!(site.record()["daemon_json"]["debug"], true);
+}
+
+#[test]
+fn a_stage_that_cannot_be_understood_is_named_with_what_to_do_about_it() {
+    for (script, causes) in [
+        (
+            "#!/no/such/interpreter\n",
+            ["cannot execute", "check its mode, and the program that its first line names"],
+        ),
+        (
+            "#!/bin/sh\necho hello\n",
+            [
+                "cannot read the document of `broken`",
+                "run `broken plan` in the image: it must print one JSON document",
+            ],
+        ),
+        (
+            "#!/bin/sh\nexit 3\n",
+            ["it exited with status 3, and stdout is not JSON", "dind-launch/contract/README.md"],
+        ),
+    ] {
+        let site = Site::new();
+        install(&site, "broken", script);
+        let output = run(&site, "broken");
+        causes.iter().for_each(|cause| refused(&output, cause));
+    }
+}
