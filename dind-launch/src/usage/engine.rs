@@ -205,7 +205,8 @@ mod tests {
             let mut request = [0; 256];
             let length = client.read(&mut request).unwrap();
             assert!(request[..length].starts_with(b"GET /containers/json?all=1 HTTP/1.0\r\n"));
-            client.write_all(answer.as_bytes()).unwrap();
+            // On a busy machine, whoever has a short deadline is gone by now.
+            let _ = client.write_all(answer.as_bytes());
             // The connection stays open for one that is to run into its deadline.
             let kept = (!answer.ends_with('\n')).then_some(client);
             let outcome = asking.join().unwrap();

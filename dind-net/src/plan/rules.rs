@@ -1,13 +1,13 @@
 //! Whether our own firewall rules can be made, and those of bridged mode.
 
 use crate::facts::Facts;
+use crate::facts::original::Bridging;
 use crate::fault;
 use crate::firewall::content::Tables;
 use crate::firewall::hairpin::Hairpin;
 use crate::firewall::isolation::Isolation;
 use crate::netlink::arp::Mac;
 use crate::options::Options;
-use crate::plan::bridged::Bridged;
 use crate::plan::connection::Connection;
 use crate::plan::firewall::Firewall;
 use crate::values::Mark;
@@ -49,8 +49,8 @@ pub fn decide_isolation(
 
 /// In bridged mode, what an outer bridge in hairpin mode sends back.
 #[must_use]
-pub fn decide_hairpin(facts: &Facts, bridged: Option<&Bridged>) -> (Option<Hairpin>, Option<Warning>) {
-    let Some(Bridged { bridging, .. }) = bridged else { return (None, None) };
+pub fn decide_hairpin(facts: &Facts, bridging: Option<&Bridging>) -> (Option<Hairpin>, Option<Warning>) {
+    let Some(bridging) = bridging else { return (None, None) };
     let hairpin = hardware_address(&bridging.mac).map(|mac| Hairpin { uplink: bridging.uplink.clone(), mac });
     let refused =
         facts.hairpin_refused.as_ref().map(|error| format!("the kernel refuses the rules: {error}"));

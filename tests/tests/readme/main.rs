@@ -1,7 +1,7 @@
 //! What every page shows is run, and what it shows as output is compared.
 //!
 //! A page is one shell: its blocks run in their order, in a directory that has the checkout's directories, with the tools on PATH and the outer engine behind
-//! `docker`. Names of containers, networks, volumes and images are ours, and removed at the end; nothing else differs from what a reader runs. Words behind
+//! `docker`; that of an example is a copy of its directory, too. Names of containers, networks, volumes and images are ours, and removed at the end; nothing else differs from what a reader runs. Words behind
 //! the fence, which no reader sees, say what is different:
 //!
 //! | | |

@@ -17,6 +17,9 @@ const LIMIT: u64 = 300;
 /// The directories of the checkout, which commands name.
 const CHECKOUT: [&str; 6] = ["dind-launch", "dind-net", "dind-reaper", "dind-storage", "tests", "xtask"];
 
+/// An example's page is about the files beside it: its commands run in a copy of that directory.
+const EXAMPLES: &str = "dind-launch/examples/";
+
 /// A line before the output of each block.
 const MARK: &str = "@@ block ";
 
@@ -33,6 +36,9 @@ pub(crate) fn run(page: &Page) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     for name in CHECKOUT {
         symlink(root.join(name), directory.path().join(name)).unwrap();
+    }
+    if page.path.starts_with(EXAMPLES) {
+        copy(root.join(&page.path).parent().unwrap(), directory.path());
     }
     fs::write(directory.path().join(".page"), script(&blocks, &names)).unwrap();
     let ended = shell(directory.path());
@@ -58,6 +64,11 @@ pub(crate) fn run(page: &Page) {
         }
     }
     assert!(differ.is_empty(), "{}", differ.join("\n\n"));
+}
+
+fn copy(from: &Path, to: &Path) {
+    let copied = Command::new("cp").arg("--archive").arg(from.join(".")).arg(to).status().unwrap();
+    assert!(copied.success(), "{}", from.display());
 }
 
 /// The commands, each block behind its mark.
@@ -103,4 +114,16 @@ fn logs(names: &Names, block: &Block) -> String {
         .filter(|word| word.starts_with(dind_tests::PREFIX));
     let logs = ours.map(|name| format!("{name}: {}", docker(&["logs", "--tail", "15", name]).stderr));
     logs.collect::<std::collections::BTreeSet<_>>().into_iter().collect()
+}
+
+#[test]
+#[should_panic(expected = "README.md:5: status 7")]
+fn a_command_that_fails_is_named() {
+    run(&Page::new("README.md", "```sh\nvalue=7\n```\n\n```sh\necho; exit $value\n```\n"));
+}
+
+#[test]
+#[should_panic(expected = "README.md:1: shown:\none\ncame:\ntwo")]
+fn an_output_that_is_not_the_page_s_is_named() {
+    run(&Page::new("README.md", "```sh\necho two\n```\n\n```text\none\n```\n"));
 }
