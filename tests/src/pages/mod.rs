@@ -34,6 +34,7 @@ pages![
     "dind-launch/examples/jenkins/README.md",
     "dind-launch/examples/kubernetes-sidecar/README.md",
     "dind-launch/examples/kubernetes/README.md",
+    "dind-launch/examples/stage/README.md",
     "dind-launch/system/README.md",
     "dind-net/README.md",
     "dind-reaper/README.md",
