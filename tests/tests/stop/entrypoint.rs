@@ -1,8 +1,6 @@
-//! The shell entrypoint of the README: it comes back after a restart and after a kill, and it ends with its engine.
+//! The shell entrypoint of the README: it ends with its engine. That it comes back is in the suite `piecemeal`.
 
-use crate::fixtures::{
-    Then, beside_others, forget, load_inner_image, marks, rounds, running, start_inner, until_up,
-};
+use crate::fixtures::beside_others;
 use dind_tests::outer::{LIMIT, Node, Share, ShellImage, docker, readme_entrypoint};
 use dind_tests::{eventually, within};
 use std::fs;
@@ -23,33 +21,6 @@ fn until_main(node: &Node, share: &Share) {
         share.path("main").exists().then_some(())
     });
     fs::remove_file(share.path("main")).unwrap();
-}
-
-#[test]
-fn it_survives_restarts_and_kills() {
-    let _machine = beside_others();
-    let (image, share) = (ShellImage::build(&readme_entrypoint()), Share::new());
-    let node = start(&image, &share, &[]);
-    until_main(&node, &share);
-    load_inner_image(&node);
-    start_inner(&node, "inner", &["--restart", "unless-stopped"], Then::End(0));
-    for _ in 0..rounds(3) {
-        until_up(&share, 1);
-        forget(&share);
-        docker(&["restart", "--time", "10", &node.name]).ok();
-        until_main(&node, &share);
-        until_up(&share, 1);
-        assert_eq!(running(&node), ["inner"]);
-        assert_eq!(marks(&share)["inner"].len(), 1, "it was asked once, and not since its start");
-        forget(&share);
-        docker(&["kill", &node.name]).ok();
-        assert_eq!(node.exit_status(), 137);
-        docker(&["start", &node.name]).ok();
-        until_main(&node, &share);
-        until_up(&share, 1);
-        assert_eq!(running(&node), ["inner"]);
-    }
-    assert_eq!(node.stop().0, 0);
 }
 
 #[test]

@@ -55,7 +55,8 @@ impl Tier {
                 "dropin",
                 "recipes",
                 "nesting",
-                "observe",
+                "piecemeal",
+                "dist",
             ],
             Self::Outside => &["podman", "containerd"],
             Self::Mesos => &["mesos", "release"],
@@ -68,14 +69,13 @@ impl Tier {
     }
 }
 
-/// A suite of the tiers image and outside by its name, if a guest has what it needs: no other images, no programs of package registries, no
-/// checkout.
+/// A suite of the tiers image and outside by its name, if a guest has what it needs: no other images, no packages.
 ///
 /// # Errors
 /// It is none.
 pub(crate) fn in_guests(name: &str) -> Result<&'static str, String> {
     let all = [Tier::Image, Tier::Outside].map(Tier::programs).concat();
-    let fitting = all.into_iter().filter(|suite| !["recipes", "readme"].contains(suite));
+    let fitting = all.into_iter().filter(|suite| !["recipes", "piecemeal", "dist"].contains(suite));
     let found = fitting.clone().find(|suite| *suite == name);
     let all = || fitting.collect::<Vec<_>>().join(", ");
     found.ok_or_else(|| format!("expected one of {}", all()))
