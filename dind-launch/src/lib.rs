@@ -9,6 +9,8 @@ pub mod engine;
 pub mod entrypoint;
 pub mod executable;
 pub mod fault;
+pub mod help;
+pub mod manual;
 pub mod mesos;
 pub mod options;
 pub mod paths;

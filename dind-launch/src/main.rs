@@ -4,6 +4,7 @@ use dind_contract::cli::{parse, refuse_root};
 use dind_contract::{Failed, Fault, Outcome, finish};
 use dind_launch::cli::{Cli, TlsVerb, Verb};
 use dind_launch::engine::preload;
+use dind_launch::help::HELP;
 use dind_launch::run::command_form;
 use dind_launch::{TOOL, claim, doctor, drain, entrypoint, fault, plan, reload, rootless, run, status, tls};
 use dind_system::Root;
@@ -11,7 +12,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let words = command_form::arguments(std::env::args_os());
-    let cli: Cli = parse(words.iter().cloned());
+    let cli: Cli = parse(words.iter().cloned(), &HELP);
     let root = Root::at(cli.verb.root());
     if !matches!(cli.verb, Verb::Run(_)) && root.is_host() {
         match rootless::into_node(&words, matches!(cli.verb, Verb::Wait(_))) {

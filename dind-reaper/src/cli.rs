@@ -59,7 +59,7 @@ pub enum Meaning {
 
 /// Where to write down what happens.
 #[derive(Args, Clone, Debug)]
-pub struct Evidence {
+pub struct EvidenceArgs {
     /// Of which engine.
     #[command(flatten)]
     pub engine: EngineArgs,
@@ -82,7 +82,7 @@ pub struct Evidence {
 
 /// When to take, and what not.
 #[derive(Args, Clone, Debug)]
-pub struct Reclaim {
+pub struct ReclaimArgs {
     /// Of which engine.
     #[command(flatten)]
     pub engine: EngineArgs,
@@ -153,7 +153,7 @@ pub enum Verb {
     Evidence {
         /// What to write down, and where.
         #[command(flatten)]
-        evidence: Evidence,
+        args: EvidenceArgs,
         /// How it is printed.
         #[command(flatten)]
         printing: Printing,
@@ -162,7 +162,7 @@ pub enum Verb {
     Reclaim {
         /// What to remove.
         #[command(flatten)]
-        reclaim: Reclaim,
+        args: ReclaimArgs,
         /// How it is printed.
         #[command(flatten)]
         printing: Printing,

@@ -3,12 +3,13 @@
 use dind_contract::cli::{Printing, parse};
 use dind_contract::{Outcome, finish};
 use dind_reaper::cli::{Cli, Verb};
+use dind_reaper::help::HELP;
 use dind_reaper::{TOOL, drain, evidence, init, plan, reclaim, stop};
 use serde::Serialize;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let cli: Cli = parse(std::env::args_os());
+    let cli: Cli = parse(std::env::args_os(), &HELP);
     match &cli.verb {
         Verb::Plan { stopping, machine, printing } => {
             print(*printing, "plan", plan::run(stopping, &machine.root))
@@ -18,8 +19,8 @@ fn main() -> ExitCode {
         Verb::Drain { engine, timeout, printing } => {
             print(*printing, "drain", drain::drain(engine, timeout.as_ref()))
         }
-        Verb::Evidence { evidence: args, printing } => print(*printing, "evidence", evidence::evidence(args)),
-        Verb::Reclaim { reclaim: args, printing } => print(*printing, "reclaim", reclaim::reclaim(args)),
+        Verb::Evidence { args, printing } => print(*printing, "evidence", evidence::evidence(args)),
+        Verb::Reclaim { args, printing } => print(*printing, "reclaim", reclaim::reclaim(args)),
         // stdout belongs to the command, so there is no document.
         Verb::Exec(args) => init::run(args),
     }

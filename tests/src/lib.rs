@@ -12,6 +12,7 @@
 
 pub mod captured;
 pub mod cell;
+pub mod help;
 pub mod manifest;
 pub mod outer;
 pub mod outside;
@@ -21,6 +22,7 @@ pub mod readme;
 pub mod reduced;
 pub mod rootless;
 pub mod store;
+pub mod terminal;
 
 use std::fmt::Display;
 use std::fs;

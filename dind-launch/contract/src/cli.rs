@@ -4,6 +4,7 @@
 //! is no error.
 
 use crate::fault::{Code, Fault};
+use crate::help::Help;
 use clap::builder::{EnumValueParser, OsStringValueParser, PossibleValue, StyledStr, TypedValueParser};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
@@ -89,7 +90,7 @@ impl<T: ValueEnum + Clone + Send + Sync + 'static> TypedValueParser for Forms<T>
 /// Flatten into a verb that changes nothing, and can look at another machine.
 #[derive(Args, Clone, Debug)]
 pub struct Machine {
-    /// Read the machine's facts below this directory instead of `/`.
+    /// Read the machine's facts below this directory instead of `/`; verbs without this option refuse its variable.
     #[arg(long, value_name = "DIR", default_value = "/", env = ROOT, value_parser = OsStringValueParser::new().map(directory))]
     pub root: PathBuf,
 }
@@ -126,8 +127,15 @@ pub fn given(text: Option<&String>) -> Option<&str> {
 }
 
 /// Parses a command line. One that is wrong, or asks for help, ends the process.
-pub fn parse<C: Parser>(words: impl IntoIterator<Item = OsString>) -> C {
-    C::try_parse_from(words.into_iter()).unwrap_or_else(|error| explained(error, &C::command()).exit())
+pub fn parse<C: Parser>(words: impl IntoIterator<Item = OsString>, help: &Help) -> C {
+    let words: Vec<_> = words.into_iter().collect();
+    C::try_parse_from(&words).unwrap_or_else(|error| match error.kind() {
+        // What only help shows is made for help alone: a node does not start later for it.
+        ErrorKind::DisplayHelp | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            help.add_to(C::command()).try_get_matches_from(&words).err().unwrap_or(error).exit()
+        }
+        _ => explained(error, &C::command()).exit(),
+    })
 }
 
 /// Names the verbs that have an option which was given to another one, or before the verb.

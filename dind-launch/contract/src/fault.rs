@@ -23,12 +23,27 @@ pub enum ExitCode {
 }
 
 impl ExitCode {
+    /// All of them, in order.
+    pub const ALL: [Self; 6] =
+        [Self::Unavailable, Self::CannotCreate, Self::Io, Self::InUse, Self::Privilege, Self::Config];
+
+    /// What it means, for people.
+    #[must_use]
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::Unavailable => "the Docker Engine, or the node, is not available",
+            Self::CannotCreate => "a file, a device or a link cannot be created",
+            Self::Io => "a read, a write or a call of the kernel failed",
+            Self::InUse => "in use by another process: try again later",
+            Self::Privilege => "a privilege, a capability or a device is missing",
+            Self::Config => "a flag, a variable or the machine's set-up is wrong",
+        }
+    }
+
     /// The meaning of a tool's exit status.
     #[must_use]
     pub fn from_status(status: u8) -> Option<Self> {
-        let all =
-            [Self::Unavailable, Self::CannotCreate, Self::Io, Self::InUse, Self::Privilege, Self::Config];
-        all.into_iter().find(|code| *code as u8 == status)
+        Self::ALL.into_iter().find(|code| *code as u8 == status)
     }
 }
 

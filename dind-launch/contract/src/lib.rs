@@ -6,6 +6,7 @@ pub mod document;
 pub mod fault;
 pub mod finish;
 pub mod flags;
+pub mod help;
 pub mod step;
 pub mod value;
 

@@ -15,7 +15,7 @@ mod known;
 mod place;
 mod source;
 
-use crate::cli::Evidence;
+use crate::cli::EvidenceArgs;
 use crate::engine::runtime;
 use crate::options::{Options, this_machine};
 use crate::{fault, signals};
@@ -55,7 +55,7 @@ pub struct EvidenceResult {
 ///
 /// # Errors
 /// A flag is invalid, or the directory cannot be made. What goes wrong later is a warning.
-pub fn evidence(args: &Evidence) -> Outcome<EvidenceResult> {
+pub fn evidence(args: &EvidenceArgs) -> Outcome<EvidenceResult> {
     let options = Options::of_engine(&args.engine, &this_machine()?)?;
     let parent = given(args.dir.as_ref()).map(PathBuf::from).ok_or_else(no_directory)?;
     let size = given(args.size.as_ref()).map_or(Ok(DEFAULT_SIZE), size)?;

@@ -9,7 +9,7 @@ pub mod pick;
 pub mod report;
 mod round;
 
-use crate::cli::Reclaim;
+use crate::cli::ReclaimArgs;
 use crate::engine::{Engine, runtime};
 use crate::options::{Options, this_machine};
 use crate::{fault, signals};
@@ -33,7 +33,7 @@ const RETRY_UNCHANGED: Duration = Duration::from_secs(60);
 ///
 /// # Errors
 /// A flag is invalid, or the engine does not answer; with `--wait` it is tried again.
-pub fn reclaim(args: &Reclaim) -> Outcome<ReclaimResult> {
+pub fn reclaim(args: &ReclaimArgs) -> Outcome<ReclaimResult> {
     let options = Options::of_engine(&args.engine, &this_machine()?)?;
     let above = above(given(args.above.as_ref()))?;
     usage(&options.data_root)?;

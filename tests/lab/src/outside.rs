@@ -11,7 +11,11 @@ use xshell::cmd;
 /// What a test program needs of cargo that the others can do without (tests/Cargo.toml).
 #[must_use]
 pub fn features(program: &str) -> &'static [&'static str] {
-    if program == "containerd" { &["--features", "cri"] } else { &[] }
+    match program {
+        "containerd" => &["--features", "cri"],
+        "docs" => &["--features", "docs"],
+        _ => &[],
+    }
 }
 
 /// podman does not write where others are.

@@ -17,4 +17,5 @@ mod signals;
 mod site;
 mod stages;
 mod status;
+mod terminal;
 mod wait;

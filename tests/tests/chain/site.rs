@@ -154,6 +154,18 @@ impl Running<'_> {
         self.site.environment(&mut command).output().unwrap()
     }
 
+    pub(crate) fn site_record(&self) -> Value {
+        self.site.record()
+    }
+
+    /// `dind-launch` in the launcher's namespaces, to be started by the caller.
+    pub(crate) fn launcher_command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new("nsenter");
+        command.args(["-t", &self.pid().to_string(), "-p", "-m"]).arg(bin("dind-launch")).args(args);
+        self.site.environment(&mut command);
+        command
+    }
+
     /// `dind-launch` in the launcher's namespaces. Returns its exit status and its document.
     pub(crate) fn launcher(&self, args: &[&str]) -> (i32, Value) {
         let launcher = bin("dind-launch");

@@ -3,7 +3,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod help;
 mod readmes;
+mod terminal;
 
 use assert_cmd::Command;
 use dind_tests::{bin, stretched};

@@ -1,51 +1,7 @@
 //! The terminal: handed over to the command, and taken back.
 
-use super::harness::{SOON, Stand, words};
-use dind_tests::eventually;
-use nix::pty::{Winsize, openpty};
-use std::fs::File;
-use std::io::{Read, Write};
-use std::process::{Child, Command};
-
-/// A program in a session of its own, on a terminal of its own.
-struct OnTerminal {
-    child: Child,
-    screen: File,
-    text: String,
-}
-
-impl OnTerminal {
-    fn start(command: &[String]) -> Self {
-        let size = Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 };
-        let pty = openpty(&size, None).unwrap();
-        let mut session = Command::new("setsid");
-        session.args(["--ctty", "--wait"]).args(command);
-        session
-            .stdin(pty.slave.try_clone().unwrap())
-            .stdout(pty.slave.try_clone().unwrap())
-            .stderr(pty.slave);
-        Self { child: session.spawn().unwrap(), screen: File::from(pty.master), text: String::new() }
-    }
-
-    /// Reads until the screen shows this.
-    fn until(&mut self, expected: &str) -> &str {
-        while !self.text.contains(expected) {
-            let mut bytes = [0; 256];
-            let count = self.screen.read(&mut bytes).unwrap_or_else(|error| panic!("{error}: {}", self.text));
-            self.text.push_str(&String::from_utf8_lossy(&bytes[..count]));
-        }
-        &self.text
-    }
-
-    fn type_in(&mut self, keys: &[u8]) {
-        self.screen.write_all(keys).unwrap();
-    }
-
-    fn status(mut self) -> i32 {
-        let ended = eventually("the program ends", SOON, || self.child.try_wait().unwrap());
-        ended.code().unwrap()
-    }
-}
+use super::harness::{Stand, words};
+use dind_tests::terminal::OnTerminal;
 
 fn exec(command: &[&str]) -> Vec<String> {
     let mut words = words(Stand::Other);

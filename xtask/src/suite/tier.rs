@@ -32,7 +32,7 @@ impl Tier {
     pub(super) fn programs(self) -> &'static [&'static str] {
         match self {
             Self::Unit => &[],
-            Self::Stub => &["contract", "chain", "init"],
+            Self::Stub => &["contract", "docs", "chain", "init"],
             Self::Netns => &["netns"],
             Self::Root => &["loopback", "certificates"],
             Self::Image => &[
