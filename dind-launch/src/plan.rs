@@ -122,6 +122,7 @@ pub fn plan(args: &Plan) -> Outcome<RunPlan> {
         variables::unknown(std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned()));
     warnings.extend(merged.warnings);
     warnings.extend(config::seed_not_used(&storage.result, &merged.config, &options.daemon_args));
+    warnings.extend(config::storage_options_unread(&merged.config, &options.daemon_args));
     warnings.extend(listen.warnings);
     warnings.extend(hairpin::warning(&machine, &merged.config, &options.daemon_args));
     warnings.extend(cut_off::warning(&machine, &merged.config, &options.daemon_args));

@@ -216,7 +216,7 @@ pub const MOUNT_NOT_OURS: &str = "mount-not-ours";
 pub const OPTION_IGNORED: &str = "option-ignored";
 /// Less than a tenth of the data root is left.
 pub const SPACE_LOW: &str = "space-low";
-/// The kernel has no quotas for xfs.
+/// Single containers have no quotas, though the data lies on xfs.
 pub const QUOTA_UNAVAILABLE: &str = "quota-unavailable";
 /// The file system has met errors, or is read-only. The error [`FILESYSTEM_ERRORS`] reports the same at a release.
 pub const FILESYSTEM_HAS_ERRORS: &str = FILESYSTEM_ERRORS.name;

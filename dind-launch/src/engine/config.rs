@@ -2,7 +2,7 @@
 //! user sets by flags. dockerd refuses a setting that is in both places.
 
 use super::args::DaemonArgs;
-use super::decisions::{ADDRESS_POOLS, FEATURES, POOLS_VARIABLE};
+use super::decisions::{ADDRESS_POOLS, FEATURES, POOLS_VARIABLE, containerd_feature, is_unset};
 use super::user_settings::{UserSettings, owned};
 use dind_contract::{Engine, Fault, Warning};
 use serde_json::{Map, Value, json};
@@ -10,6 +10,9 @@ use std::path::Path;
 
 /// The key of the storage driver.
 const DRIVER: &str = "storage-driver";
+
+/// The key of the options for it.
+const OPTIONS: &str = "storage-opts";
 
 /// The key of the users that inner containers' root is mapped to. It moves the engine's data (moby, `daemon/daemon_unix.go`,
 /// `setupRemappedRoot`).
@@ -103,6 +106,20 @@ pub fn seed_not_used(storage: &Value, merged: &Map<String, Value>, args: &Daemon
     Some(Warning::new("seed-not-used", format!("the images of DIND_STORAGE_SEED are not there: {why}"), hint))
 }
 
+/// The warning that the engine reads none of the options for a storage driver: containerd's image store has no drivers, and dockerd
+/// starts as if there were none (moby, daemon/daemon.go, `GraphDriverOptions`).
+#[must_use]
+pub fn storage_options_unread(merged: &Map<String, Value>, args: &DaemonArgs) -> Option<Warning> {
+    let set = merged.get(OPTIONS).is_some_and(|options| !is_unset(options)) || args.keys.contains(OPTIONS);
+    (set && containerd_feature(merged) == Some(true)).then(|| {
+        Warning::new(
+            "setting-ignored",
+            "the engine ignores `storage-opts`, which are for graph drivers: it keeps its images in containerd",
+            "leave them out, or set DIND_STORAGE_STORE=graph, which does not show images that are in containerd",
+        )
+    })
+}
+
 /// Whether forwarding is switched on ahead of dockerd: it does the same itself with iptables (moby, `setupIPv4Forwarding`), and
 /// with nftables does not start where it is off. Not where one of these is set otherwise than dockerd has it by default.
 #[must_use]
@@ -189,6 +206,23 @@ mod tests {
         }
         let flag = args::parse("--userns-remap=default").unwrap();
         assert!(warned(&seeds, plain, &flag).is_some());
+    }
+
+    #[test]
+    fn options_of_a_driver_that_the_engine_does_not_read_are_reported() {
+        let none = DaemonArgs::default();
+        let flag = args::parse("--storage-opt overlay2.size=1G").unwrap();
+        let options = json!(["overlay2.size=1G"]);
+        for (settings, args, warned) in [
+            (json!({"storage-opts": options, "features": {"containerd-snapshotter": true}}), &none, true),
+            (json!({"features": {"containerd-snapshotter": true}}), &flag, true),
+            (json!({"storage-opts": [], "features": {"containerd-snapshotter": true}}), &none, false),
+            (json!({"storage-opts": options, "features": {"containerd-snapshotter": false}}), &none, false),
+            (json!({"storage-opts": options, "storage-driver": "overlay2"}), &none, false),
+        ] {
+            let warning = storage_options_unread(settings.as_object().unwrap(), args);
+            assert_eq!(warning.is_some(), warned, "{settings}");
+        }
     }
 
     #[test]

@@ -2,16 +2,18 @@
 
 use super::preflight::{is_set, tool_variables, wanted};
 use super::state::RunState;
-use super::{agent, certificates, claimed, evidence, main_process, network_lock, range_probe, stages};
+use super::{
+    agent, certificates, claimed, evidence, main_process, network_lock, preload, range_probe, stages,
+};
 use crate::TOOL;
 use crate::engine::daemon::{self, DaemonKind, wait_ready};
 use crate::engine::dockerd::{self, Settings};
 use crate::engine::{config, cut_off, data_root_lock, hairpin, stale, stale_networks, version};
-use crate::paths::{DATA_ROOT, SOCKET};
+use crate::paths::DATA_ROOT;
 use crate::prepare;
 use crate::process::sibling::{self, Document, documents};
 use crate::process::tool::{OnStopSignal, ToolProcess, wait_all};
-use crate::process::{Node, StopReason, init_failed};
+use crate::process::{Node, StopReason};
 use crate::stage::Stage;
 use crate::status::record::NodeState;
 use dind_contract::finish::log_warning;
@@ -50,7 +52,7 @@ pub(super) fn start(node: &mut Node, state: &mut RunState) -> Result<(), StopRea
     let others = stages::apply(node, state)?;
     certificates::finish(node, state)?;
     start_engine(node, state, &engines, &others)?;
-    preload(node, state)?;
+    preload::start(node, state)?;
     range_probe::finish(node, state)?;
     start_main(node, state)
 }
@@ -233,6 +235,7 @@ fn start_engine(
     let storage = state.writer.record.documents.get("storage");
     let unused = storage.and_then(|storage| config::seed_not_used(&storage.result, &merged.config, args));
     merged.warnings.extend(unused);
+    merged.warnings.extend(config::storage_options_unread(&merged.config, args));
     for warning in &merged.warnings {
         log_warning(TOOL, warning);
     }
@@ -258,22 +261,6 @@ fn start_engine(
     }
     // Not asked of the program itself, as `doctor` does: that would take a sixth of the start.
     Ok(state.writer.record.engine_version.as_deref().map_or(Ok(()), version::check)?)
-}
-
-/// Loads image archives by our own verb, as a shell script would, so that it can run before the main process or beside it.
-fn preload(node: &mut Node, state: &mut RunState) -> Result<(), StopReason> {
-    let Some(directory) = &state.options.preload else { return Ok(()) };
-    state.writer.begin(Stage::Preload);
-    let own = std::env::current_exe().map_err(|error| init_failed("cannot read `/proc/self/exe`", &error))?;
-    let (directory, host) = (directory.display().to_string(), format!("unix://{SOCKET}"));
-    let tool = sibling::start(node, &own, &["preload", &directory], &[("DOCKER_HOST", &host)])?;
-    if !state.options.preload_wait {
-        state.preload_process = Some(tool);
-        return Ok(());
-    }
-    let [document] = documents(node, [tool], OnStopSignal::Terminate, None)?;
-    state.writer.keep("preload", document);
-    Ok(())
 }
 
 fn start_main(node: &mut Node, state: &mut RunState) -> Result<(), StopReason> {

@@ -26,6 +26,8 @@ pub struct Question {
     driver_asked: bool,
     seeds: Vec<PathBuf>,
     as_flags: bool,
+    /// The data lies in an image of XFS, which is mounted with quotas.
+    pub quotas: bool,
     /// What is known of the engine.
     pub engine: EngineVersion,
 }
@@ -49,6 +51,7 @@ impl Question {
             driver_asked: options.driver.is_some(),
             seeds: options.seeds.paths.clone(),
             as_flags: options.as_flags,
+            quotas: false,
             engine: facts.engine,
         }
     }
@@ -76,7 +79,11 @@ impl Question {
             self.check()?;
             snapshotter = snapshotter_of(self.driver).map(str::to_owned);
         }
-        let warnings = unseen(name, &seen).into_iter().chain(self.seeds_unused(name)).collect();
+        let warnings = unseen(name, &seen)
+            .into_iter()
+            .chain(self.seeds_unused(name))
+            .chain(self.quotas_unused(name).filter(|_| !is_open))
+            .collect();
         Ok(Answer { store: Store { name, reason, detail, snapshotter }, warnings })
     }
 
@@ -150,6 +157,17 @@ impl Question {
                 fault::SEED_NOT_USED,
                 "the images of DIND_STORAGE_SEED are not there: the engine keeps its images in containerd",
                 "set DIND_STORAGE_STORE=graph, or leave the seeds out",
+            )
+        })
+    }
+
+    /// The engine does not refuse such a container: it starts without a limit (moby, daemon/containerd/image_snapshot.go).
+    fn quotas_unused(&self, store: ImageStore) -> Option<Warning> {
+        (store == Containerd && self.quotas).then(|| {
+            Warning::new(
+                fault::QUOTA_UNAVAILABLE,
+                "`docker run --storage-opt size=…` limits nothing: containerd's image store has no quotas",
+                "set DIND_STORAGE_STORE=graph for a new image; one that holds images in containerd does not show them then",
             )
         })
     }

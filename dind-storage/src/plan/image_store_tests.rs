@@ -10,6 +10,7 @@ fn question(engine: EngineVersion) -> Question {
         driver_asked: false,
         seeds: Vec::new(),
         as_flags: false,
+        quotas: false,
         engine,
     }
 }
@@ -118,4 +119,22 @@ fn what_is_in_an_image_that_is_not_mounted_yet_decides_later() {
     assert_eq!((store.name, store.reason), (Containerd, Reason::NotMounted));
     let asked = Question { asked: Some(Graph), ..question(From29) };
     assert_eq!(asked.answer(None).unwrap().store.reason, Reason::Asked);
+}
+
+#[test]
+fn quotas_that_limit_nothing_are_reported_where_the_store_is_known() {
+    for (engine, content, quotas, warned) in [
+        (From29, Some(EMPTY), true, true),
+        (From29, Some(EMPTY), false, false),
+        (From29, Some(GRAPH), true, false),
+        (Exact(28, 5), Some(EMPTY), true, false),
+        (Exact(28, 5), Some(CONTAINERD), true, true),
+        // What is in the image decides, once it is mounted.
+        (From29, None, true, false),
+    ] {
+        let question = Question { quotas, ..question(engine) };
+        let warnings = question.answer(content.as_ref()).unwrap().warnings;
+        let found = warnings.iter().any(|warning| warning.code == fault::QUOTA_UNAVAILABLE);
+        assert_eq!(found, warned, "{engine:?} {content:?} {quotas}");
+    }
 }

@@ -23,6 +23,7 @@ use crate::facts::content::Content;
 use crate::facts::directory::Directory;
 use crate::facts::occupant::Occupant;
 use crate::facts::overlay_probe::Verdict;
+use crate::image::superblock::Filesystem;
 use crate::options::{self, Options};
 use crate::report::{Backing, ProbeSource, Storage};
 use crate::{fault, safe_path};
@@ -76,6 +77,7 @@ pub fn decide(facts: &Facts, options: &Options) -> Result<Plan, Fault> {
     if backing == Backing::Loop {
         let image = image::decide(facts, options)?;
         plan.storage.filesystem.clone_from(&image.report.filesystem);
+        plan.question.quotas = image.report.filesystem == Filesystem::Xfs.name();
         plan.storage.image = Some(image.report);
         plan.storage.space = image.space;
         plan.steps = image.steps;

@@ -184,3 +184,13 @@ fn the_store_is_chosen_by_flags_where_the_engine_has_one_for_it() {
     });
     assert!(status.contains("io.containerd.snapshotter"), "{status}");
 }
+
+#[test]
+fn options_of_a_storage_driver_that_the_engine_does_not_read_are_reported() {
+    let options = ["--env", "DOCKER_DAEMON_ARGS=--storage-opt overlay2.override_kernel_check=true"];
+    let node = Node::start(&options, SLEEP);
+    node.until_running();
+    let is_read = store(&node).starts_with("graph");
+    let warning = node.log().lines().any(|line| line.contains("the engine ignores `storage-opts`"));
+    assert_eq!(warning, !is_read, "{}", node.log());
+}

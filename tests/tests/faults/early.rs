@@ -37,6 +37,9 @@ fn term_at_any_moment_of_the_start_undoes_it_and_the_next_start_succeeds() {
     }
 }
 
+/// Options of a storage driver are read where there is one.
+const GRAPH: [&str; 2] = ["--env", "DIND_STORAGE_STORE=graph"];
+
 #[test]
 fn an_engine_that_does_not_start_ends_the_node_with_125_and_the_engine_s_message() {
     for (args, words) in [
@@ -47,8 +50,12 @@ fn an_engine_that_does_not_start_ends_the_node_with_125_and_the_engine_s_message
         let loops = Image::new();
         let own = loops.options();
         let args_env = format!("DOCKER_DAEMON_ARGS={args}");
-        let options: Vec<&str> =
-            own.iter().map(String::as_str).chain(["--env", &args_env, "--env", "LOG=file"]).collect();
+        let options: Vec<&str> = own
+            .iter()
+            .map(String::as_str)
+            .chain(["--env", &args_env, "--env", "LOG=file"])
+            .chain(GRAPH)
+            .collect();
         let node = Node::start(&options, SLEEP);
         assert_eq!(node.exit_status(), 125, "{}", node.log());
         let log = node.log();

@@ -1,11 +1,15 @@
 //! Disks that are full, small or limited.
 
-use dind_tests::outer::{LIMIT, LOOP, Node, SLEEP, Volume, docker, inner_image};
+use dind_tests::outer::{LIMIT, LOOP, Node, SLEEP, Volume, docker, engine_version, inner_image};
 use dind_tests::{eventually, scratch, unique};
 use serde_json::Value;
 use std::fs::{self, File, Permissions};
+use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
+
+/// The first engine with an image store in containerd.
+const CONTAINERD_STORE: (u64, u64) = (24, 0);
 
 /// What the storage tool says now, through the launcher.
 fn space(node: &Node) -> Value {
@@ -61,6 +65,54 @@ fn a_node_with_a_full_volume_starts_again_and_can_be_pruned() {
         &["--volume", &volume, "--env", "DIND_DATA_ROOT=/var/lib/docker"],
         SLEEP,
     ));
+}
+
+#[test]
+fn an_archive_without_room_keeps_no_full_node_from_its_start() {
+    let archives = scratch();
+    let large = Image::new(8 << 20);
+    let volume = format!("{}:/archives", archives.path().display());
+    let size =
+        ["--volume", &volume, "--env", "DIND_PRELOAD=/archives", "--env", "VAR_LIB_DOCKER_SIZE=256MiB"];
+    let node = Node::start(&[&LOOP[..2], &size].concat(), SLEEP);
+    node.until_running();
+    node.exec(&["docker", "load", "--quiet", "--input", "/preload/inner.tar"]).ok();
+    fill(&node);
+    docker(&["save", "--output", archives.path().join("large.tar").to_str().unwrap(), &large.0]).ok();
+    for round in 0..2 {
+        docker(&["restart", &node.name]).ok();
+        node.until_running();
+        let warnings = node.record()["warnings"].take();
+        assert!(has_warning(&warnings, "preload-failed"), "round {round}: {}", node.log());
+    }
+    node.inner(&["system", "prune", "--force"]);
+    docker(&["restart", &node.name]).ok();
+    node.until_running();
+    assert!(!node.inner(&["images", "--quiet", &large.0]).is_empty(), "{}", node.log());
+}
+
+/// An image of the outer engine whose layer no compression makes smaller.
+struct Image(String);
+
+impl Image {
+    fn new(bytes: usize) -> Self {
+        let directory = scratch();
+        let random = directory.path().join("random");
+        let mut source = File::open("/dev/urandom").unwrap().take(bytes as u64);
+        std::io::copy(&mut source, &mut File::create(&random).unwrap()).unwrap();
+        let layer = directory.path().join("layer.tar");
+        let of = directory.path().to_str().unwrap();
+        run("tar", &["--create", "--file", layer.to_str().unwrap(), "--directory", of, "random"]);
+        let name = format!("{}:1", unique("image"));
+        docker(&["import", layer.to_str().unwrap(), &name]).ok();
+        Self(name)
+    }
+}
+
+impl Drop for Image {
+    fn drop(&mut self) {
+        let _ = docker(&["rmi", &self.0]);
+    }
 }
 
 #[test]
@@ -121,21 +173,34 @@ fn an_xfs_image_has_quotas_for_single_containers() {
     fs::set_permissions(&file, Permissions::from_mode(0o600)).unwrap();
     run("mkfs.xfs", &["-q", "-L", "dind-docker", file.to_str().unwrap()]);
     let data = format!("{}:/data", directory.path().display());
-    let node = Node::start(&["--volume", &data, "--env", "DIND_DATA_ROOT=/srv/docker"], SLEEP);
-    node.until_running();
-    let write = |mib: u32| {
+    let on = ["--volume", &data, "--env", "DIND_DATA_ROOT=/srv/docker"];
+    let start = |options: &[&str]| Node::start(&[&on, options].concat(), SLEEP);
+    let write = |node: &Node, mib: u32| {
         let script = format!("dd if=/dev/zero of=/f bs=1M count={mib}");
         let limited = ["run", "--rm", "--storage-opt", "size=50m", &inner_image(), "sh", "-c", &script];
         node.inner_docker(&limited).status
     };
+    let is_warned = |node: &Node| has_warning(&node.record()["warnings"], "quota-unavailable");
+    let node = start(&["--env", "DIND_STORAGE_STORE=graph"]);
+    node.until_running();
     let mounts = node.exec(&["cat", "/proc/self/mountinfo"]).ok();
     let has_quotas = mounts.lines().any(|line| line.contains(" /srv/docker ") && line.contains("prjquota"));
     // What a kernel without them says is in its log and in the node's.
-    assert_eq!(has_quotas, !has_warning(&node.record()["warnings"], "quota-unavailable"), "{mounts}");
+    assert_eq!(has_quotas, !is_warned(&node), "{mounts}");
     if has_quotas {
-        assert_eq!((write(40), write(60)), (0, 1));
+        assert_eq!((write(&node, 40), write(&node, 60)), (0, 1));
     } else {
-        assert_ne!(write(40), 0);
+        assert_ne!(write(&node, 40), 0);
+    }
+    assert_eq!(node.stop().0, 143, "{}", node.log());
+    drop(node);
+
+    // containerd's store has none, and the engine starts such a container all the same.
+    if engine_version() >= CONTAINERD_STORE {
+        let node = start(&["--env", "DIND_STORAGE_STORE=containerd"]);
+        node.until_running();
+        assert!(is_warned(&node), "{}", node.log());
+        assert_eq!(write(&node, 60), 0);
     }
 }
 
