@@ -154,7 +154,7 @@ pub fn cell_on(
     assert_eq!(node.inner(&["wait", &greedy]), "137", "the node's limit of memory holds");
     // The node survives what its limits cost an inner container.
     let shown = node.inner(&["inspect", "--format", "{{.Driver}} {{.State.Running}}", &limited]);
-    assert_eq!(shown, "overlay2 true");
+    assert_eq!(shown, format!("{} true", node.overlay()));
     // By a process that is started in the node after its cgroups were nested, and finds a group to be in.
     let record = node.record();
     let backing = if storage == Storage::Loop { "loop" } else { "native" };

@@ -186,6 +186,18 @@ impl Node {
         chosen.as_str().map(str::to_owned)
     }
 
+    /// What the engine calls the storage driver, overlay2: in containerd's store its name is that of a snapshotter.
+    ///
+    /// # Panics
+    /// The record cannot be read, or the driver is another one.
+    #[must_use]
+    pub fn overlay(&self) -> String {
+        let record = self.record();
+        let storage = &record["documents"]["storage"]["result"];
+        assert_eq!(storage["driver"], "overlay2");
+        storage["store"]["snapshotter"].as_str().unwrap_or("overlay2").to_owned()
+    }
+
     /// Runs a command in the node.
     #[must_use]
     pub fn exec(&self, args: &[&str]) -> Ended {

@@ -50,12 +50,12 @@ pub(super) fn has_all(node: &mut Node, archive: &Path, images: &[Image]) -> Resu
     }))
 }
 
+/// An image of an archive, and what the engine says of those that it may be.
+type Candidates<'a> = (&'a Image, Vec<Value>);
+
 /// What may be each of the images: that of its name, or for one without a name, all that the engine has. Nothing where it does not
 /// know one of the names.
-fn candidates<'a>(
-    node: &mut Node,
-    images: &'a [Image],
-) -> Result<Option<Vec<(&'a Image, Vec<Value>)>>, StopReason> {
+fn candidates<'a>(node: &mut Node, images: &'a [Image]) -> Result<Option<Vec<Candidates<'a>>>, StopReason> {
     let names = images.iter().filter_map(|image| image.name.as_deref());
     let Some(named) = inspect(node, names)? else { return Ok(None) };
     let mut named = named.into_iter();
