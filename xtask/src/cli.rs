@@ -59,9 +59,9 @@ pub(crate) enum Command {
         tiers: Vec<Tier>,
         #[command(flatten)]
         guests: GuestArgs,
-        /// In the vm tier: suites of the image tier to run in the guest, in place of its own; with --userns, their nodes are in user
-        /// namespaces
-        #[arg(long = "suite", value_name = "NAME", value_delimiter = ',', value_parser = suite::in_guests)]
+        /// Suites of the tiers image and outside to run, in place of all. In the vm tier they run in the guest, in place of its own; with
+        /// --userns, their nodes are in user namespaces
+        #[arg(long = "suite", value_name = "NAME", value_delimiter = ',', value_parser = suite::suite_named)]
         suites: Vec<&'static str>,
         /// Write the outcome into the README's support table
         #[arg(long)]

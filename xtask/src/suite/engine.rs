@@ -1,7 +1,7 @@
 //! The tiers on an engine of this machine: the image, and a Mesos cluster of it.
 
 use super::programs::Programs;
-use super::tier::{Options, Tier};
+use super::tier::{OF_CLIENTS, Options, Tier};
 use crate::support_table::{self, Row};
 use dind_lab::arch::Arch;
 use dind_lab::engine::Engine;
@@ -30,7 +30,7 @@ pub(super) fn run(programs: &Programs, tier: Tier, options: &Options) -> Result<
     env.extend(options.firewall.map(|firewall| (FIREWALL, firewall.name())));
     let validator = mesos::images::validator(workspace)?;
     env.push(("DIND_TEST_KUBERNETES_VALIDATE", validator.display().to_string()));
-    if tier == Tier::Image {
+    if tier == Tier::Image && options.chose(OF_CLIENTS) {
         clients::images(workspace, &engine)?;
         env.push(("DIND_TEST_CLIENT_IMAGE", clients::IMAGE.to_owned()));
         env.push(("DIND_TEST_CLIENTS", clients::programs(workspace)?.display().to_string()));

@@ -16,14 +16,12 @@ use dind_lab::leftovers::{Run, Snapshot};
 use dind_lab::product::{archive, binaries};
 use dind_lab::setup::{self, emulation};
 use dind_lab::{Result, Workspace, progress};
-use lanes::Lanes;
-pub(crate) use tier::{Firewall, Options, Tier, in_guests};
+use programs::Programs;
+use std::time::Instant;
+pub(crate) use tier::{Firewall, Options, Tier, suite_named};
 
 /// Runs the tiers, whatever becomes of the ones before, and prints the outcome of each.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
-    if !options.suites.is_empty() && !options.tiers().contains(&Tier::Vm) {
-        return Err("--suite is for the vm tier: cargo xtask test vm --suite NAME".into());
-    }
     let arch = options.arch;
     if !arch.is_host() && !options.tiers().iter().all(|tier| [Tier::Unit, Tier::Vm].contains(tier)) {
         return Err(
@@ -46,7 +44,8 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         false => Ok(workspace.binaries_for(arch)),
     })?;
     let run = Run::begin(workspace, &binaries)?;
-    let lanes = Lanes { present: &present, temporary: run.environment(), options };
+    let temporary = run.environment();
+    let programs = Programs { workspace, present, temporary, suites: options.suites, extra: options.extra };
     let mut before = Snapshot::take(&run);
     let mut summary = Vec::new();
     lanes.programs(workspace).compile()?;

@@ -20,6 +20,8 @@ pub(super) struct Programs<'a> {
     pub(super) together: &'a [Tier],
     /// The variable with the directory for temporary files.
     pub(super) temporary: (&'static str, String),
+    /// The only ones to run of the tiers image and outside; all of them where this is empty.
+    pub(super) suites: &'a [&'static str],
     /// Their arguments.
     pub(super) extra: &'a [String],
 }
@@ -77,11 +79,15 @@ impl Programs<'_> {
     /// Runs a tier's programs, whatever becomes of the ones before. The verdicts are of the support table's programs.
     pub(super) fn run(&self, tier: Tier, env: &[(&str, String)]) -> Result<(Verdicts, Result<()>)> {
         let (mut failed, mut verdicts, mut ran) = (Vec::new(), Verdicts::default(), 0);
-        // A person who wants to see what a test prints has given a flag for it.
-        let as_it_comes = self.extra.iter().any(|argument| argument.starts_with('-'));
-        for program in self.of(tier) {
-            let mut args = vec!["test", "--locked", "--package", "dind-tests", "--test", program];
-            args.extend(self.features());
+        let is_chosen = |program: &&&str| {
+            let chosen = self.suites.is_empty() || self.suites.contains(program);
+            chosen && self.present.iter().any(|name| name == **program)
+        };
+        for program in tier.programs().iter().filter(is_chosen) {
+            let mut build = vec!["test", "--locked", "--package", "dind-tests", "--test", program];
+            build.extend(outside::features(program));
+            self.workspace.cargo(&[&build[..], &["--no-run"]].concat()).run()?;
+            let mut args = build;
             args.push("--");
             args.extend(self.extra.iter().map(String::as_str));
             let env = env.iter().chain([&self.temporary]).map(|(key, value)| (key, value));

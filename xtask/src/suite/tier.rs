@@ -28,6 +28,14 @@ pub(crate) enum Tier {
 }
 
 impl Tier {
+    /// Whether a suite can be chosen in it.
+    fn has(self, suite: &str) -> bool {
+        match self {
+            Self::Vm => suite != OF_CLIENTS,
+            tier => tier.programs().contains(&suite),
+        }
+    }
+
     /// The test programs in `tests/tests` that belong to the tier.
     pub(super) fn programs(self) -> &'static [&'static str] {
         match self {
@@ -69,17 +77,18 @@ impl Tier {
     }
 }
 
-/// A suite of the tiers image and outside by its name, if a guest has what it needs: no other images, no packages.
+/// A suite of the tiers image and outside by its name.
 ///
 /// # Errors
-/// It is none.
-pub(crate) fn in_guests(name: &str) -> Result<&'static str, String> {
+/// There is none.
+pub(crate) fn suite_named(name: &str) -> Result<&'static str, String> {
     let all = [Tier::Image, Tier::Outside].map(Tier::programs).concat();
-    let fitting = all.into_iter().filter(|suite| !["recipes", "piecemeal", "dist"].contains(suite));
-    let found = fitting.clone().find(|suite| *suite == name);
-    let all = || fitting.collect::<Vec<_>>().join(", ");
-    found.ok_or_else(|| format!("expected one of {}", all()))
+    let found = all.iter().find(|suite| **suite == name);
+    found.copied().ok_or_else(|| format!("expected one of {}", all.join(", ")))
 }
+
+/// The one that no guest has: it needs other images, and programs of package registries.
+pub(super) const OF_CLIENTS: &str = "recipes";
 
 /// The tiers whose nodes have an engine of one's choice.
 const TIERS_OF_NODES: [Tier; 3] = [Tier::Image, Tier::Outside, Tier::Vm];
@@ -117,7 +126,7 @@ pub(crate) struct Options<'a> {
     pub(crate) image: Option<&'a str>,
     /// The virtual machines of the `vm` tier; the usual one where this is empty.
     pub(crate) guests: &'a [Guest],
-    /// Suites of the image tier to run in them, in place of their own.
+    /// Suites of the tiers image and outside to run, in place of all; in guests, in place of their own.
     pub(crate) suites: &'a [&'static str],
     /// Whether the support table gets the outcome.
     pub(crate) record: bool,
@@ -160,17 +169,33 @@ impl Options<'_> {
     /// # Errors
     /// A tier has no node of this engine.
     pub(super) fn check(&self) -> Result<(), String> {
-        let chosen =
-            [("--engine-archive", self.engine_archive.is_some()), ("--firewall", self.firewall.is_some())];
+        let chosen = [
+            ("--engine-archive", self.engine_archive.is_some()),
+            ("--firewall", self.firewall.is_some()),
+            ("--suite", !self.suites.is_empty()),
+        ];
         let Some((flag, _)) = chosen.into_iter().find(|(_, given)| *given) else { return Ok(()) };
-        let other = self.tiers().iter().find(|tier| !TIERS_OF_NODES.contains(tier));
-        other.map_or(Ok(()), |tier| {
+        if let Some(tier) = self.tiers().iter().find(|tier| !TIERS_OF_NODES.contains(tier)) {
             let tiers = TIERS_OF_NODES.map(Tier::name).join(", ");
-            Err(format!(
+            return Err(format!(
                 "cannot use {flag}: the tier {} has no such nodes\nhint: name one of {tiers}",
                 tier.name()
-            ))
-        })
+            ));
+        }
+        let left_out = self.suites.iter().find(|suite| !self.tiers().iter().any(|tier| tier.has(suite)));
+        if let Some(suite) = left_out {
+            return Err(format!("cannot run the suite {suite}: none of the chosen tiers has it"));
+        }
+        let idle = |tier: &&Tier| !self.suites.iter().any(|suite| tier.has(suite));
+        match self.tiers().iter().find(idle).filter(|_| !self.suites.is_empty()) {
+            Some(tier) => Err(format!("cannot run the tier {}: it has none of the suites", tier.name())),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether a suite of the tier image is to run.
+    pub(super) fn chose(&self, suite: &str) -> bool {
+        self.suites.is_empty() || self.suites.contains(&suite)
     }
 
     /// The tiers to run.
@@ -186,5 +211,30 @@ impl Options<'_> {
     /// The guests to run.
     pub(super) fn guests(&self) -> &[Guest] {
         if self.guests.is_empty() { &[Guest::USUAL] } else { self.guests }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn suites_are_refused_where_they_would_be_left_out() {
+        for (tiers, suites, refused) in [
+            (&[Tier::Image][..], &["users", "recipes"][..], None),
+            (&[Tier::Image, Tier::Outside], &["users", "podman"], None),
+            (&[Tier::Vm], &["users", "podman"], None),
+            (&[Tier::Vm], &["recipes"], Some("the suite recipes")),
+            (&[Tier::Image], &["users", "podman"], Some("the suite podman")),
+            (&[Tier::Image, Tier::Outside], &["users"], Some("the tier outside")),
+            (&[Tier::Unit], &["users"], Some("--suite")),
+            (&[], &["users"], Some("--suite")),
+        ] {
+            let checked = Options { tiers, suites, ..Options::default() }.check();
+            assert_eq!(checked.is_err(), refused.is_some(), "{tiers:?} {suites:?}: {checked:?}");
+            assert!(refused.is_none_or(|words| checked.unwrap_err().contains(words)), "{tiers:?} {suites:?}");
+        }
+        assert_eq!(suite_named("users"), Ok("users"));
+        assert!(suite_named("user").is_err());
     }
 }
