@@ -1,15 +1,14 @@
 //! `DIND_STAGES` in a real node: the stage that the contract's page shows, and the one in `dind-launch/examples/stage`.
 
 use dind_tests::outer::{Node, Share, docker};
+use dind_tests::pages::Page;
 use serde_json::{Value, json};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 /// The program that the page shows.
 fn shown() -> String {
-    let page = include_str!("../../../dind-launch/contract/README.md");
-    let (_, rest) = page.split_once("```sh\n#!/bin/sh\n").expect("the page has a stage in shell");
-    format!("#!/bin/sh\n{}", rest.split_once("```").expect("it has an end").0)
+    Page::of("dind-launch/contract/README.md").block("#!/bin/sh\n").text.clone()
 }
 
 /// A directory with a stage in it, for `--volume`.

@@ -17,9 +17,9 @@ fn pages() -> impl Iterator<Item = Page> {
 
 /// Whether the page's own shell runs a block, or has it as a file.
 pub(crate) fn runs_here(page: &Page, block: &Block) -> bool {
-    let here = block.language == "sh" || block.mark("as").is_some();
-    let other = ["is", "xtask"].iter().any(|mark| block.mark(mark).is_some());
-    RUN.contains(&page.path.as_str()) && here && !other && elsewhere::of(page, block).is_none()
+    let (saved, shown) = (block.mark("as").is_some(), block.mark("is").is_some());
+    let here = saved || (block.language == "sh" && !shown && block.mark("xtask").is_none());
+    RUN.contains(&page.path.as_str()) && here && elsewhere::of(page, block).is_none()
 }
 
 /// Why nobody runs a block, or why who should does not.

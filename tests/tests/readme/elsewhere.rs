@@ -27,7 +27,7 @@ pub(crate) const ELSEWHERE: &[(&str, &str, Runner)] = &[
     (
         "dind-launch/README.md",
         "docker run --detach --privileged --env DIND_STAGES",
-        Test("chain::stages::the_stage_of_the_readme_works"),
+        Test("piecemeal::stage::the_stage_of_the_contract_gives_the_engine_a_mirror"),
     ),
     ("dind-launch/contract/README.md", "#!/bin/sh", Test("chain::stages::the_stage_of_the_readme_works")),
     ("dind-launch/contract/README.md", "MIRROR=", Test("chain::stages::the_stage_of_the_readme_works")),
