@@ -1,6 +1,6 @@
 //! podman, by root, with storage and networks of a test program's own.
 
-use super::{Ended, Outer, engine_pid, run, setting};
+use super::{Ended, Outer, engine_pid, on_host, run, setting};
 use crate::{PREFIX, unique};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -137,7 +137,20 @@ impl Places {
         let directory = tempfile::Builder::new().prefix(&prefix).tempdir_in(store.parent().unwrap()).unwrap();
         fs::write(directory.path().join("containers.conf"), SETTINGS).unwrap();
         let _ = others();
-        Self { directory, name: unique("podman") }
+        let places = Self { directory, name: unique("podman") };
+        places.pass_docker("--insert");
+        places
+    }
+
+    /// What podman's bridges forward gets past Docker's policy of drop, or no longer does. netavark has done so itself while it wrote
+    /// its rules with iptables; from version 1.11 on it has a table of its own, which cannot accept what another one drops.
+    fn pass_docker(&self, how: &str) {
+        for direction in ["--in-interface", "--out-interface"] {
+            let rule = ["iptables", "--wait", how, "DOCKER-USER", direction, "podman+"];
+            let known = ["--match", "comment", "--comment", &self.name, "--jump", "ACCEPT"];
+            // Where Docker filters nothing, the chain does not exist.
+            let _ = on_host(&[&rule[..], &known].concat());
+        }
     }
 
     /// podman where the engine's bridges, mounts and processes are: there, nobody else's podman is.
@@ -190,6 +203,7 @@ impl Drop for Places {
         let _one = one_at_a_time();
         let _ = self.podman("runc", &["rm", "--all", "--force", "--time", "0", "--volumes"]);
         let _ = self.podman("runc", &["network", "prune", "--force"]);
+        self.pass_docker("--delete");
         // What every podman leaves is somebody else's where another one was before: a mount, and a group to see what it may do.
         let remove = "umount \"$1/root/overlay\"; rm --recursive \"/run/$2\"
             [ \"$3\" = true ] || { umount /run/netns; rmdir /sys/fs/cgroup/podman_probe; }

@@ -40,7 +40,7 @@ fn costs(set: Set) -> Vec<String> {
         Set::Rootless => &[
             "no bridged mode; no loop devices: the data root has to be a volume",
             "root in the node owns no program files; inner containers: no --privileged",
-            "it has not been run",
+            "pings get out only with the pod's sysctl net.ipv4.ping_group_range, as `0 2147483647`",
         ],
         Set::Userns | Set::Reduced => {
             &["no loop devices: the data root has to be a volume", "inner containers: no --privileged"]
