@@ -50,7 +50,7 @@ pub struct ContainerUse {
     pub cpus: Option<f64>,
     /// Memory in use.
     pub memory_bytes: Option<u64>,
-    /// Memory that it may use: its limit, or all of the machine's.
+    /// Memory that it may use: its limit, or all of the node's.
     pub memory_limit_bytes: Option<u64>,
     /// Processes and threads.
     pub pids: Option<u64>,
@@ -61,6 +61,7 @@ pub struct ContainerUse {
 impl Top {
     /// Compares two looks. `sizes` are those of the writable layers, by id.
     pub(super) fn between(before: &Sample, after: &Sample, sizes: &BTreeMap<String, u64>) -> Self {
+        let node = NodeUse::between(before, after);
         let earlier: BTreeMap<_, _> = before
             .containers
             .iter()
@@ -79,7 +80,12 @@ impl Top {
                     image: listed.image.clone(),
                     cpus: then.copied().and_then(cpu).zip(now.and_then(cpu)).and_then(rate),
                     memory_bytes: now.and_then(|(_, usage)| usage.memory_bytes),
-                    memory_limit_bytes: now.and_then(|(_, usage)| usage.memory_limit_bytes),
+                    // The engine gives the machine's memory for one without a limit, and does not know the node's.
+                    memory_limit_bytes: now
+                        .and_then(|(_, usage)| usage.memory_limit_bytes)
+                        .into_iter()
+                        .chain(node.memory_limit_bytes)
+                        .min(),
                     pids: now.and_then(|(_, usage)| usage.pids),
                     disk_bytes: sizes.get(&listed.id).copied(),
                 }
@@ -90,7 +96,7 @@ impl Top {
             let by_memory = || other.memory_bytes.cmp(&one.memory_bytes);
             by_cpu.then_with(by_memory).then_with(|| one.name.cmp(&other.name))
         });
-        Self { node: NodeUse::between(before, after), containers, error: after.error.clone() }
+        Self { node, containers, error: after.error.clone() }
     }
 }
 
