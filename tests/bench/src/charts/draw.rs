@@ -107,7 +107,7 @@ impl About {
 
     fn foot(&self, chart: &str) -> String {
         format!(
-            "Measured {} on {} x {}, {} GiB, Linux {}, cgroup v{}, load average {:.1} at the beginning; {} rounds after one that warms up. \
+            "Measured {} on {} x {}, {} GiB, Linux {}, cgroup v{}, load average {:.1} at the beginning. Rounds: {}, after one that warms up. \
              Figures: tests/bench/charts/{chart}.json. Again: cargo xtask bench --chart={chart} --rounds {}.",
             self.date,
             self.processors,

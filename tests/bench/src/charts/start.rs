@@ -11,9 +11,9 @@ use std::cell::RefCell;
 /// The name that a run has in the chart, that of its container, and who runs the engine.
 const SUBJECTS: [(&str, &str, Kind); 4] = [
     ("dind", "start-node", Kind::Node),
-    ("dind, with certificates for TCP", "start-tls", Kind::NodeWithTls),
+    ("dind, with TLS", "start-tls", Kind::NodeWithTls),
     ("bare dockerd", "start-bare", Kind::Bare),
-    ("docker:dind's steps, with certificates", "start-steps", Kind::Steps),
+    ("docker:dind's steps, with TLS", "start-steps", Kind::Steps),
 ];
 
 /// Measures. Of each subject, the run in the middle is kept.
