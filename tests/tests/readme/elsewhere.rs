@@ -48,6 +48,11 @@ pub(crate) const ELSEWHERE: &[(&str, &str, Runner)] = &[
     ),
     (
         "dind-launch/docs/run-flags.md",
+        "iptables --insert DOCKER-USER",
+        Test("podman::network::networks_of_podman_s_that_come_later_do_not_collide_with_those_in_the_node"),
+    ),
+    (
+        "dind-launch/docs/run-flags.md",
         "docker save dind:dev | podman load",
         Test("podman::flags::the_readme_s_commands_for_podman_do_what_it_says"),
     ),
