@@ -81,18 +81,20 @@ fn a_screen_is_drawn_again_and_again_follows_its_size_and_is_given_back() {
     terminal.type_in(b"xyz");
     terminal.until("other keys do nothing", drawn_small);
     terminal.type_in(b"q");
-    assert_eq!(terminal.ended(), 0);
+    assert_eq!(terminal.ended(), Some(0));
 
     // Ctrl-C, and signals.
     let mut terminal = Terminal::in_node(&node, &["dind-launch", "top"]);
     terminal.until("a table", drawn);
     terminal.type_in(b"\x03");
-    assert_eq!(terminal.ended(), 0);
+    // It has ended the nsenter in front of it as well, and sooner.
+    terminal.until("the screen is given back", |text| text.contains(LEFT));
+    terminal.ended();
     for (signal, status) in [(Signal::SIGTERM, 143), (Signal::SIGHUP, 129)] {
         let mut terminal = Terminal::in_node(&node, &["dind-launch", "top"]);
         terminal.until("a table", drawn);
         kill(Pid::from_raw(top_of(&terminal)), signal).unwrap();
-        assert_eq!(terminal.ended(), status);
+        assert_eq!(terminal.ended(), Some(status));
     }
 }
 
@@ -129,6 +131,12 @@ fn a_shell_stops_it_and_it_goes_on() {
     terminal.until("it ends", |text| text.contains(LEFT));
     terminal.type_in(b"echo status=$?\n");
     terminal.until("the shell has the terminal", |text| text.contains("status=0"));
+    terminal.type_in(b"dind-launch top\n");
+    terminal.until("a table", drawn);
+    terminal.type_in(b"\x03");
+    terminal.until("Ctrl-C ends it", |text| text.contains(LEFT));
+    terminal.type_in(b"echo again=$?\n");
+    terminal.until("people end it so", |text| text.contains("again=0"));
 }
 
 /// By `docker exec --tty` into a node that made its own user namespace: the verb goes in first, and Ctrl-C has time to give the screen back.
