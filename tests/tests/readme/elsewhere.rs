@@ -113,7 +113,12 @@ pub(crate) const ELSEWHERE: &[(&str, &str, Runner)] = &[
     ),
     (
         "dind-launch/examples/kubernetes-sidecar/README.md",
-        "kubectl apply",
+        "kubectl apply --filename pod.yaml",
+        Nobody("A kubelet and a cluster were not there."),
+    ),
+    (
+        "dind-launch/examples/kubernetes-sidecar/README.md",
+        "kubectl apply --filename pod-tls.yaml",
         Nobody("A kubelet and a cluster were not there."),
     ),
     (
