@@ -110,7 +110,8 @@ pub fn decide(facts: &Facts, options: &Options) -> Result<Plan, Fault> {
     let ipv6 = ipv6::decide(facts, options, bridged.as_ref(), &firewall)?;
     let dns = dns::decide(facts, options, &connection, ipv6.is_enabled());
     let (isolation, isolation_warning) = rules::decide_isolation(facts, options, &connection, &firewall);
-    let (hairpin, hairpin_warning) = rules::decide_hairpin(facts, bridged.as_ref().map(|bridged| &bridged.bridging));
+    let (hairpin, hairpin_warning) =
+        rules::decide_hairpin(facts, bridged.as_ref().map(|bridged| &bridged.bridging));
     let forwarding = forwarding::decide(facts, options, &firewall);
     let dns_rules = dns.redirect.clone();
     let (closed, closed6) = forwarding.closes;

@@ -110,15 +110,18 @@ pub(crate) fn really_running(node: &Node) -> Vec<String> {
     let script = "pgrep -c -x containerd-shim
         docker ps --quiet --no-trunc | xargs -r docker inspect --format '{{.Name}} {{.State.Status}} {{.State.Pid}} {{.Id}}' |
         while read name state pid id; do echo $name $state $(grep -c $id /proc/$pid/cgroup); done";
-    let shown = sh(node, script);
-    let (shims, containers) = shown.split_once('\n').unwrap_or((&shown, ""));
-    let mut names = Vec::new();
-    for line in containers.lines() {
-        let [name, state, cgroups] = line.split(' ').collect::<Vec<_>>()[..] else { panic!("{line}") };
-        assert!(state == "running" && !cgroups.starts_with('0'), "{line}: it does not run");
-        names.push(name.trim_start_matches('/').to_owned());
-    }
-    assert_eq!(shims, names.len().to_string(), "one shim for each container that runs: {shown}");
+    // One that starts between the two has its shim the next time.
+    let mut names = eventually("there is one shim for each container that runs", LIMIT, || {
+        let shown = sh(node, script);
+        let (shims, containers) = shown.split_once('\n').unwrap_or((&shown, ""));
+        let mut names = Vec::new();
+        for line in containers.lines() {
+            let [name, state, cgroups] = line.split(' ').collect::<Vec<_>>()[..] else { panic!("{line}") };
+            assert!(state == "running" && !cgroups.starts_with('0'), "{line}: it does not run");
+            names.push(name.trim_start_matches('/').to_owned());
+        }
+        (shims == names.len().to_string()).then_some(names)
+    });
     names.sort();
     names
 }
