@@ -24,7 +24,7 @@ impl Examples {
     fn take(&mut self, beginning: &str) -> Vec<String> {
         let taken: Vec<_> = self.0.iter().filter(|(_, line)| line.starts_with(beginning)).cloned().collect();
         assert!(!taken.is_empty(), "no example begins with `{beginning}`: {:?}", self.0);
-        taken.iter().for_each(|example| drop(self.0.remove(example)));
+        self.0.retain(|example| !taken.contains(example));
         taken.into_iter().map(|(_, line)| line).collect()
     }
 
@@ -72,17 +72,31 @@ fn every_example_of_the_help_works_as_it_is_written() {
     start();
     examples.run(&bench, &["dind-reaper plan", "dind-reaper reclaim", "dind-reaper exec"]);
     start();
-    examples.run_until_signal(&bench, "dind-reaper evidence");
     examples.run_until_signal(&bench, "dind-reaper watch");
     start();
     examples.run(&bench, &["dind-reaper stop --budget", "dind-reaper drain"]);
     start();
-    examples.run(&bench, &["dind-reaper stop --as", "dind-storage seal"]);
+    // It ends with the engine.
+    for (evidence, stop) in
+        examples.take("dind-reaper evidence").iter().zip(examples.take("dind-reaper stop --as"))
+    {
+        let started = "until test -e /srv/evidence/*/containers; do sleep 0.1; done";
+        succeeds(&bench, &format!("{evidence} & {started}; {stop}; wait $!"));
+    }
+    examples.run(&bench, &["dind-storage seal"]);
 
     let node = Node::start(&[], SLEEP);
     node.until_running();
-    examples
-        .run(&node, &["dind-launch status", "dind-launch doctor", "dind-launch wait", "dind-launch drain"]);
+    examples.run(
+        &node,
+        &[
+            "dind-launch status",
+            "dind-launch top",
+            "dind-launch doctor",
+            "dind-launch wait",
+            "dind-launch drain",
+        ],
+    );
     examples.run(&node, &["dind-launch reload", "dind-launch preload", "dind-launch enter"]);
     let held = Node::start(&["--env", "DIND_HOLD=true"], &[]);
     succeeds(&held, "dind-launch wait");

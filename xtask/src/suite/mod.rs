@@ -51,8 +51,8 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     lanes.programs(workspace).compile()?;
     for together in lanes::of(options.tiers()) {
         summary.extend(lanes.run(workspace, &together));
-        if let (Err(error), Some((_, outcome))) = (before.check(), summary.last_mut()) {
-            *outcome = Err(error.to_string());
+        if let Err(error) = before.check() {
+            summary.push(("leftovers".to_owned(), Err(error.to_string())));
         }
     }
     progress::heading("summary");
