@@ -114,11 +114,17 @@ pub(crate) enum Command {
     /// Check format, lints, documentation, schemas and house rules
     #[command(visible_alias = "tidy")]
     Lint,
-    /// Make what a release consists of: binaries, man pages, completions, bills of materials, checksums
+    /// Make what a release consists of: binaries, man pages, completions, licences, bills of materials, an archive, a package of Debian, checksums
     Dist {
         /// The programs' target: x86_64-unknown-linux-gnu or aarch64-unknown-linux-gnu [default: this machine's]
         #[arg(long, value_name = "TARGET", value_parser = Arch::of_triple)]
         target: Option<Arch>,
+        /// Make it a second time, from a copy of the checkout in another directory, and compare the bytes
+        #[arg(long)]
+        check: bool,
+        /// Of programs that are there already, for the suite `dist`; in target/dist-test
+        #[arg(long, value_name = "DIRECTORY", hide = true, conflicts_with_all = ["target", "check"])]
+        of: Option<PathBuf>,
     },
     /// Write the JSON Schemas of the tools' documents
     Schema {

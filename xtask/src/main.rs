@@ -122,9 +122,16 @@ fn run(command: Command) -> Result<()> {
         Command::Tag(target) => release::tag(&workspace, &target),
         Command::Push(target) => release::push(&workspace, &target),
         Command::Release(target) => release::release(&workspace, &target),
-        Command::Ci(base) => ci(&workspace, &base),
-        Command::Dist { target } => dist::make(&workspace, target.unwrap_or(Arch::HOST)),
-        Command::Lint => lint::run(&workspace, cli::accepts),
+        Command::Ci(base) => {
+            lint::run(&workspace, &cli::commands())?;
+            suite::run(&workspace, &Options { base: base.choice(), ..Options::default() })
+        }
+        Command::Dist { of: Some(built), .. } => dist::of_binaries(&workspace, &built).map(drop),
+        Command::Dist { target, check, of: None } => {
+            let arch = target.unwrap_or(Arch::HOST);
+            if check { dist::check(&workspace, arch) } else { dist::make(&workspace, arch).map(drop) }
+        }
+        Command::Lint => lint::run(&workspace, &cli::commands()),
         Command::Schema { check } => lint::schema(&workspace, check),
         Command::Engine => image::leave_engine(&workspace),
         Command::EngineInit => {

@@ -66,6 +66,13 @@ impl Workspace {
         cmd!(shell, "env --default-signal=HUP,INT,QUIT {program} {args...}").quiet()
     }
 
+    /// Where cargo has the crates (Cargo's book, "Cargo Home").
+    #[must_use]
+    pub fn cargo_home(&self) -> PathBuf {
+        let variable = |name| self.shell.var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        variable("CARGO_HOME").unwrap_or_else(|| variable("HOME").unwrap_or_default().join(".cargo"))
+    }
+
     /// What goes into the image. Below the checkout even when cargo builds elsewhere: `docker build .` reads it.
     pub fn image(&self) -> PathBuf {
         self.root.join("target/image")

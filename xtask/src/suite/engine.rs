@@ -1,9 +1,11 @@
 //! The tiers on an engine of this machine: the image, and a Mesos cluster of it.
 
 use super::programs::Programs;
-use super::tier::{OF_CLIENTS, Options, Tier};
+use super::tier::{Options, Tier};
+use crate::dist;
 use crate::support_table::{self, Row};
 use dind_lab::arch::Arch;
+use dind_lab::base::{self, Base, Release};
 use dind_lab::engine::Engine;
 use dind_lab::product::image::{self, Recipe};
 use dind_lab::{Result, Workspace, clients, mesos, outside};
@@ -34,6 +36,15 @@ pub(super) fn run(programs: &Programs, tier: Tier, options: &Options) -> Result<
         clients::images(workspace, &engine)?;
         env.push(("DIND_TEST_CLIENT_IMAGE", clients::IMAGE.to_owned()));
         env.push(("DIND_TEST_CLIENTS", clients::programs(workspace)?.display().to_string()));
+        env.push((
+            "DIND_TEST_DIST",
+            dist::of_binaries(workspace, &workspace.binaries())?.display().to_string(),
+        ));
+        let bare = base::ensure(workspace, &engine, Base::Release(Release::Bookworm), Arch::HOST)?;
+        env.push(("DIND_TEST_DEBIAN_IMAGE", bare));
+        let with_man =
+            base::with_packages(workspace, &engine, Release::Bookworm, "man", "man-db,bash-completion,jq")?;
+        env.push(("DIND_TEST_MAN_IMAGE", with_man));
     }
     if tier == Tier::Outside {
         let store = outside::podman_store(workspace, &engine, &image)?;

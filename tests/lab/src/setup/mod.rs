@@ -101,6 +101,10 @@ pub const OUTSIDE: &[Need] = &[
 /// To compile the interface of Kubernetes to containerd.
 pub const PROTOC: Need = Need::Program("protoc", "protobuf-compiler");
 
+/// To make archives and packages of a release.
+pub const PACKAGES: &[Need] =
+    &[Need::Program("dpkg-deb", "dpkg"), Need::Program("gzip", "gzip"), Need::Program("tar", "tar")];
+
 /// To make the guest of the `vm` tier, which runs on [`machine`].
 pub const VM: &[Need] = &[
     Need::Program("mmdebstrap", "mmdebstrap"),

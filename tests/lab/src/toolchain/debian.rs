@@ -83,12 +83,17 @@ impl CrossRoot {
         &self.target
     }
 
+    /// The system's root directory.
+    pub(super) fn path(&self) -> &Path {
+        &self.root
+    }
+
     /// Cargo in the system, in a mount namespace of its own, with this checkout and its crates.
     pub(super) fn cargo<'a>(&self, workspace: &'a Workspace, args: &[&str]) -> Cmd<'a> {
         let (shell, root, target) = (&workspace.shell, &self.root, &self.target);
         let id = |name| std::env::var(name).unwrap_or_else(|_| "0".to_owned());
         let user = format!("{}:{}", id("SUDO_UID"), id("SUDO_GID"));
-        let home = cargo_home();
+        let home = workspace.cargo_home();
         let directories = [&home, &workspace.root, &workspace.target];
         let kept = std::env::vars().filter(|(name, _)| KEPT.iter().any(|prefix| name.starts_with(prefix)));
         let enter = cmd!(shell, "unshare --mount sh -c {ENTER} enter {root} {user} {directories...}");
@@ -96,10 +101,4 @@ impl CrossRoot {
         let clean = enter.quiet().env_clear().envs(kept).env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
         clean.env("CARGO_HOME", home).env("CARGO_TARGET_DIR", target).env("HOME", "/tmp")
     }
-}
-
-/// Where cargo has the crates (Cargo's book, "Cargo Home").
-fn cargo_home() -> PathBuf {
-    let set = std::env::var_os("CARGO_HOME").filter(|value| !value.is_empty()).map(PathBuf::from);
-    set.unwrap_or_else(|| PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".cargo"))
 }

@@ -1,14 +1,17 @@
 //! What compiles the workspace for a processor: this machine's own, or another.
 //!
 //! For another, the Rust toolchain here gets its standard library by rustup, and Debian's cross linker beside it. Where there is no
-//! rustup, or it cannot fetch anything, `debian` bootstraps a system that has both.
+//! rustup, or it cannot fetch anything, `debian` bootstraps a system that has both. `licences`: of what it links into each program.
 
 mod debian;
+mod licences;
 
 use crate::arch::Arch;
 use crate::workspace::Workspace;
 use crate::{Result, progress, setup};
 use debian::CrossRoot;
+pub use licences::Notice;
+use std::fs;
 use std::path::{Path, PathBuf};
 use xshell::{Cmd, cmd};
 
@@ -58,6 +61,12 @@ impl<'a> Toolchain<'a> {
         Ok(Self { root: Some(root), ..of_this_machine })
     }
 
+    /// The checkout that it compiles.
+    #[must_use]
+    pub fn workspace(&self) -> &'a Workspace {
+        self.workspace
+    }
+
     /// Cargo with `--target`, which comes after the first argument. What it makes is for the processor, in [`Self::output`].
     pub fn cargo(&self, args: &[&str]) -> Cmd<'a> {
         let triple = self.arch.triple();
@@ -75,6 +84,26 @@ impl<'a> Toolchain<'a> {
     pub fn output(&self) -> PathBuf {
         let target = self.root.as_ref().map_or(self.workspace.target.as_path(), CrossRoot::target);
         target.join(self.arch.triple())
+    }
+
+    /// What makes the same programs wherever the checkout and the crates lie: rustc's flags that replace these paths, which the
+    /// standard macros leave in messages.
+    ///
+    /// # Errors
+    /// The crates cannot be fetched.
+    pub fn without_paths(&self) -> Result<Vec<String>> {
+        let sources = self.workspace.cargo_home().join("registry/src");
+        if !sources.exists() {
+            self.workspace.cargo(&["fetch", "--locked"]).run()?;
+        }
+        // One directory for each registry or mirror, by a hash of its address.
+        let mut prefixes = vec![(self.workspace.root.clone(), "/dind"), (self.output(), "/target")];
+        for registry in
+            fs::read_dir(&sources).map_err(|error| format!("cannot read `{}`: {error}", sources.display()))?
+        {
+            prefixes.push((registry?.path(), "/crates"));
+        }
+        Ok(prefixes.iter().map(|(from, to)| format!("--remap-path-prefix={}={to}", from.display())).collect())
     }
 
     /// Whether the C library, which becomes a part of the programs, can relocate them by a list of a few bits for each address (its
