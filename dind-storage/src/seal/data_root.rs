@@ -106,7 +106,8 @@ pub fn without_images(path: &Path) -> Fault {
         let cause = format!("its images are those of the driver {}", drivers.join(", "));
         (cause, "load the images into an engine with --storage-driver overlay2, and seal its data root")
     } else if has_containerd_images(&Root::default(), path) {
-        let hint = "load the images into an engine with {\"features\": {\"containerd-snapshotter\": false}}, and seal its data root";
+        let hint =
+            "load the images into a node with DIND_STORAGE_STORE=graph on a new data root, and seal that";
         ("its images are in containerd's image store".to_owned(), hint)
     } else {
         let hint = "load or pull the images first; a data root on a loop image has to be mounted: dind-storage apply";
