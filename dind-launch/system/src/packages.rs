@@ -74,7 +74,7 @@ mod tests {
             ),
         ] {
             let image = tempfile::tempdir().unwrap();
-            for program in program {
+            if let Some(program) = program {
                 let path = image.path().join(program);
                 fs::create_dir_all(path.parent().unwrap()).unwrap();
                 fs::write(path, "").unwrap();

@@ -19,7 +19,7 @@ fn the_help_of_every_verb_has_exit_statuses_and_an_example() {
             if !["run", "exec", "claim", "enter"].contains(&verb[0].as_str()) {
                 let known =
                     |status: &&str| *status == "2" || STATUSES.iter().any(|one| one.to_string() == *status);
-                assert!(listed.iter().all(|status| known(&status)), "{name} {verb:?}: {listed:?}");
+                assert!(listed.iter().all(known), "{name} {verb:?}: {listed:?}");
                 assert!(listed.contains(&"0") && listed.contains(&"78"), "{name} {verb:?}: {listed:?}");
             }
             let examples = examples(name, &verb);

@@ -97,6 +97,12 @@ impl<'a> Toolchain<'a> {
             self.workspace.cargo(&["fetch", "--locked"]).run()?;
         }
         // One directory for each registry or mirror, by a hash of its address.
+        let registries = fs::read_dir(&sources)
+            .map_err(|error| format!("cannot read `{}`: {error}", sources.display()))?;
+        let registries = registries.map(|entry| entry.map(|entry| entry.path()));
+        let mut registries = registries.collect::<std::io::Result<Vec<_>>>()?;
+        // The same flags in each build, or cargo would compile everything again.
+        registries.sort();
         let mut prefixes = vec![(self.workspace.root.clone(), "/dind"), (self.output(), "/target")];
         for registry in
             fs::read_dir(&sources).map_err(|error| format!("cannot read `{}`: {error}", sources.display()))?
