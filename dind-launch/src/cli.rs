@@ -1,8 +1,8 @@
 //! The command line. Values that users can get wrong stay text here; [`crate::options`] parses them.
 
-use crate::doctor::output::Output as DoctorOutput;
-use crate::status::output::Output as StatusOutput;
-use crate::top::output::Output as TopOutput;
+use crate::forms::doctor::Output as DoctorOutput;
+use crate::forms::status::Output as StatusOutput;
+use crate::forms::top::Output as TopOutput;
 use clap::{Args, Parser, Subcommand};
 use dind_contract::cli::{Form, Forms, Machine, Printing, environment_root};
 use std::path::PathBuf;
@@ -25,6 +25,8 @@ pub enum Verb {
     Plan(Plan),
     /// Print the record of the running launcher, or what is known of an engine that runs without one.
     Status(Status),
+    /// Show what the inner containers use, against what the node may use.
+    Top(Top),
     /// List everything that is missing in this container, each with the docker flag that fixes it.
     Doctor(Doctor),
     /// Prepare cgroups and mounts only, for entrypoints that are shell scripts.
@@ -259,6 +261,20 @@ pub struct Status {
     /// What to print on stdout [default: auto].
     #[arg(long, value_name = "FORM", env = "DIND_OUTPUT", value_parser = Forms::<StatusOutput>::default())]
     pub output: Option<Form<StatusOutput>>,
+    /// Put a form for other programs, `openmetrics` or `svg`, into this file, in the place of the old one at once.
+    #[arg(long, value_name = "FILE")]
+    pub to: Option<PathBuf>,
+}
+
+/// How to show what containers use.
+#[derive(Args, Debug)]
+pub struct Top {
+    /// The time between two tables, or between the two looks for a single one, such as 500ms or 5s [default: 2s; 1s for a single one].
+    #[arg(long, value_name = "DURATION", allow_hyphen_values = true)]
+    pub interval: Option<String>,
+    /// Print one document or one table [default: on a terminal, tables until it is ended; elsewhere one table].
+    #[arg(long, value_name = "FORM", env = "DIND_OUTPUT", value_parser = Forms::<TopOutput>::default())]
+    pub output: Option<Form<TopOutput>>,
 }
 
 /// What to report about the container, or about the machine.

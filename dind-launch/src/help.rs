@@ -47,6 +47,13 @@ pub const HELP: Help = Help {
         example("plan", "what a run would do here", "dind-launch plan -- docker info"),
         example("status", "the node in a screenful", "dind-launch status --output table"),
         example("status", "the health check of the image", "dind-launch status --healthy"),
+        example(
+            "status",
+            "figures for the textfile collector of Prometheus' node exporter",
+            "dind-launch status --output openmetrics --to /run/node.prom",
+        ),
+        example("status", "the start as a picture", "dind-launch status --output svg --to /run/start.svg"),
+        example("top", "what the inner containers use, once", "dind-launch top --output table"),
         example("doctor", "what is missing, and what fixes it", "dind-launch doctor --output table"),
         example(
             "doctor",

@@ -9,6 +9,7 @@ pub mod engine;
 pub mod entrypoint;
 pub mod executable;
 pub mod fault;
+pub mod forms;
 pub mod help;
 pub mod manual;
 pub mod mesos;
@@ -27,6 +28,7 @@ pub mod status;
 pub mod stop_signals;
 pub mod terminal;
 pub mod tls;
+pub mod top;
 pub mod usage;
 pub mod variables;
 
@@ -49,6 +51,7 @@ pub fn schema() -> serde_json::Value {
             generator.subschema_for::<Report<tls::Certificates>>(),
             generator.subschema_for::<Report<status::wait::WaitResult>>(),
             generator.subschema_for::<Report<drain::Drained>>(),
+            generator.subschema_for::<Report<top::report::Top>>(),
         ]
     })
 }

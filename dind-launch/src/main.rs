@@ -6,7 +6,9 @@ use dind_launch::cli::{Cli, TlsVerb, Verb};
 use dind_launch::engine::preload;
 use dind_launch::help::HELP;
 use dind_launch::run::command_form;
-use dind_launch::{TOOL, claim, doctor, drain, entrypoint, fault, plan, reload, rootless, run, status, tls};
+use dind_launch::{
+    TOOL, claim, doctor, drain, entrypoint, fault, plan, reload, rootless, run, status, tls, top,
+};
 use dind_system::Root;
 use std::process::ExitCode;
 
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
         Verb::Reload(printing) => {
             finish(TOOL, "reload", printing.output(), here("reload settings", reload::ask))
         }
+        Verb::Top(args) => top::finish(args),
         Verb::Doctor(args) => doctor::finish(args),
         Verb::Preload(args) => {
             let outcome = here("load images", || preload::preload(&args.directory));

@@ -27,7 +27,18 @@ pub const MANUAL: Manual = Manual {
             &[
                 "The forms: `auto` is a table on a terminal and JSON elsewhere. A value of `DIND_OUTPUT` that only other verbs have counts as \
                  unset.",
+                "`openmetrics` is the text format of OpenMetrics 1.0, with gauges and counters alone; `svg` is the start as a picture. Their \
+                 errors are on stderr alone.",
                 "To anybody but root the record is not readable.",
+            ],
+        ),
+        (
+            "top",
+            &[
+                "On a terminal, tables follow each other until `q`, Ctrl-C or a signal ends it; the terminal is then as it was. The exit \
+                 status is 0, and 128+n for a signal but INT. Elsewhere it prints one table.",
+                "Processors and memory are those of the container's limits, or of the machine where it has none. The size of a writable layer \
+                 is measured by the engine, which goes through all its files; until then it is `-`.",
             ],
         ),
         ("doctor", &["The exit status is 77 where a node cannot run."]),

@@ -40,8 +40,11 @@ fn every_record_has_its_picture() {
     each(|path, record| {
         let picture = draw(record, Place { node: "node<1>", version: "0.1.0" });
         let document = Document::parse(&picture).unwrap();
-        let texts: Vec<_> =
-            document.descendants().filter(|node| node.has_tag_name("text")).filter_map(|node| node.text()).collect();
+        let texts: Vec<_> = document
+            .descendants()
+            .filter(|node| node.has_tag_name("text"))
+            .filter_map(|node| node.text())
+            .collect();
         assert_eq!(texts[0], "Start of node<1>", "{}", path.display());
         for stage in record.stages.iter().take_while(|stage| !stage.name.starts_with("stop-")) {
             let shown = stage.name.starts_with("restart-") || texts.contains(&stage.name.as_str());
@@ -54,13 +57,20 @@ fn every_record_has_its_picture() {
 #[test]
 fn every_record_has_its_figures() {
     each(|path, record| {
-        let containers = ["running", "running", "exited"].map(|state| Listed { state: state.to_owned(), ..Listed::default() });
+        let containers = ["running", "running", "exited"]
+            .map(|state| Listed { state: state.to_owned(), ..Listed::default() });
         let ended = record.state.has_ended();
         let observed = Observed {
             node: "node \"1\"\\\n".to_owned(),
             daemons: [!ended, !ended],
             containers: (!ended).then(|| containers.to_vec()),
-            disk: Some(Disk { size_bytes: 20 << 30, used_bytes: 3 << 30, available_bytes: 16 << 30, inodes: 1 << 20, inodes_used: 7 }),
+            disk: Some(Disk {
+                size_bytes: 20 << 30,
+                used_bytes: 3 << 30,
+                available_bytes: 16 << 30,
+                inodes: 1 << 20,
+                inodes_used: 7,
+            }),
             image_allocated: Some(1 << 30),
             usage: NodeUsage {
                 cpu: Some(Duration::from_millis(1234)),

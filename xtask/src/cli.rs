@@ -2,7 +2,7 @@
 
 use crate::release;
 use crate::suite::{self, Firewall, Tier};
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 use dind_bench::{Chart, Subject};
 use dind_lab::arch::Arch;
 use dind_lab::base::{Base, Release};

@@ -57,7 +57,7 @@ fn main() -> ExitCode {
 
 /// As `.ci/run` has it.
 fn ci(workspace: &Workspace, base: &cli::BaseArgs) -> Result<()> {
-    lint::run(workspace, &cli::commands())?;
+    lint::run(workspace, cli::accepts)?;
     suite::run(workspace, &Options { tiers: &[Tier::Unit], arch: Arch::Aarch64, ..Options::default() })?;
     suite::run(workspace, &Options { base: base.choice(), ..Options::default() })?;
     suite::run(workspace, &Options { tiers: &[Tier::Vm], guests: &[Guest::MAPPING], ..Options::default() })
@@ -122,16 +122,13 @@ fn run(command: Command) -> Result<()> {
         Command::Tag(target) => release::tag(&workspace, &target),
         Command::Push(target) => release::push(&workspace, &target),
         Command::Release(target) => release::release(&workspace, &target),
-        Command::Ci(base) => {
-            lint::run(&workspace, &cli::commands())?;
-            suite::run(&workspace, &Options { base: base.choice(), ..Options::default() })
-        }
+        Command::Ci(base) => ci(&workspace, &base),
         Command::Dist { of: Some(built), .. } => dist::of_binaries(&workspace, &built).map(drop),
         Command::Dist { target, check, of: None } => {
             let arch = target.unwrap_or(Arch::HOST);
             if check { dist::check(&workspace, arch) } else { dist::make(&workspace, arch).map(drop) }
         }
-        Command::Lint => lint::run(&workspace, &cli::commands()),
+        Command::Lint => lint::run(&workspace, cli::accepts),
         Command::Schema { check } => lint::schema(&workspace, check),
         Command::Engine => image::leave_engine(&workspace),
         Command::EngineInit => {

@@ -86,7 +86,11 @@ impl Lines {
     fn legend(&self, picture: &mut Picture) {
         let mut x = MARGIN;
         for (index, series) in self.series.iter().enumerate() {
-            picture.rectangle([x, picture.y - 10.0, 12.0, 12.0], &format!("bar {}", colour(index)), &series.name);
+            picture.rectangle(
+                [x, picture.y - 10.0, 12.0, 12.0],
+                &format!("bar {}", colour(index)),
+                &series.name,
+            );
             picture.text(x + 18.0, picture.y, "text", &series.name);
             x += 18.0 + (series.name.chars().count() as f64 + 3.0) * LETTER;
         }

@@ -71,7 +71,8 @@ impl Timeline {
         let all = || self.lanes.iter().flat_map(|lane| &lane.bars);
         let most = all().map(|bar| bar.to.unwrap_or(bar.from)).fold(1.0, f64::max);
         let scale = Scale::to(most, STEPS);
-        let widest = |text: fn(&Lane) -> usize, most| self.lanes.iter().map(text).max().unwrap_or(0).min(most);
+        let widest =
+            |text: fn(&Lane) -> usize, most| self.lanes.iter().map(text).max().unwrap_or(0).min(most);
         let names = widest(|lane| lane.name.chars().count() + 2 * lane.depth, NAME) as f64 * LETTER;
         let notes = widest(|lane| lane.note.chars().count(), NOTE) as f64 * LETTER;
         let (left, right) = (MARGIN + names + GAP, WIDTH - MARGIN - notes - GAP);

@@ -29,18 +29,25 @@ fn check(picture: &str) -> usize {
             "circle" => assert!(inside(number(&node, "cx"), number(&node, "cy")), "{node:?}"),
             "rect" => {
                 let (x, y) = (number(&node, "x"), number(&node, "y"));
-                assert!(inside(x, y) && inside(x + number(&node, "width"), y + number(&node, "height")), "{node:?}");
+                assert!(
+                    inside(x, y) && inside(x + number(&node, "width"), y + number(&node, "height")),
+                    "{node:?}"
+                );
                 bars += usize::from(node.attribute("class").is_some_and(|class| class.starts_with("bar")));
             }
             "polyline" => {
-                let points = node.attribute("points").unwrap().split(' ').map(|point| point.split_once(',').unwrap());
+                let points =
+                    node.attribute("points").unwrap().split(' ').map(|point| point.split_once(',').unwrap());
                 for (x, y) in points {
                     assert!(inside(x.parse().unwrap(), y.parse().unwrap()), "{node:?}");
                 }
             }
             other => panic!("`{other}` in a picture"),
         }
-        let allowed = ["x", "y", "x1", "x2", "y1", "y2", "cx", "cy", "r", "rx", "width", "height", "viewBox", "class", "role", "points", "space"];
+        let allowed = [
+            "x", "y", "x1", "x2", "y1", "y2", "cx", "cy", "r", "rx", "width", "height", "viewBox", "class",
+            "role", "points", "space",
+        ];
         assert!(node.attributes().all(|attribute| allowed.contains(&attribute.name())), "{node:?}");
     }
     // No font, picture or program of anybody else's.

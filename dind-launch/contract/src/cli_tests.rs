@@ -1,3 +1,5 @@
+//! Options that verbs of several tools have, and forms that the variable asks for.
+
 use super::*;
 use clap::{CommandFactory, Subcommand};
 

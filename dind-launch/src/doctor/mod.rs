@@ -7,7 +7,6 @@ mod capabilities;
 mod checks;
 mod facts;
 mod limitations;
-pub mod output;
 mod report;
 pub mod run_flags;
 pub mod table;
@@ -16,6 +15,7 @@ pub use facts::{NodeArgs, Observed};
 pub use report::{Alternative, Check, Examination, Limitation, Verdict};
 
 use crate::cli::Doctor;
+use crate::forms::doctor::Output;
 use crate::terminal::Screen;
 use crate::{TOOL, fault, options, rootless};
 use dind_contract::cli::{self, Form, given};
@@ -23,7 +23,6 @@ use dind_contract::finish::{finish_text, finish_with};
 use dind_contract::flags;
 use dind_contract::{Draft, Fault, Outcome, Warning, value};
 use dind_system::Root;
-use output::Output;
 use report::Checks;
 use run_flags::Target;
 use std::process::ExitCode;
@@ -111,7 +110,7 @@ fn examine(root: &Root, args: &NodeArgs) -> Result<Examination, Fault> {
     Ok(examination)
 }
 
-/// Refuses a start that would fail later, and half-done: the container's part of what [`examine`] reports. What takes longer to
+/// Refuses a start that would fail later, and half-done: the container's part of what `examine` reports. What takes longer to
 /// see is left out, and so is what another stage reports.
 ///
 /// # Errors

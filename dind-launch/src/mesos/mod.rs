@@ -65,7 +65,8 @@ impl Facts {
         let hostname = root.read("/proc/sys/kernel/hostname").unwrap_or_default();
         Self {
             limits: Limits::read(root, &groups, &mounts),
-            identity: container_id::container_id(&groups, &mounts).unwrap_or_else(|| hostname.trim().to_owned()),
+            identity: container_id::container_id(&groups, &mounts)
+                .unwrap_or_else(|| hostname.trim().to_owned()),
             work_dir_on_volume: on_volume(&mounts, variables::WORK_DIR),
             address: address::own(root),
         }

@@ -50,7 +50,9 @@ fn name(command: &Command) -> String {
     let program = Path::new(command.get_program());
     let program = program.file_name().unwrap_or(program.as_os_str()).to_string_lossy();
     let verb = command.get_args().next().map(|word| word.to_string_lossy());
-    let is_verb = |word: &str| word == "--version" || !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase());
+    let is_verb = |word: &str| {
+        word == "--version" || !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase())
+    };
     match verb.filter(|word| is_verb(word)) {
         Some(verb) => format!("{program} {verb}"),
         None => program.into_owned(),

@@ -3,7 +3,7 @@
 //! In the order of a run:
 //! 1. [`command_form`] says whether the command is the main process, or flags for the engine. [`preflight`] finds everything that can be wrong before anything changes, and makes the [`state`] of the run.
 //! 2. [`start`] takes the [`network_lock`], prepares the container, has the sibling tools set up the data root and the network,
-//!    starts containerd and dockerd, loads image archives ([`preload`]), and starts the [`main_process`].
+//!    starts containerd and dockerd, loads image archives (`preload`), and starts the [`main_process`].
 //! 3. [`supervise`] waits for the end: of the main process, of the engine, or by a signal.
 //! 4. [`shutdown`] stops everything in order.
 

@@ -3,19 +3,24 @@
 //! * [`record`] is what [`record_writer`] writes for the launcher; the kernel names who holds its `lock`
 //! * `external` finds an engine that runs without a launcher
 //! * `health` checks what `--healthy` asks for
-//! * [`timeline`] draws the start for a terminal, [`svg`] for a page; [`metrics`] has figures for collectors
+//! * [`timeline`] draws the start for a terminal, [`svg`] for a page; [`metrics`] has figures for collectors; `text` prints the
+//!   latter two
 //! * [`wait`] blocks until the node is ready or has ended
 
 mod external;
 mod health;
 mod lock;
-pub mod output;
+pub mod metrics;
 pub mod record;
+pub mod record_writer;
+pub mod svg;
 pub mod table;
+mod text;
 pub mod timeline;
 pub mod wait;
 
 use crate::cli::Status;
+use crate::forms::status::Output;
 use crate::process::sibling::Document;
 use crate::terminal::Screen;
 use crate::{TOOL, fault};
@@ -23,12 +28,13 @@ use dind_contract::cli::{self, Form, refuse_root};
 use dind_contract::finish::{finish_text, print};
 use dind_contract::{Draft, Failed, Fault, Outcome, Report};
 use dind_system::{Helper, time_of_day};
-use output::Output;
 use record::Record;
 use serde_json::Value;
 use std::process::ExitCode;
 use std::time::Duration;
 use table::Containers;
+
+pub(crate) use text::node_name;
 
 /// `dind-storage plan` takes a few milliseconds, unless the disk does not answer.
 const STORAGE_LIMIT: Duration = Duration::from_secs(2);
@@ -42,7 +48,12 @@ pub fn finish(args: &Status) -> ExitCode {
     if let (true, Ok(draft)) = (args.timeline, &outcome) {
         print(&timeline::draw(&draft.result.stages));
     }
-    match args.output.and_then(|Form(output)| output).unwrap_or_default().here() {
+    let form = args.output.and_then(|Form(output)| output).unwrap_or_default().here();
+    let outcome = match args.to.as_deref() {
+        Some(file) if !text::is_text(form) => Err(text::no_file(file).into()),
+        _ => outcome,
+    };
+    match form {
         Output::Auto | Output::Json => {
             dind_contract::finish(TOOL, "status", Some(cli::Output::Json), outcome)
         }
@@ -50,6 +61,7 @@ pub fn finish(args: &Status) -> ExitCode {
             Ok(report) => table(report),
             Err(_) => Vec::new(),
         }),
+        Output::Openmetrics | Output::Svg => text::finish(form, args.to.as_deref(), outcome),
     }
 }
 

@@ -2,12 +2,12 @@
 
 use super::lock::{self, Lock, unusable};
 use super::record::{Hold, NodeState, ProgramRecord, Record, StageRecord, path};
+use crate::TOOL;
 use crate::engine::daemon::DaemonKind;
 use crate::paths::{SOCKET, containerd_socket, write_private};
 use crate::process::programs::ProgramTimes;
 use crate::process::sibling::{Document, Tools};
 use crate::stage::Stage;
-use crate::TOOL;
 use dind_contract::Fault;
 use dind_contract::finish::log;
 use dind_system::{Process, time_of_day};

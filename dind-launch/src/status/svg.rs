@@ -75,7 +75,8 @@ fn times(start: u64, end: Option<u64>) -> String {
 }
 
 fn subtitle(record: &Record, version: &str) -> String {
-    let engine = record.engine_version.as_ref().map_or_else(String::new, |engine| format!("engine {engine}, "));
+    let engine =
+        record.engine_version.as_ref().map_or_else(String::new, |engine| format!("engine {engine}, "));
     format!("{engine}dind {version}, {}", date(record.started_unix_ms))
 }
 
@@ -83,7 +84,9 @@ fn outcome(record: &Record, end: Option<u64>) -> String {
     let failed = record.error.as_ref().map(|error| format!("{}: {}", record.state.name(), error.message));
     match (failed, record.state, end) {
         (Some(failed), ..) => failed,
-        (_, NodeState::External, _) => "No launcher has started this engine: its start is not on record.".to_owned(),
+        (_, NodeState::External, _) => {
+            "No launcher has started this engine: its start is not on record.".to_owned()
+        }
         (_, NodeState::Starting, _) => "It is still starting.".to_owned(),
         (.., Some(end)) => format!("Ready after {end} ms. Programs that have no end still ran then."),
         (.., None) => format!("The node is {}.", record.state.name()),

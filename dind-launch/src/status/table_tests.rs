@@ -1,3 +1,5 @@
+//! The table of `status`, of records that were made up.
+
 use super::*;
 use crate::status::record::ReclaimRecord;
 use dind_contract::fault::ErrorObject;

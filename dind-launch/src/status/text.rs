@@ -1,9 +1,9 @@
 //! The forms of `status` that are texts for other programs: on stdout, or in a file.
 
 use super::metrics::{self, Observed};
-use super::output::Output;
 use super::record::Record;
 use super::svg::{self, Place};
+use crate::forms::status::Output;
 use crate::{TOOL, fault};
 use dind_contract::finish::log_fault;
 use dind_contract::{Fault, Outcome};

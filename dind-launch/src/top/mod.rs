@@ -3,7 +3,6 @@
 //! * `sample` asks the kernel and the engine; [`report`] compares two samples
 //! * `table` draws it as text; `screen` is the terminal, and `watch` draws on it again and again
 
-pub mod output;
 pub mod report;
 mod sample;
 mod screen;
@@ -11,13 +10,13 @@ mod table;
 mod watch;
 
 use crate::cli::Top as Args;
+use crate::forms::top::Output;
 use crate::paths::DATA_ROOT;
 use crate::status::record::Record;
 use crate::{TOOL, fault, options, status};
 use dind_contract::cli::refuse_root;
 use dind_contract::finish::{finish_text, log_fault};
 use dind_contract::{Draft, Failed, Fault, Outcome, Report};
-use output::Output;
 use report::Top;
 use sample::{Sample, Source, sizes};
 use serde_json::Value;

@@ -163,11 +163,18 @@ mod tests {
     #[test]
     fn the_busiest_come_first_and_those_without_a_rate_last() {
         let begun = Instant::now();
-        let before = sample(begun, 100, &[("idle", Some(5), 1), ("busy", Some(0), 1), ("again", Some(900), 1)]);
+        let before =
+            sample(begun, 100, &[("idle", Some(5), 1), ("busy", Some(0), 1), ("again", Some(900), 1)]);
         let after = sample(
             begun + Duration::from_secs(2),
             3100,
-            &[("idle", Some(5), 1), ("new", Some(10), 2), ("fat", None, 9), ("again", Some(1), 1), ("busy", Some(1500), 1)],
+            &[
+                ("idle", Some(5), 1),
+                ("new", Some(10), 2),
+                ("fat", None, 9),
+                ("again", Some(1), 1),
+                ("busy", Some(1500), 1),
+            ],
         );
         let sizes = BTreeMap::from([("busy".to_owned(), 77)]);
         let top = Top::between(&before, &after, &sizes);

@@ -102,12 +102,14 @@ mod tests {
     /// An engine that answers for usage only when as many ask as may, or all that are left.
     fn engine(listener: &UnixListener) {
         let mut asked = listener.accept().unwrap().0;
-        let listed: Vec<_> = (0..CONTAINERS).map(|id| format!(r#"{{"Id":"{id}","State":"running"}}"#)).collect();
+        let listed: Vec<_> =
+            (0..CONTAINERS).map(|id| format!(r#"{{"Id":"{id}","State":"running"}}"#)).collect();
         answer(&mut asked, &format!("[{}]", listed.join(",")));
         let mut left = CONTAINERS;
         while left > 0 {
             let mut asking: Vec<_> = (0..left.min(AT_ONCE)).map(|_| listener.accept().unwrap().0).collect();
-            let ready = poll(&mut [PollFd::new(listener.as_fd(), PollFlags::POLLIN)], PollTimeout::from(2_u8));
+            let ready =
+                poll(&mut [PollFd::new(listener.as_fd(), PollFlags::POLLIN)], PollTimeout::from(2_u8));
             assert_eq!(ready, Ok(0), "more than {AT_ONCE} ask at once");
             for stream in &mut asking {
                 answer(stream, r#"{"memory_stats":{"usage":5,"limit":9}}"#);
@@ -126,7 +128,8 @@ mod tests {
     #[test]
     fn a_crowd_is_asked_for_a_few_at_once() {
         let directory = tempfile::tempdir().unwrap();
-        let source = Source { socket: directory.path().join("socket"), data_root: directory.path().to_owned() };
+        let source =
+            Source { socket: directory.path().join("socket"), data_root: directory.path().to_owned() };
         let listener = UnixListener::bind(&source.socket).unwrap();
         let sample = thread::scope(|scope| {
             scope.spawn(|| engine(&listener));
@@ -143,8 +146,11 @@ mod tests {
     #[test]
     fn without_an_engine_the_node_is_seen_and_the_reason_is_known() {
         let directory = tempfile::tempdir().unwrap();
-        let source = Source { socket: directory.path().join("socket"), data_root: directory.path().to_owned() };
+        let source =
+            Source { socket: directory.path().join("socket"), data_root: directory.path().to_owned() };
         let sample = Sample::take(&source);
-        assert!(sample.error.unwrap().contains("No such file") && sample.node.is_some() && sample.disk.is_some());
+        assert!(
+            sample.error.unwrap().contains("No such file") && sample.node.is_some() && sample.disk.is_some()
+        );
     }
 }

@@ -93,11 +93,8 @@ fn row(one: &ContainerUse, node: &NodeUse, name: usize) -> String {
         one.disk_bytes.map(bytes),
         one.pids.map(|pids| pids.to_string()),
     ];
-    let cells: String = COLUMNS
-        .iter()
-        .zip(cells)
-        .map(|((_, width), cell)| format!(" {:>width$}", shown(cell)))
-        .collect();
+    let cells: String =
+        COLUMNS.iter().zip(cells).map(|((_, width), cell)| format!(" {:>width$}", shown(cell))).collect();
     format!("{:name$}{cells}", fit(&one.name, name))
 }
 
@@ -190,7 +187,11 @@ mod tests {
 
     #[test]
     fn what_is_not_known_is_not_zero() {
-        let unknown = Top { containers: vec![ContainerUse::default()], error: Some("gone".to_owned()), ..Top::default() };
+        let unknown = Top {
+            containers: vec![ContainerUse::default()],
+            error: Some("gone".to_owned()),
+            ..Top::default()
+        };
         let lines = draw(&unknown, "node", Room { columns: 80, lines: None });
         assert_eq!(lines[1], "cpu     ?");
         assert_eq!(lines[5], "the engine does not answer: gone");

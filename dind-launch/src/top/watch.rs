@@ -64,14 +64,16 @@ pub(super) fn watch(source: &Source, every: Duration, heading: &str) -> io::Resu
             }
             fds.map(|fd| fd.revents().is_some_and(|events| !events.is_empty()))
         };
-        if ready[0] && let Some(information) = signals.read_signal()? {
+        if ready[0]
+            && let Some(information) = signals.read_signal()?
+        {
             let signal = Signal::try_from(information.ssi_signo as i32)?;
             if let Some((_, status)) = ENDS.iter().find(|(other, _)| *other == signal) {
                 return Ok(*status);
             }
             if signal == Signal::SIGTSTP {
                 // Stopped, the terminal is the shell's. Where there is no shell that could continue us, the kernel does not stop us.
-                screen = None;
+                drop(screen.take());
                 stop_as_asked()?;
                 screen = Some(Screen::enter()?);
             }

@@ -217,7 +217,8 @@ mod tests {
 
     #[test]
     fn an_engine_s_answer_is_read_to_its_end() {
-        let body = r#"[{"Id":"abc","Names":["/other/alias","/own"],"State":"running","New":{}},{"Id":"def"}]"#;
+        let body =
+            r#"[{"Id":"abc","Names":["/other/alias","/own"],"State":"running","New":{}},{"Id":"def"}]"#;
         let limit = Duration::from_secs(60);
         let listed = answering(&format!("HTTP/1.0 200 OK\r\nA: b\r\n\r\n{body}\n"), limit).unwrap();
         assert_eq!(listed.iter().map(Listed::name).collect::<Vec<_>>(), ["own", "def"]);

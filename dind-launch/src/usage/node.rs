@@ -128,7 +128,10 @@ mod tests {
     #[test]
     fn version_one_is_read_as_well_and_without_limits_the_machine_is_the_limit() {
         let (_directory, root) = machine(&[
-            ("proc/self/cgroup", "3:pids:/docker/a\n2:memory:/docker/a\n1:cpu,cpuacct:/docker/a\n0::/docker/a\n"),
+            (
+                "proc/self/cgroup",
+                "3:pids:/docker/a\n2:memory:/docker/a\n1:cpu,cpuacct:/docker/a\n0::/docker/a\n",
+            ),
             (
                 "proc/self/mountinfo",
                 "30 1 0:26 /docker/a /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct\n\

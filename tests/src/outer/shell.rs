@@ -1,11 +1,10 @@
 //! Images whose entrypoint is a shell script in the place of the launcher.
 
 use super::{docker, image};
-use crate::pages::Page;
 use crate::{scratch, unique};
 use std::fs;
 
-/// The shell entrypoint that the README and the page about entrypoints show, word for word.
+/// The shell entrypoint that the README and the page about entrypoints show.
 ///
 /// # Panics
 /// It is no longer short.

@@ -30,6 +30,7 @@ pages![
     "dind-launch/examples/compose-service/README.md",
     "dind-launch/examples/compose/README.md",
     "dind-launch/examples/devcontainer/README.md",
+    "dind-launch/examples/entrypoint/README.md",
     "dind-launch/examples/gitlab/README.md",
     "dind-launch/examples/jenkins/README.md",
     "dind-launch/examples/kubernetes-sidecar/README.md",

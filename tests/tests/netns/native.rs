@@ -3,7 +3,7 @@
 use crate::engine::{Engine, NATIVE, serves};
 use crate::namespace::{Namespace, isolated};
 use crate::testbed::{OWN, Testbed, assert_code, assert_same};
-use dind_tests::stretched;
+use dind_tests::{eventually, stretched};
 use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
@@ -63,6 +63,13 @@ fn user_networks_of_a_bridged_node_reach_the_outer_network_and_nothing_reaches_t
         }
         net.node.ip("link delete p024200000064");
         drop((ranged, user, other));
+        // The kernel removes a namespace, and with it the other end of its links, in its own time.
+        eventually("the containers' links are gone", Duration::from_secs(5), || {
+            let links = net.node.ip_json("link");
+            let of_container =
+                |link: &Value| link["ifname"].as_str().is_some_and(|name| name.starts_with("p0242"));
+            (!links.as_array().unwrap().iter().any(of_container)).then_some(())
+        });
         net.dind_net("release", &[]).ok();
         assert_same(&net.snapshot(), &before, "after a release");
         assert_eq!((net.node.run("nft list tables").as_str(), net.node.forwards()), ("", false));

@@ -43,7 +43,11 @@ impl Terminal {
     /// A program of the image in the node's namespaces, on this terminal itself: `docker exec --tty` would be another one.
     pub(crate) fn in_node(node: &Node, words: &[&str]) -> Self {
         let entering = node.entering().unwrap();
-        Self::start(&entering.iter().map(String::as_str).chain(words.iter().copied()).collect::<Vec<_>>(), 100, 24)
+        Self::start(
+            &entering.iter().map(String::as_str).chain(words.iter().copied()).collect::<Vec<_>>(),
+            100,
+            24,
+        )
     }
 
     /// Reads until `holds` of what was written since the last time.
@@ -55,7 +59,10 @@ impl Terminal {
             let ready = poll(&mut fds, PollTimeout::from(100_u16)).unwrap();
             if ready > 0 {
                 let mut bytes = [0; 4096];
-                let count = self.screen.read(&mut bytes).unwrap_or_else(|error| panic!("{what}: {error}: {}", self.text));
+                let count = self
+                    .screen
+                    .read(&mut bytes)
+                    .unwrap_or_else(|error| panic!("{what}: {error}: {}", self.text));
                 self.text.push_str(&String::from_utf8_lossy(&bytes[..count]));
             }
             assert!(Instant::now() < deadline, "{what}: {:?}", self.text);
@@ -84,7 +91,8 @@ impl Terminal {
             }
             self.child.try_wait().unwrap()
         });
-        while poll(&mut [PollFd::new(self.screen.as_fd(), PollFlags::POLLIN)], PollTimeout::ZERO).unwrap() > 0 {
+        while poll(&mut [PollFd::new(self.screen.as_fd(), PollFlags::POLLIN)], PollTimeout::ZERO).unwrap() > 0
+        {
             let mut bytes = [0; 4096];
             let count = self.screen.read(&mut bytes).unwrap_or(0);
             self.text.push_str(&String::from_utf8_lossy(&bytes[..count]));

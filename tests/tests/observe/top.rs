@@ -13,7 +13,10 @@ use std::fs;
 fn node() -> Node {
     let node = Node::start(&["--cpus", "1.5", "--memory", "1g", "--pids-limit", "2000"], SLEEP);
     node.until_running();
-    node.inner_run(&["--name", "idle", "--memory", "64m"], "head -c 3000000 /dev/zero >/file; exec sleep 1000");
+    node.inner_run(
+        &["--name", "idle", "--memory", "64m"],
+        "head -c 3000000 /dev/zero >/file; exec sleep 1000",
+    );
     node.inner_run(&["--name", "busy"], "while :; do :; done");
     node.inner_run(&["--name", "gone"], "exit 0");
     eventually("one has ended", LIMIT, || {
@@ -28,7 +31,8 @@ fn in_a_pipe_it_is_one_table_or_one_document() {
     let text = node.exec(&["dind-launch", "top", "--output", "json"]).ok();
     let document: Value = serde_json::from_str(&text).unwrap();
     assert_eq!((&document["schema"], &document["mode"]), (&"dind.launch/v1".into(), &"top".into()), "{text}");
-    let (node_use, containers) = (&document["result"]["node"], document["result"]["containers"].as_array().unwrap());
+    let (node_use, containers) =
+        (&document["result"]["node"], document["result"]["containers"].as_array().unwrap());
     let names: Vec<_> = containers.iter().map(|one| one["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["busy", "idle"], "{text}");
     let [busy, idle] = [&containers[0], &containers[1]];
@@ -37,12 +41,19 @@ fn in_a_pipe_it_is_one_table_or_one_document() {
     assert_eq!(idle["memory_limit_bytes"], 64 << 20, "{text}");
     assert_eq!(busy["memory_limit_bytes"], 1 << 30, "the node's: {text}");
     assert!(idle["memory_bytes"].as_u64().unwrap() < 64 << 20 && idle["pids"] == 1, "{text}");
-    assert_eq!((&node_use["cpus_limit"], &node_use["memory_limit_bytes"]), (&1.5.into(), &(1 << 30).into()), "{text}");
+    assert_eq!(
+        (&node_use["cpus_limit"], &node_use["memory_limit_bytes"]),
+        (&1.5.into(), &(1 << 30).into()),
+        "{text}"
+    );
     assert_eq!(node_use["pids_limit"], 2000, "{text}");
     let used = |key: &str| node_use[key].as_f64().unwrap();
     assert!(used("cpus") >= busy["cpus"].as_f64().unwrap() * 0.5 && used("cpus") < 1.8, "{text}");
     // The engine itself is among it.
-    assert!(used("memory_bytes") > 20e6 && used("memory_bytes") < f64::from(1 << 30) && used("pids") > 10.0, "{text}");
+    assert!(
+        used("memory_bytes") > 20e6 && used("memory_bytes") < f64::from(1 << 30) && used("pids") > 10.0,
+        "{text}"
+    );
     assert!(node_use["disk"]["size_bytes"].as_u64() > node_use["disk"]["used_bytes"].as_u64(), "{text}");
 
     let table = node.exec(&["dind-launch", "top"]).ok();
@@ -144,8 +155,11 @@ fn a_shell_stops_it_and_it_goes_on() {
 fn a_node_in_a_user_namespace_of_its_own_has_it_as_well() {
     let node = start(&RunFlags::ask().of("rootless"), &[]);
     node.until_running();
-    let mut terminal =
-        Terminal::start(&["docker", "exec", "--interactive", "--tty", &node.name, "dind-launch", "top"], 100, 24);
+    let mut terminal = Terminal::start(
+        &["docker", "exec", "--interactive", "--tty", &node.name, "dind-launch", "top"],
+        100,
+        24,
+    );
     let first = terminal.until("a table", |text| text.contains("NAME ") && text.contains("memory "));
     assert!(first.contains("\x1b[?1049h"), "{first:?}");
     terminal.type_in(b"\x03");

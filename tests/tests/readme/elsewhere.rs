@@ -93,7 +93,7 @@ pub(crate) const ELSEWHERE: &[(&str, &str, Runner)] = &[
     ),
     (
         "dind-launch/examples/devcontainer/README.md",
-        "cargo xtask image",
+        "cp --recursive dind-launch",
         Test("recipes::devcontainer::the_feature_makes_an_image_a_docker_host_for_its_user"),
     ),
     (
@@ -108,7 +108,7 @@ pub(crate) const ELSEWHERE: &[(&str, &str, Runner)] = &[
     ),
     (
         "dind-launch/examples/jenkins/README.md",
-        "cargo xtask image",
+        "docker build --tag jenkins",
         Test("recipes::jenkins::the_agent_runs_as_its_own_user_and_uses_the_engine"),
     ),
     (

@@ -51,6 +51,7 @@ run! {
     about_shell_entrypoints: "dind-launch/docs/entrypoint.md",
     about_the_sets_of_flags: "dind-launch/docs/run-flags.md",
     about_the_engine_on_tcp: "dind-launch/docs/tcp.md",
+    of_scripts: "dind-launch/examples/entrypoint/README.md",
     of_a_stage: "dind-launch/examples/stage/README.md",
     of_xtask: "xtask/README.md",
 }

@@ -24,7 +24,7 @@ use xshell::cmd;
 /// The version of everything in the workspace.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// Dates what is made (https://reproducible-builds.org/specs/source-date-epoch).
+/// Dates what is made (<https://reproducible-builds.org/specs/source-date-epoch>).
 const EPOCH: &str = "SOURCE_DATE_EPOCH";
 
 /// A release that is being made.

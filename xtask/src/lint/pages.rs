@@ -43,7 +43,7 @@ pub(super) fn faults(page: &str, text: &str, accepts: Accepts) -> Vec<String> {
 /// The arguments of a command, which may stand in `$(…)` and have a comment. Without them there is nothing to check, nor where a part is left out.
 fn arguments(command: &str) -> Option<Vec<&str>> {
     let (_, arguments) = command.split_once(COMMAND)?;
-    let arguments = arguments.split(" #").next()?.trim_end_matches([')', '"']);
+    let arguments = arguments.split(" #").next()?.trim_end().trim_end_matches([')', '"']);
     (!arguments.contains('…')).then(|| arguments.split_whitespace().collect())
 }
 
@@ -57,7 +57,7 @@ mod tests {
 
     #[test]
     fn every_command_is_checked_where_it_stands() {
-        let page = "`cargo xtask up`, `cargo xtask dow`, `cargo xtask dow …`\n```sh xtask\neval \"$(cargo xtask up)\" # c\ncargo xtask down\nls\n```\n\
+        let page = "`cargo xtask up`, `cargo xtask dow`, `cargo xtask dow …`\n```sh xtask\neval \"$(cargo xtask up)\"   # c\ncargo xtask down\nls\n```\n\
                     ```sh\ncargo xtask up\n```\n";
         let faults = faults("P", page, accepts);
         let lines: Vec<_> = faults.iter().map(|fault| fault.split(": ").next().unwrap_or_default()).collect();

@@ -1,7 +1,7 @@
 //! The tiers on an engine of this machine: the image, and a Mesos cluster of it.
 
 use super::programs::Programs;
-use super::tier::{Options, Tier};
+use super::tier::{OF_CLIENTS, OF_PACKAGES, Options, Tier};
 use crate::dist;
 use crate::support_table::{self, Row};
 use dind_lab::arch::Arch;
@@ -36,6 +36,8 @@ pub(super) fn run(programs: &Programs, tier: Tier, options: &Options) -> Result<
         clients::images(workspace, &engine)?;
         env.push(("DIND_TEST_CLIENT_IMAGE", clients::IMAGE.to_owned()));
         env.push(("DIND_TEST_CLIENTS", clients::programs(workspace)?.display().to_string()));
+    }
+    if tier == Tier::Image && options.chose(OF_PACKAGES) {
         env.push((
             "DIND_TEST_DIST",
             dist::of_binaries(workspace, &workspace.binaries())?.display().to_string(),

@@ -2,13 +2,12 @@
 //!
 //! * `tier`: the tiers and their test programs
 //! * `ahead`: what a first run makes while cargo builds
-//! * `lanes`: what runs at the same time; `programs`: runs the programs of one tier
+//! * `programs`: runs the programs of one tier
 //! * `engine`, `guests`: the tiers that need an engine, or virtual machines
 
 mod ahead;
 mod engine;
 mod guests;
-mod lanes;
 mod programs;
 mod tier;
 
@@ -44,26 +43,37 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         false => Ok(workspace.binaries_for(arch)),
     })?;
     let run = Run::begin(workspace, &binaries)?;
-    let temporary = run.environment();
-    let programs = Programs { workspace, present, temporary, suites: options.suites, extra: options.extra };
+    let programs = Programs {
+        workspace,
+        present,
+        together: options.tiers(),
+        temporary: run.environment(),
+        suites: options.suites,
+        extra: options.extra,
+    };
     let mut before = Snapshot::take(&run);
     let mut summary = Vec::new();
-    lanes.programs(workspace).compile()?;
-    for together in lanes::of(options.tiers()) {
-        summary.extend(lanes.run(workspace, &together));
-        if let Err(error) = before.check() {
-            summary.push(("leftovers".to_owned(), Err(error.to_string())));
-        }
+    programs.compile()?;
+    for tier in options.tiers() {
+        progress::heading(&format!("tier {}", tier.name()));
+        let start = Instant::now();
+        let outcome = run_tier(&programs, *tier, options).and_then(|()| before.check());
+        let verdict = outcome.as_ref().map_or_else(|error| format!("FAILED: {error}"), |()| "ok".to_owned());
+        summary.push((
+            format!("{:7} {:4} s  {verdict}", tier.name(), start.elapsed().as_secs()),
+            outcome.is_ok(),
+        ));
     }
     progress::heading("summary");
-    let line = |(name, outcome): &lanes::Outcome| match outcome {
-        Ok(()) => format!("{name}  ok"),
-        Err(error) => format!("{name}  FAILED: {error}"),
-    };
-    summary.iter().for_each(|tier| progress::note(&line(tier)));
-    if summary.iter().all(|(_, outcome)| outcome.is_ok()) {
-        Ok(())
-    } else {
-        Err("not all tiers passed".into())
+    summary.iter().for_each(|(line, _)| progress::note(line));
+    if summary.iter().all(|(_, ok)| *ok) { Ok(()) } else { Err("not all tiers passed".into()) }
+}
+
+fn run_tier(programs: &Programs, tier: Tier, options: &Options) -> Result<()> {
+    match tier {
+        Tier::Unit => programs.unit(options.arch),
+        Tier::Image | Tier::Outside | Tier::Mesos => engine::run(programs, tier, options),
+        Tier::Vm => guests::run(programs.workspace, options),
+        _ => programs.run(tier, &[])?.1,
     }
 }

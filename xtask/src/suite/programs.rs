@@ -7,6 +7,7 @@ use dind_lab::arch::Arch;
 use dind_lab::toolchain::{STATIC, Toolchain};
 use dind_lab::verdict::Verdicts;
 use dind_lab::{Result, Workspace, outside, progress, setup};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -15,7 +16,7 @@ use std::path::Path;
 pub(super) struct Programs<'a> {
     pub(super) workspace: &'a Workspace,
     /// The names of those that there are.
-    pub(super) present: &'a [String],
+    pub(super) present: Vec<String>,
     /// The tiers that run.
     pub(super) together: &'a [Tier],
     /// The variable with the directory for temporary files.
@@ -38,7 +39,7 @@ impl Programs<'_> {
             return self.captured(arch);
         }
         let (name, directory) = &self.temporary;
-        let own = [&["--package", "dind-tests", "--lib"], self.features()].concat();
+        let own = [vec!["--package", "dind-tests", "--lib"], self.features()].concat();
         for of in [&["--workspace", "--exclude", "dind-tests"][..], &own] {
             let mut args = [&["test", "--locked", "--no-fail-fast"], of, &["--"]].concat();
             args.extend(self.extra.iter().map(String::as_str));
@@ -79,15 +80,11 @@ impl Programs<'_> {
     /// Runs a tier's programs, whatever becomes of the ones before. The verdicts are of the support table's programs.
     pub(super) fn run(&self, tier: Tier, env: &[(&str, String)]) -> Result<(Verdicts, Result<()>)> {
         let (mut failed, mut verdicts, mut ran) = (Vec::new(), Verdicts::default(), 0);
-        let is_chosen = |program: &&&str| {
-            let chosen = self.suites.is_empty() || self.suites.contains(program);
-            chosen && self.present.iter().any(|name| name == **program)
-        };
-        for program in tier.programs().iter().filter(is_chosen) {
-            let mut build = vec!["test", "--locked", "--package", "dind-tests", "--test", program];
-            build.extend(outside::features(program));
-            self.workspace.cargo(&[&build[..], &["--no-run"]].concat()).run()?;
-            let mut args = build;
+        // A person who wants to see what a test prints has given a flag for it.
+        let as_it_comes = self.extra.iter().any(|argument| argument.starts_with('-'));
+        for program in self.of(tier) {
+            let mut args = vec!["test", "--locked", "--package", "dind-tests", "--test", program];
+            args.extend(self.features());
             args.push("--");
             args.extend(self.extra.iter().map(String::as_str));
             let env = env.iter().chain([&self.temporary]).map(|(key, value)| (key, value));
@@ -113,19 +110,23 @@ impl Programs<'_> {
         Ok((verdicts, outcome))
     }
 
-    /// What they need of cargo: the same for all that run together, or their library would be compiled twice.
-    fn features(&self) -> &'static [&'static str] {
+    /// What they need of cargo: the same for all that run together, or their library would be compiled again.
+    fn features(&self) -> Vec<&'static str> {
         let programs = self.together.iter().flat_map(|tier| self.of(*tier));
-        programs.map(outside::features).find(|features| !features.is_empty()).unwrap_or_default()
+        let needed: BTreeSet<_> = programs.map(outside::features).collect();
+        needed.into_iter().flatten().copied().collect()
     }
 
-    /// The programs of a tier that there are, and that run on this machine.
+    /// The chosen programs of a tier that there are, and that run on this machine.
     fn of(&self, tier: Tier) -> Vec<&'static str> {
-        let is_present = |program: &&str| self.present.iter().any(|name| name == program);
         if tier == Tier::Vm {
             return Vec::new();
         }
-        tier.programs().iter().copied().filter(is_present).collect()
+        let is_chosen = |program: &&str| {
+            let chosen = self.suites.is_empty() || self.suites.contains(program);
+            chosen && self.present.iter().any(|name| name == program)
+        };
+        tier.programs().iter().copied().filter(is_chosen).collect()
     }
 }
 

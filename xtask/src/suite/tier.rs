@@ -31,7 +31,7 @@ impl Tier {
     /// Whether a suite can be chosen in it.
     fn has(self, suite: &str) -> bool {
         match self {
-            Self::Vm => suite != OF_CLIENTS,
+            Self::Vm => !NOT_IN_GUESTS.contains(&suite),
             tier => tier.programs().contains(&suite),
         }
     }
@@ -63,6 +63,8 @@ impl Tier {
                 "dropin",
                 "recipes",
                 "nesting",
+                "readme",
+                "observe",
                 "piecemeal",
                 "dist",
             ],
@@ -87,8 +89,14 @@ pub(crate) fn suite_named(name: &str) -> Result<&'static str, String> {
     found.copied().ok_or_else(|| format!("expected one of {}", all.join(", ")))
 }
 
-/// The one that no guest has: it needs other images, and programs of package registries.
+/// The one with clients: other images, and programs of package registries.
 pub(super) const OF_CLIENTS: &str = "recipes";
+
+/// The one that has what a release consists of.
+pub(super) const OF_PACKAGES: &str = "dist";
+
+/// Those that no guest has: they need these clients, packages, or the checkout.
+pub(super) const NOT_IN_GUESTS: [&str; 4] = [OF_CLIENTS, "piecemeal", "dist", "readme"];
 
 /// The tiers whose nodes have an engine of one's choice.
 const TIERS_OF_NODES: [Tier; 3] = [Tier::Image, Tier::Outside, Tier::Vm];

@@ -14,9 +14,9 @@ pub(crate) use outer_engine::OuterEngine;
 use crate::doctor::capabilities::MKNOD;
 
 use crate::fault;
-use crate::usage::Limits;
 use crate::paths::DATA_ROOT;
 use crate::prepare::delegation;
+use crate::usage::Limits;
 use dind_contract::Fault;
 use dind_system::Root;
 use dind_system::proc::{self, Cgroup, Mount, Status};

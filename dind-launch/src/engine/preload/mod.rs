@@ -1,7 +1,7 @@
 //! `preload`: loads image archives into the engine. An archive whose images the engine has is left alone.
 //!
-//! [`content`] is what an archive says of itself, [`present`] compares that with what the engine has. [`programs`] runs the Docker
-//! client and what is beside it; [`unpacker`] is for archives that `docker load` does not unpack.
+//! `content` is what an archive says of itself, `present` compares that with what the engine has. `programs` runs the Docker
+//! client and what is beside it; `unpacker` is for archives that `docker load` does not unpack.
 
 mod content;
 mod present;
@@ -12,7 +12,7 @@ use crate::fault;
 use crate::process::tool::ToolProcess;
 use crate::process::{Node, StopReason};
 use dind_contract::{Draft, Failed, Fault, Outcome, StepState, Steps};
-use dind_system::{Root, program};
+use dind_system::{PackageManager, Root, program};
 use nix::errno::Errno;
 use nix::unistd::{AccessFlags, eaccess, geteuid};
 use programs::{client, finish};
@@ -122,7 +122,8 @@ fn failed(archive: &Path, cause: &str, unpacker: Option<&Unpacker>) -> Fault {
         Some(Unpacker { program, package }) => fault
             .cause(format!("it has to be unpacked by `{program}`, which is not installed"))
             .hint(format!(
-                "install it in the image: apt-get install {package}; or compress the archive with gzip"
+                "{}; or compress the archive with gzip",
+                PackageManager::of(&Root::default()).hint(program, package)
             )),
         None => fault.hint("create archives with: docker save IMAGE > IMAGE.tar"),
     }

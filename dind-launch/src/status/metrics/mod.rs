@@ -1,7 +1,6 @@
 //! `status --output openmetrics`: the node as figures, for whatever collects them.
 //!
-//! * `text` is the format; [`render`] is what there is to say, from [`Observed`] alone
-//! * [`write()`] replaces a file that a collector reads
+//! `text` is the format; [`render`] is what there is to say, from [`Observed`] alone.
 
 mod text;
 
@@ -14,9 +13,8 @@ use crate::usage::node::NodeUsage;
 use dind_system::Root;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use text::Exposition;
@@ -123,7 +121,11 @@ fn node(all: &mut Exposition, record: &Record, observed: &Observed, version: &st
         all.gauge("dind_node_start_time_seconds", help).sample(&[], seconds(record.started_unix_ms));
     }
     let mut codes = BTreeMap::new();
-    for warning in record.warnings.iter().chain(record.documents.get("storage-now").into_iter().flat_map(|now| &now.warnings)) {
+    for warning in record
+        .warnings
+        .iter()
+        .chain(record.documents.get("storage-now").into_iter().flat_map(|now| &now.warnings))
+    {
         *codes.entry(warning.code.as_str()).or_insert(0) += 1;
     }
     let mut warnings = all.gauge("dind_warnings", "Warnings of the node, by code.");
@@ -157,7 +159,8 @@ fn stages(all: &mut Exposition, record: &Record) {
         (stop.first(), stop.iter().filter_map(|stage| stage.end_ms).max(), record.state.has_ended())
     {
         let help = "How long the ordered stop took.";
-        all.gauge("dind_stop_duration_seconds", help).sample(&[], seconds(end.saturating_sub(first.start_ms)));
+        all.gauge("dind_stop_duration_seconds", help)
+            .sample(&[], seconds(end.saturating_sub(first.start_ms)));
     }
 }
 
@@ -260,20 +263,4 @@ const OF_STOP: &str = "stop-";
 
 fn seconds(ms: u64) -> f64 {
     ms as f64 / 1000.0
-}
-
-/// Replaces a file: whoever reads it meanwhile has the old text or the new one.
-///
-/// # Errors
-/// Those of writing beside it, and of the rename.
-pub fn write(path: &Path, text: &str) -> io::Result<()> {
-    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_string_lossy();
-    // The textfile collector reads `*.prom`, and not this.
-    let temporary = path.with_file_name(format!(".{name}.{}", std::process::id()));
-    let written = || -> io::Result<()> {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o644).open(&temporary)?;
-        file.write_all(text.as_bytes())?;
-        fs::rename(&temporary, path)
-    };
-    written().inspect_err(|_| drop(fs::remove_file(&temporary)))
 }

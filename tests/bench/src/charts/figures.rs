@@ -94,7 +94,8 @@ impl About {
         let load = fs::read_to_string("/proc/loadavg")?;
         Ok(Self {
             date: String::from_utf8(day.stdout)?.trim().to_owned(),
-            processor: first("/proc/cpuinfo", "model name").unwrap_or_else(|| std::env::consts::ARCH.to_owned()),
+            processor: first("/proc/cpuinfo", "model name")
+                .unwrap_or_else(|| std::env::consts::ARCH.to_owned()),
             processors: std::thread::available_parallelism()?.get(),
             memory_gib: (kib + (1 << 19)) >> 20,
             kernel: fs::read_to_string("/proc/sys/kernel/osrelease")?.trim().to_owned(),
@@ -109,7 +110,8 @@ impl About {
 
 /// Reads them.
 pub(super) fn read<T: for<'a> Deserialize<'a>>(file: &Path) -> Result<Figures<T>> {
-    let text = fs::read_to_string(file).map_err(|error| format!("cannot read `{}`: {error}", file.display()))?;
+    let text =
+        fs::read_to_string(file).map_err(|error| format!("cannot read `{}`: {error}", file.display()))?;
     Ok(serde_json::from_str(&text)?)
 }
 

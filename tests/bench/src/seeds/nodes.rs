@@ -51,7 +51,8 @@ pub(super) fn times(site: &Site, images: &Images, rounds: usize) -> Result<Times
         ],
     )?;
     let engine = node(site, "no-seed", DataRoot::Volume, &[], 0)?.0.engine_version()?;
-    let [empty_ms, seeded_ms, again_ms] = <&[Series; 3]>::try_from(series.as_slice())?.each_ref().map(Series::median);
+    let [empty_ms, seeded_ms, again_ms] =
+        <&[Series; 3]>::try_from(series.as_slice())?.each_ref().map(Series::median);
     let load_ms = loaded(site, images, rounds)?.median();
     Ok(Times { images: Images::COUNT, empty_ms, seeded_ms, again_ms, load_ms, engine })
 }

@@ -38,9 +38,7 @@ pub fn tested(
         let line = line?;
         writeln!(log, "{line}")?;
         match (&bar, Line::of(&line)) {
-            // The lines of another program may come between.
-            (None, _) if !line.is_empty() => println!("{name}: {line}"),
-            (None, _) => println!(),
+            (None, _) => println!("{line}"),
             (Some(bar), Line::Number(tests)) => bar.set_length(bar.length().unwrap_or(0) + tests),
             (Some(bar), Line::Ended(test)) => {
                 bar.inc(1);

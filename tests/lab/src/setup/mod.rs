@@ -131,6 +131,8 @@ pub const TESTS: &[Need] = &[
     Need::Program("nbdkit", "nbdkit"),
     Need::Program("nbdfuse", "libnbd-bin"),
     Need::Program("jq", "jq"),
+    Need::Program("socat", "socat"),
+    Need::Module("prometheus_client", "python3-prometheus-client"),
     Need::Program("man", "man-db"),
     Need::Program("groff", "groff-base"),
     Need::Program("mandoc", "mandoc"),

@@ -104,11 +104,7 @@ impl<'a> Toolchain<'a> {
         // The same flags in each build, or cargo would compile everything again.
         registries.sort();
         let mut prefixes = vec![(self.workspace.root.clone(), "/dind"), (self.output(), "/target")];
-        for registry in
-            fs::read_dir(&sources).map_err(|error| format!("cannot read `{}`: {error}", sources.display()))?
-        {
-            prefixes.push((registry?.path(), "/crates"));
-        }
+        prefixes.extend(registries.into_iter().map(|registry| (registry, "/crates")));
         Ok(prefixes.iter().map(|(from, to)| format!("--remap-path-prefix={}={to}", from.display())).collect())
     }
 

@@ -13,6 +13,10 @@ pub enum Output {
     Json,
     /// A table for people.
     Table,
+    /// Figures for collectors, in the text format of OpenMetrics 1.0.
+    Openmetrics,
+    /// The start as a picture.
+    Svg,
 }
 
 impl Output {
