@@ -82,6 +82,7 @@ pub(super) fn reload(node: &mut Node, state: &mut RunState) -> Result<Draft<Relo
     let before = state.dockerd_settings.config.clone();
     if let Err(reason) = hand_over(node, state, &candidate) {
         if let StopReason::Signal(_) = reason {
+            write_settings(&before)?;
             return Err(reason);
         }
         // Waited for: its word would pass for that of the next reload, whatever becomes of that.
