@@ -160,19 +160,38 @@ pub fn steps(document: &serde_json::Value, state: &str) -> Vec<(String, String)>
     steps.map(|step| (text(&step["op"]), text(&step["target"]))).collect()
 }
 
+/// How often what is repeated is repeated: `DIND_TEST_ROUNDS`, or as given.
+#[must_use]
+pub fn rounds(usual: usize) -> usize {
+    number("DIND_TEST_ROUNDS", usual)
+}
+
+/// A number that the one who runs the suite may set.
+///
+/// # Panics
+/// It is set to something else.
+#[must_use]
+pub fn number(variable: &str, usual: usize) -> usize {
+    let text = std::env::var(variable).unwrap_or_default();
+    let parsed = if text.is_empty() { Some(usual) } else { text.parse().ok() };
+    parsed.unwrap_or_else(|| panic!("invalid {variable} value `{text}`: expected a number"))
+}
+
 /// Waits until `holds` gives something, and panics when the stretched `limit` is over. For states that come without an
-/// event to wait for.
+/// event to wait for. Asking takes at most half of the time: most questions start programs, which need the processors of
+/// what they ask for.
 ///
 /// # Panics
 /// It did not come true in time.
 pub fn eventually<T>(what: &str, limit: Duration, mut holds: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + stretched(limit);
     loop {
+        let asked = Instant::now();
         if let Some(value) = holds() {
             return value;
         }
         assert!(Instant::now() < deadline, "not within {:?}: {what}; {}", stretched(limit), load());
-        std::thread::sleep(Duration::from_millis(10));
+        std::thread::sleep(asked.elapsed().clamp(Duration::from_millis(10), Duration::from_millis(500)));
     }
 }
 

@@ -1,10 +1,11 @@
-//! SIGKILL, fifteen times each: of dockerd, containerd, a shim, the main process, the outer container.
+//! SIGKILL, several times each: of dockerd, containerd, a shim, the main process, the outer container.
 
 use crate::fixtures::{Image, SLEEPS, node, really_running, sh, until_no_zombies};
-use dind_tests::eventually;
 use dind_tests::outer::{LIMIT, Node, SLEEP, docker};
+use dind_tests::{eventually, rounds};
 
-const ROUNDS: usize = 15;
+/// What a kill leaves behind shows at the next start, or piles up over a few; `DIND_TEST_ROUNDS` is for a long look.
+const ROUNDS: usize = 5;
 
 /// Starts a container that the engine has to bring back each time, on two networks and with a published port, and one that
 /// it has to find dead. Returns the id of the user network.
@@ -37,7 +38,7 @@ fn assert_recovered(node: &Node, network: &str) {
 /// Kills a process of the launcher's record, and starts the node again, round after round.
 fn kill_and_start(node: &Node, image: Option<&Image>, victim: &str, status: i32) {
     let network = populate(node);
-    for round in 0..ROUNDS {
+    for round in 0..rounds(ROUNDS) {
         let pid = node.record()[victim].as_i64().unwrap();
         sh(node, &format!("kill -KILL {pid}"));
         assert_eq!(node.exit_status(), status, "round {round}: {}", node.log());
@@ -55,7 +56,7 @@ fn a_node_whose_dockerd_is_killed_ends_and_comes_back() {
     kill_and_start(&node, None, "engine_pid", 125);
     let log = node.log();
     let line = "dind-launch: error: cannot run `dockerd`: it ended with status 137";
-    assert_eq!(log.matches(line).count(), ROUNDS, "{log}");
+    assert_eq!(log.matches(line).count(), rounds(ROUNDS), "{log}");
 }
 
 #[test]
@@ -65,7 +66,7 @@ fn a_node_whose_containerd_is_killed_ends_and_comes_back_with_its_image() {
     kill_and_start(&node, Some(&image), "containerd_pid", 125);
     let log = node.log();
     let line = "dind-launch: error: cannot run `containerd`: it ended with status 137";
-    assert_eq!(log.matches(line).count(), ROUNDS, "{log}");
+    assert_eq!(log.matches(line).count(), rounds(ROUNDS), "{log}");
 }
 
 #[test]
@@ -84,7 +85,7 @@ fn a_killed_shim_ends_its_container_and_nothing_else() {
     let node = Node::start(&[], SLEEP);
     node.until_running();
     let main = node.record()["main_pid"].clone();
-    for round in 0..ROUNDS {
+    for round in 0..rounds(ROUNDS) {
         let id = node.inner_run(&["--name", "victim"], SLEEPS);
         let pid = node.inner(&["inspect", "--format", "{{.State.Pid}}", &id]);
         // The fourth field of proc_pid_stat(5), after a name without spaces.
@@ -109,7 +110,7 @@ fn a_killed_node_comes_back_with_its_image() {
     let image = Image::new();
     let node = node(&image.options(), &[], SLEEP);
     let network = populate(&node);
-    for round in 0..ROUNDS {
+    for round in 0..rounds(ROUNDS) {
         docker(&["kill", &node.name]).ok();
         assert_eq!(node.exit_status(), 137, "round {round}");
         image.assert_clean();

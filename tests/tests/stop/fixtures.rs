@@ -24,18 +24,6 @@ pub(crate) fn beside_others() -> RwLockReadGuard<'static, ()> {
     MACHINE.read().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// How often what is repeated is repeated: `DIND_TEST_ROUNDS`, or as given.
-pub(crate) fn rounds(usual: usize) -> usize {
-    number("DIND_TEST_ROUNDS", usual)
-}
-
-/// A number that the one who runs the suite may set.
-pub(crate) fn number(variable: &str, usual: usize) -> usize {
-    let text = std::env::var(variable).unwrap_or_default();
-    let parsed = if text.is_empty() { Some(usual) } else { text.parse().ok() };
-    parsed.unwrap_or_else(|| panic!("invalid {variable} value `{text}`: expected a number"))
-}
-
 /// What an inner container does at its stop signal, once it has left a mark.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Then {

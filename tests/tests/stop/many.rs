@@ -1,10 +1,10 @@
 //! Numbers: more inner containers than dockerd could ask one after the other.
 
 use crate::fixtures::{
-    Then, alone, assert_asked, forget, number, outcomes, recorded_ends, rounds, start_many, stop, until_up,
+    Then, alone, assert_asked, forget, outcomes, recorded_ends, start_many, stop, until_up,
 };
 use dind_tests::outer::{LIMIT, Node, Share, docker, inner_image};
-use dind_tests::{eventually, promise, unique};
+use dind_tests::{eventually, number, promise, rounds, unique};
 use serde_json::Value;
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! Which inner containers run after the next start: those that would after a reboot of a Docker host.
 
-use crate::fixtures::{Then, alone, forget, load_inner_image, running, start_inner, until_up};
+use crate::fixtures::{Then, beside_others, forget, load_inner_image, running, start_inner, until_up};
 use dind_tests::outer::{LIMIT, Node, Share, ShellImage, docker, image, readme_entrypoint};
 use dind_tests::{eventually, stretched};
 use std::fs;
@@ -90,7 +90,7 @@ fn check(node: &Node, share: &Share, ready: impl Fn(&Node), returns: &[Return]) 
 
 #[test]
 fn bare_dockerd_is_the_measure() {
-    let _machine = alone();
+    let _machine = beside_others();
     let share = Share::new();
     let script = "rm -f /run/docker.pid /run/docker/containerd/containerd.pid; exec dockerd >/dev/null 2>&1";
     let options = ["--privileged", "--volume", &share.volume(), "--entrypoint", "sh"];
@@ -100,7 +100,7 @@ fn bare_dockerd_is_the_measure() {
 
 #[test]
 fn a_node_with_a_main_process() {
-    let _machine = alone();
+    let _machine = beside_others();
     let share = Share::new();
     let node = Node::start(&["--volume", &share.volume()], &MAIN);
     let returns = [Return::Restart, Return::MainEndsAndStart, Return::KillAndStart];
@@ -109,7 +109,7 @@ fn a_node_with_a_main_process() {
 
 #[test]
 fn a_node_that_is_its_engine() {
-    let _machine = alone();
+    let _machine = beside_others();
     let share = Share::new();
     let node = Node::start(&["--volume", &share.volume()], &[]);
     check(&node, &share, |node| _ = node.until_running(), &[Return::Restart, Return::KillAndStart]);
@@ -117,7 +117,7 @@ fn a_node_that_is_its_engine() {
 
 #[test]
 fn a_node_with_a_shell_entrypoint() {
-    let _machine = alone();
+    let _machine = beside_others();
     let share = Share::new();
     let image = ShellImage::build(&readme_entrypoint());
     let node = Node::of_image(&image.name, &["--privileged", "--volume", &share.volume()], &MAIN);
