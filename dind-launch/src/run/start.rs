@@ -47,11 +47,11 @@ pub(super) fn start(node: &mut Node, state: &mut RunState) -> Result<(), StopRea
     prepare_container(state)?;
     certificates::start(node, state)?;
     stale::remove_stale_state(&Root::default())?;
-    let engines = apply(node, state, checked)?;
+    let (engines, dockerd) = apply(node, state, checked)?;
     range_probe::finish_before_engine(node, state)?;
     let others = stages::apply(node, state)?;
     certificates::finish(node, state)?;
-    start_engine(node, state, &engines, &others)?;
+    start_engine(node, state, &engines, &others, dockerd)?;
     preload::start(node, state)?;
     range_probe::finish(node, state)?;
     start_main(node, state)
@@ -59,6 +59,8 @@ pub(super) fn start(node: &mut Node, state: &mut RunState) -> Result<(), StopRea
 
 /// What the plans say that the rest of the start depends on.
 struct Checked {
+    /// What dockerd's file says of its version.
+    dockerd: EngineVersion,
     /// dockerd is asked for its version.
     version_query: Option<ToolProcess>,
     /// The variables for `dind-net apply`.
@@ -102,7 +104,9 @@ fn check(node: &mut Node, state: &mut RunState) -> Result<Checked, StopReason> {
     let is_native = storage.result.get("backing").is_none_or(|backing| backing == "native");
     let data_root = data_root.unwrap_or(DATA_ROOT).into();
     let is_bridged = net.result["mode"] == "bridged";
-    let mut checked = Checked { version_query: None, net_variables, data_root, is_bridged, is_native };
+    let dockerd = EngineVersion::of_program(&state.programs.dockerd);
+    let mut checked =
+        Checked { dockerd, version_query: None, net_variables, data_root, is_bridged, is_native };
     let mtu = net.engine.config.get("mtu").and_then(Value::as_u64);
     let ipv6 = net.result.get("ipv6");
     let ipv6 = ipv6.is_some_and(|ipv6| ipv6["enabled"] == true || ipv6["reason"] == "engine-version");
@@ -110,7 +114,6 @@ fn check(node: &mut Node, state: &mut RunState) -> Result<Checked, StopReason> {
     let ipv6 = ipv6 || state.user.variable("DIND_NET_ADDRESS_POOLS").is_some_and(|pools| pools.contains(':'));
     let mtu = mtu.is_some_and(|mtu| mtu != ETHERNET_MTU);
     let backend = variables.iter().find(|(name, _)| *name == FIREWALL).map(|(_, text)| (*text).to_owned());
-    let dockerd = EngineVersion::of_program(&state.programs.dockerd);
     let firewall = match backend.or_else(|| state.user.variable(FIREWALL)).as_deref() {
         Some("iptables") => false,
         Some("nftables") => true,
@@ -144,8 +147,12 @@ fn prepare_container(state: &mut RunState) -> Result<(), Fault> {
 
 /// Applies storage and network, both at once, unless the network has to wait for the data root, whose record of networks it reads.
 /// containerd needs the data root, too, and is started as soon as that is ready. Returns the engine's settings that storage and
-/// network have found.
-fn apply(node: &mut Node, state: &mut RunState, checked: Checked) -> Result<[Engine; 2], StopReason> {
+/// network have found, and what is known of its version.
+fn apply(
+    node: &mut Node,
+    state: &mut RunState,
+    checked: Checked,
+) -> Result<([Engine; 2], EngineVersion), StopReason> {
     state.writer.begin(Stage::Storage);
     let mut version_query = checked.version_query.into_iter().collect::<Vec<_>>();
     wait_all(node, &mut version_query, OnStopSignal::Terminate, Some(VERSION_LIMIT))?;
@@ -154,6 +161,7 @@ fn apply(node: &mut Node, state: &mut RunState, checked: Checked) -> Result<[Eng
         checked.net_variables.iter().map(|(name, text)| (*name, text.as_str())).collect();
     // A build without a version is one of which the tools know none.
     let version = version.as_ref().filter(|version| EngineVersion::parse(version).is_some());
+    let dockerd = version.and_then(|version| EngineVersion::parse(version)).unwrap_or(checked.dockerd);
     let version = version.map(|version| ("DIND_ENGINE_VERSION", version.as_str()));
     variables.extend(version);
     // Before, not after: an interrupted apply has left something to release, too.
@@ -198,7 +206,7 @@ fn apply(node: &mut Node, state: &mut RunState, checked: Checked) -> Result<[Eng
     let engines = [storage.engine.clone(), net.engine.clone()];
     state.writer.keep("storage", storage);
     state.writer.keep("net", net);
-    Ok(engines)
+    Ok((engines, dockerd))
 }
 
 fn lock_data_root(state: &mut RunState, storage: &Document) -> Result<(), Fault> {
@@ -213,13 +221,13 @@ fn lock_data_root(state: &mut RunState, storage: &Document) -> Result<(), Fault>
     Ok(())
 }
 
-/// Starts dockerd with the merged settings, and waits until it answers. containerd may still be starting: dockerd does not need it
-/// in its first thirty milliseconds.
+/// Starts dockerd with the merged settings, and waits until it answers.
 fn start_engine(
     node: &mut Node,
     state: &mut RunState,
     [storage, net]: &[Engine; 2],
     others: &[Engine],
+    dockerd: EngineVersion,
 ) -> Result<(), StopReason> {
     state.writer.begin(Stage::Engine);
     let mut fragments = vec![storage, net];
@@ -248,6 +256,7 @@ fn start_engine(
         path_prepend: fragments.iter().flat_map(|fragment| fragment.path_prepend.clone()).collect(),
         config: merged.config,
     };
+    wait_for_containerd(node, state, dockerd)?;
     state.start_daemon(node, DaemonKind::Dockerd)?;
     if let Some(dockerd) = &state.dockerd {
         wait_ready(node, dockerd, state.containerd.as_ref(), state.options.ready_timeout)?;
@@ -261,6 +270,22 @@ fn start_engine(
     }
     // Not asked of the program itself, as `doctor` does: that would take a sixth of the start.
     Ok(state.writer.record.engine_version.as_deref().map_or(Ok(()), version::check)?)
+}
+
+/// Waits until containerd answers, where dockerd does not: an older one blocks for as long as its containerd is still starting, beside
+/// which its own first thirty milliseconds go. From 29 on it exits instead, or it takes containers that have ended to be running
+/// still (moby, daemon.go: a client without `grpc.WithBlock`).
+fn wait_for_containerd(
+    node: &mut Node,
+    state: &RunState,
+    dockerd: EngineVersion,
+) -> Result<(), StopReason> {
+    match &state.containerd {
+        Some(containerd) if dockerd.is_at_least(29, 0) != Some(false) => {
+            wait_ready(node, containerd, None, state.options.ready_timeout).map(drop)
+        }
+        _ => Ok(()),
+    }
 }
 
 fn start_main(node: &mut Node, state: &mut RunState) -> Result<(), StopReason> {

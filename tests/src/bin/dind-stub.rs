@@ -12,10 +12,13 @@ use std::os::fd::AsFd;
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::exit;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long containerd may take.
 const LIMIT: Duration = Duration::from_secs(20);
+
+/// How long a containerd that is late lets a dockerd that does not wait for it start.
+const LATE: Duration = Duration::from_millis(300);
 
 /// How many threads write to each of the streams.
 const FLOODS: usize = 4;
@@ -42,6 +45,10 @@ fn note(directory: &Path, event: &str) {
     let mut events = OpenOptions::new().append(true).create(true).open(directory.join("events")).unwrap();
     // One write: lines of processes that run at once do not mix.
     events.write_all(format!("{event}\n").as_bytes()).unwrap();
+}
+
+fn happened(directory: &Path, event: &str) -> bool {
+    fs::read_to_string(directory.join("events")).unwrap().lines().any(|line| line == event)
 }
 
 fn daemon(directory: &Path, name: &str, mode: &str) {
@@ -76,10 +83,15 @@ fn daemon(directory: &Path, name: &str, mode: &str) {
     }
     if name == "dockerd" {
         // As the real one: it is not ready before containerd is there.
-        let there = || {
-            fs::read_to_string(directory.join("events")).unwrap().contains("containerd start\n").then_some(())
-        };
+        let there = || happened(directory, "containerd start").then_some(());
         eventually("containerd has been started", LIMIT, there);
+    }
+    if mode == "late" {
+        let begun = Instant::now();
+        while begun.elapsed() < LATE && !happened(directory, "dockerd start") {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        note(directory, &format!("{name} ready"));
     }
     if mode == "answer" {
         serve(name);

@@ -155,22 +155,42 @@ fn dind_net_hears_of_the_engine_s_version_and_of_the_firewall_that_the_user_has_
     }
 }
 
+/// A dockerd whose file says of which package it was built, as Go leaves it there.
+fn build_dockerd(site: &Site, package: &str) {
+    let (info, program) = (site.path().join("buildinfo"), site.path().join("dockerd"));
+    fs::write(&info, format!("path\tgithub.com/{package}/cmd/dockerd\n")).unwrap();
+    fs::remove_file(&program).unwrap();
+    let section = format!(".go.buildinfo={}", info.display());
+    let mut objcopy = Command::new("objcopy");
+    objcopy.args(["--add-section", &section, env!("CARGO_BIN_EXE_dind-stub")]).arg(&program);
+    assert!(objcopy.status().unwrap().success());
+}
+
 #[test]
 fn a_dockerd_whose_file_says_that_it_is_29_or_newer_is_not_asked_for_its_version() {
     for (package, expected) in [("moby/moby/v2", "29"), ("docker/docker", "")] {
         let site = Site::new().mode("dockerd", "version 29.7.0");
-        let (info, program) = (site.path().join("buildinfo"), site.path().join("dockerd"));
-        // As Go leaves it there.
-        fs::write(&info, format!("path\tgithub.com/{package}/cmd/dockerd\n")).unwrap();
-        fs::remove_file(&program).unwrap();
-        let section = format!(".go.buildinfo={}", info.display());
-        let mut objcopy = Command::new("objcopy");
-        objcopy.args(["--add-section", &section, env!("CARGO_BIN_EXE_dind-stub")]).arg(&program);
-        assert!(objcopy.status().unwrap().success());
+        build_dockerd(&site, package);
         site.set_mode("dind-net", "variables DIND_ENGINE_VERSION");
         let output = site.run(&["true"]);
         assert!(output.status.success(), "{}", stderr(&output));
         let events = site.events();
         assert!(events.contains(&format!("dind-net apply DIND_ENGINE_VERSION={expected}")), "{events:?}");
+    }
+}
+
+#[test]
+fn a_dockerd_from_29_on_starts_when_containerd_answers_and_an_older_one_beside_it() {
+    for (package, expected) in [
+        ("moby/moby/v2", ["containerd ready", "dockerd start"]),
+        ("docker/docker", ["dockerd start", "containerd ready"]),
+    ] {
+        let site = Site::new().mode("containerd", "late");
+        build_dockerd(&site, package);
+        let output = site.run(&["true"]);
+        assert!(output.status.success(), "{}", stderr(&output));
+        let mut events = site.events();
+        events.retain(|event| expected.contains(&event.as_str()));
+        assert_eq!(events, expected, "{package}");
     }
 }
