@@ -148,8 +148,9 @@ pub enum Verb {
         #[command(flatten)]
         printing: Printing,
     },
-    /// Write down what happens in the containers, as it happens, until the engine ends or a signal comes: their logs and ends, the
-    /// engine's events, and its log, if that is piped to us.
+    /// Write down what happens in the containers, as it happens, until the engine ends: their logs and ends, the engine's events, and
+    /// its log, if that is piped to us. A signal ends it at once, or, where the engine is ending or its log is piped, with that; a second
+    /// signal does not wait.
     Evidence {
         /// What to write down, and where.
         #[command(flatten)]

@@ -61,7 +61,7 @@ pub fn drain(engine: &EngineArgs, limit: Option<&String>) -> Outcome<DrainResult
     let options = Options::of_engine(engine, &this_machine()?)?;
     let limit = given(limit).map(duration).transpose()?;
     let mut supervisor = signals::take_over()?;
-    let (interrupt, mut interrupted) = watch::channel(false);
+    let (interrupt, mut interrupted) = watch::channel(0);
     let mut left = Vec::new();
     let ended = runtime()?.block_on(async {
         let end = async {
@@ -72,7 +72,7 @@ pub fn drain(engine: &EngineArgs, limit: Option<&String>) -> Outcome<DrainResult
         };
         let work = async {
             let drained = pin!(until_drained(&options, &mut left));
-            let signal = pin!(async { drop(interrupted.wait_for(|set| *set).await) });
+            let signal = pin!(signals::come(&mut interrupted, 1));
             match select(drained, select(signal, pin!(end))).await {
                 Either::Left((drained, _)) => drained.map(|()| None),
                 Either::Right((Either::Left(_), _)) => Ok(Some("a signal ended the wait".to_owned())),

@@ -4,6 +4,7 @@
 //! been the same since API 1.24; Docker 20.10 and all later engines speak it.
 
 pub mod images;
+mod listening;
 
 use crate::container::{Container, Inspection, Listed};
 use crate::fault;
@@ -18,10 +19,9 @@ use bollard::{ClientVersion, Docker};
 use dind_contract::Fault;
 use futures_util::future::{join_all, ready};
 use futures_util::{Stream, StreamExt, stream};
-use nix::errno::Errno;
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
+pub use listening::check_listening;
+use listening::{not_listening, unavailable, url};
 use std::collections::HashMap;
-use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
@@ -97,20 +97,6 @@ pub fn runtime() -> Result<Runtime, Fault> {
         let fault = fault::INIT_FAILED.failed("cannot set up epoll", error);
         fault.hint("allow epoll in the container's seccomp profile, and raise its limit of open files")
     })
-}
-
-/// Checks that something listens at the socket. Never blocks, not even on an engine that no longer accepts connections:
-/// that one gives EAGAIN, and counts as listening.
-///
-/// # Errors
-/// Those of connect(2).
-pub fn check_listening(path: &Path) -> Result<(), Errno> {
-    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-    let probe = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
-    match connect(probe.as_raw_fd(), &UnixAddr::new(path)?) {
-        Ok(()) | Err(Errno::EAGAIN) => Ok(()),
-        Err(error) => Err(error),
-    }
 }
 
 impl Engine {
@@ -274,25 +260,6 @@ impl Engine {
             }
         }
     }
-}
-
-fn not_listening(socket: &Path, errno: Errno) -> Fault {
-    match errno {
-        Errno::EACCES | Errno::EPERM => {
-            let fault = fault::ENGINE_DENIED.cannot("open", url(socket), errno.desc());
-            fault.hint("run as root, or as a member of the socket's group")
-        }
-        _ => unavailable(socket, errno.desc()),
-    }
-}
-
-fn unavailable(socket: &Path, cause: &str) -> Fault {
-    let fault = fault::ENGINE_UNAVAILABLE.cannot("reach the engine at", url(socket), cause);
-    fault.hint("start dockerd first, or name its socket: --host unix:///run/docker.sock")
-}
-
-fn url(socket: &Path) -> String {
-    format!("unix://{}", socket.display())
 }
 
 /// An error and its sources, which is where hyper keeps the reason.

@@ -41,16 +41,16 @@ pub fn wait_for_stop(supervisor: &mut Supervisor) -> Result<(), Fault> {
     }
 }
 
-/// Sets `skip_grace` when a signal asks for it. Runs beside a stop, in the same thread, and never returns: when signals
-/// can no longer be read, the stop goes on without them.
-pub async fn relay(supervisor: &mut Supervisor, skip_grace: &watch::Sender<bool>) -> Infallible {
-    if let Err(error) = listen(supervisor, skip_grace).await {
+/// Counts the signals that ask for a stop. Runs beside what they concern, in the same thread, and never returns: when signals
+/// can no longer be read, that goes on without them.
+pub async fn relay(supervisor: &mut Supervisor, count: &watch::Sender<u32>) -> Infallible {
+    if let Err(error) = listen(supervisor, count).await {
         log(TOOL, "warning", format!("cannot read signals any more: {error}"));
     }
     pending().await
 }
 
-async fn listen(supervisor: &mut Supervisor, skip_grace: &watch::Sender<bool>) -> io::Result<()> {
+async fn listen(supervisor: &mut Supervisor, count: &watch::Sender<u32>) -> io::Result<()> {
     // A duplicate, since the supervisor has to read from its own.
     let signals = supervisor.as_fd().try_clone_to_owned()?;
     // SAFETY: the AsyncFd owns the descriptor, which is therefore open for as long as it is registered.
@@ -60,12 +60,19 @@ async fn listen(supervisor: &mut Supervisor, skip_grace: &watch::Sender<bool>) -
         let mut guard = readable.readable().await?;
         loop {
             match supervisor.next(&[], Some(Instant::now()))? {
-                Event::Signal(number) if asks_to_stop(number) => drop(skip_grace.send(true)),
+                Event::Signal(number) if asks_to_stop(number) => count.send_modify(|count| *count += 1),
                 Event::Deadline => break,
                 _ => {}
             }
         }
         guard.clear_ready();
+    }
+}
+
+/// Waits until so many have come.
+pub async fn come(signals: &mut watch::Receiver<u32>, count: u32) {
+    if signals.wait_for(|come| *come >= count).await.is_err() {
+        pending::<()>().await;
     }
 }
 

@@ -2,37 +2,35 @@
 
 use super::EvidenceResult;
 use super::containers::Containers;
+use super::disk::Disk;
+use super::engine_log::EngineLog;
 use super::place::{Log, Place};
-use super::source::{LogFiles, Message, closed, log_of, read};
+use super::source::{LogFiles, Message, closed, log_of};
+use crate::TOOL;
 use crate::engine::{Engine, RequestError};
 use crate::options::Options;
+use crate::signals::come;
 use bollard::models::EventMessage;
+use dind_contract::finish::log;
 use dind_system::{Process, time_of_day};
 use futures_util::future::{Either, select};
 use futures_util::stream::{LocalBoxStream, SelectAll, StreamExt, once};
 use nix::errno::Errno;
-use nix::sys::statvfs::statvfs;
 use serde_json::json;
 use std::future::ready;
-use std::io;
-use std::os::fd::AsFd;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
-use tokio::net::unix::pipe;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 
-/// Between two looks at whether the engine is there, and at its disk.
+/// Between two looks at whether the engine is there.
 const CONNECT_EVERY: Duration = Duration::from_millis(50);
-const DISK_EVERY: Duration = Duration::from_secs(5);
 /// How long an engine may take to describe a container.
 const ANSWER_LIMIT: Duration = Duration::from_secs(2);
-/// How long the pipe of an engine that has ended is read: a shim may hold it open.
-const LAST_WORDS: Duration = Duration::from_millis(500);
-/// Of a file system less than this share free is an event: 1/n.
-const LOW: [u64; 2] = [10, 100];
+/// How long an engine that got the same signal as we did may take to remove its socket, which it does first of all.
+const SAME_SIGNAL: Duration = Duration::from_millis(500);
 
 /// What has come, from wherever.
 enum Input {
@@ -51,11 +49,11 @@ pub(super) struct Collector {
     record: PathBuf,
     record_bytes: u64,
     log_files: Option<Rc<LogFiles>>,
-    engine_log: Log,
+    engine_log: EngineLog,
     events: Log,
-    stdin: Option<pipe::Receiver>,
-    low: usize,
-    disk_due: Instant,
+    /// Why a signal has not ended it yet.
+    explained: bool,
+    disk: Disk,
     begun: Duration,
 }
 
@@ -70,33 +68,44 @@ impl Collector {
             record,
             record_bytes: 0,
             log_files: LogFiles::new().ok().map(Rc::new),
-            engine_log: Log::new("engine.log", part),
+            engine_log: EngineLog::new(part),
             events: Log::new("events.jsonl", part),
-            stdin: None,
-            low: 0,
-            disk_due: Instant::now(),
+            explained: false,
+            disk: Disk::new(),
             begun: time_of_day(),
         }
     }
 
-    /// Collects until the end.
-    pub(super) async fn run(&mut self, mut interrupted: watch::Receiver<bool>) {
-        // What is no pipe, such as /dev/null, has no engine's log.
-        self.stdin = io::stdin().as_fd().try_clone_to_owned().and_then(pipe::Receiver::from_owned_fd).ok();
-        let had_stdin = self.stdin.is_some();
+    /// Collects until the end, or a second signal. `signals` counts them.
+    pub(super) async fn run(&mut self, signals: watch::Receiver<u32>) {
+        let mut second = signals.clone();
+        let collected =
+            matches!(select(pin!(self.collect(signals)), pin!(come(&mut second, 2))).await, Either::Left(_));
+        if !collected {
+            self.containers.leave_engine();
+            self.containers.engine_left();
+        }
+        self.save_record();
+    }
+
+    async fn collect(&mut self, mut signals: watch::Receiver<u32>) {
+        self.engine_log.open();
         loop {
             self.save_record();
-            let Some((engine, dockerd)) = self.connect(&mut interrupted, had_stdin).await else { break };
-            self.follow(&engine, &mut interrupted).await;
+            let Some((engine, dockerd)) = self.connect(&signals).await else { break };
+            self.follow(&engine, &mut signals).await;
             drop(engine);
             self.containers.leave_engine();
-            self.outlive(&dockerd, had_stdin).await;
-            self.containers.engine_ended();
-            if *interrupted.borrow() || self.stdin.is_none() {
+            if self.outlive(&dockerd, &signals).await {
+                self.containers.engine_ended();
+            } else {
+                self.containers.engine_left();
+                break;
+            }
+            if *signals.borrow() > 0 || !self.engine_log.is_open() {
                 break;
             }
         }
-        self.save_record();
     }
 
     /// What there is now, and the first error of a write.
@@ -107,34 +116,32 @@ impl Collector {
             containers,
             removed,
             bytes: self.place.space.used(),
-            cut_bytes: cut + self.engine_log.cut + self.events.cut,
+            cut_bytes: cut + self.engine_log.cut() + self.events.cut,
         };
         (result, self.place.space.failed.get())
     }
 
-    /// Waits for an engine. Nothing where a signal comes first, or the engine's log ends.
-    async fn connect(
-        &mut self,
-        interrupted: &mut watch::Receiver<bool>,
-        had_stdin: bool,
-    ) -> Option<(Engine, Process)> {
+    /// Waits for an engine. Nothing where a signal comes first, or the engine's log ends; after a signal, that is all that is
+    /// waited for.
+    async fn connect(&mut self, signals: &watch::Receiver<u32>) -> Option<(Engine, Process)> {
         loop {
-            if *interrupted.borrow() || (had_stdin && self.stdin.is_none()) {
+            let signalled = *signals.borrow() > 0;
+            if self.engine_log.has_ended() || (signalled && !self.engine_log.is_open()) {
                 return None;
             }
-            if let (Ok(dockerd), Ok(engine)) =
+            if signalled {
+                self.explain_wait();
+            } else if let (Ok(dockerd), Ok(engine)) =
                 (Process::that_listens_at(&self.socket), Engine::connect(&self.socket).await)
             {
                 return Some((engine, dockerd));
             }
-            if let Ok(bytes) = timeout(CONNECT_EVERY, read(&mut self.stdin)).await {
-                self.engine_said(bytes);
-            }
+            self.engine_log.pass_on(&self.place, CONNECT_EVERY).await;
         }
     }
 
     /// Follows the engine until it closes its socket, or a signal comes.
-    async fn follow(&mut self, engine: &Engine, interrupted: &mut watch::Receiver<bool>) {
+    async fn follow(&mut self, engine: &Engine, signals: &mut watch::Receiver<u32>) {
         let mut messages: SelectAll<LocalBoxStream<'_, Message>> = SelectAll::new();
         let gone = || once(ready(Message::Gone));
         messages.push(engine.history(self.begun, &[]).map(Message::Event).chain(gone()).boxed_local());
@@ -146,7 +153,7 @@ impl Collector {
             messages.extend(self.follow_log(engine, &one.id));
         }
         loop {
-            match self.next(&mut messages, interrupted).await {
+            match self.next(&mut messages, signals).await {
                 Input::Signal | Input::Engine(Message::Gone) => return,
                 Input::Engine(Message::Event(event)) => {
                     if let Some(id) = self.event(engine, &event).await {
@@ -159,25 +166,35 @@ impl Collector {
                     }
                 }
                 Input::Engine(Message::LogEnd(id)) => {
-                    self.containers.end_log(&id);
+                    let again = self.containers.end_log(&id);
                     // It may have been started again before this end was seen.
                     self.describe(engine, &id).await;
-                    if self.containers.get(&id).is_some_and(|known| known.running) {
+                    if again && self.containers.get(&id).is_some_and(|known| known.running) {
                         messages.extend(self.follow_log(engine, &id));
                     }
                     self.containers.note_end(&id);
                 }
                 Input::Engine(Message::Log(id, piece)) => {
-                    let Some(known) = self.containers.get(&id) else { continue };
-                    match piece {
-                        Ok(piece) => known.logged(&piece),
-                        Err(RequestError::NotFound) => known.no_log("the engine had removed the container"),
-                        Err(RequestError::Other(reason)) => known.no_log(&reason),
+                    let why = match piece {
+                        Ok(piece) => {
+                            self.containers.logged(&id, &piece);
+                            None
+                        }
+                        Err(RequestError::NotFound) => {
+                            Some("the engine had removed the container".to_owned())
+                        }
+                        Err(RequestError::Other(reason)) => Some(reason),
+                    };
+                    if let (Some(why), Some(known)) = (why, self.containers.get(&id)) {
+                        known.no_log(&why);
                     }
                     self.containers.make_room();
                 }
-                Input::Stdin(bytes) => self.engine_said(bytes),
-                Input::Disk => self.look_at_disk(),
+                Input::Stdin(bytes) => self.engine_log.write(&self.place, bytes),
+                Input::Disk => {
+                    let event = self.disk.look(&self.data_root);
+                    event.iter().for_each(|event| self.note(event));
+                }
             }
         }
     }
@@ -190,12 +207,12 @@ impl Collector {
     async fn next(
         &mut self,
         messages: &mut SelectAll<LocalBoxStream<'_, Message>>,
-        interrupted: &mut watch::Receiver<bool>,
+        signals: &mut watch::Receiver<u32>,
     ) -> Input {
-        let signal = pin!(async { drop(interrupted.wait_for(|set| *set).await) });
-        let stdin = pin!(read(&mut self.stdin));
+        let signal = pin!(come(signals, 1));
+        let stdin = pin!(self.engine_log.read());
         let engine = pin!(messages.next());
-        let disk = pin!(sleep_until(self.disk_due));
+        let disk = pin!(sleep_until(self.disk.due));
         match select(select(signal, engine), select(stdin, disk)).await {
             Either::Left((Either::Left(_), _)) => Input::Signal,
             Either::Left((Either::Right((message, _)), _)) => Input::Engine(message.unwrap_or(Message::Gone)),
@@ -204,25 +221,33 @@ impl Collector {
         }
     }
 
-    /// Waits for the end of the engine, which we no longer ask, and for the end of its log.
-    async fn outlive(&mut self, dockerd: &Process, had_stdin: bool) {
-        while dockerd.is_running() && (!had_stdin || self.stdin.is_some()) {
-            if let Ok(bytes) = timeout(CONNECT_EVERY, read(&mut self.stdin)).await {
-                self.engine_said(bytes);
+    /// Waits for the end of the engine, which we no longer ask, and for the end of its log. Returns false where neither comes: after
+    /// a signal, an engine is left that goes on, unless it pipes its log to us.
+    async fn outlive(&mut self, dockerd: &Process, signals: &watch::Receiver<u32>) -> bool {
+        let mut decided = None;
+        while dockerd.is_running() && !self.engine_log.has_ended() {
+            if *signals.borrow() > 0 {
+                let decided = *decided.get_or_insert_with(|| Instant::now() + SAME_SIGNAL);
+                if self.engine_log.is_piped() || !self.socket.exists() {
+                    self.explain_wait();
+                } else if Instant::now() >= decided {
+                    return false;
+                }
             }
+            self.engine_log.pass_on(&self.place, CONNECT_EVERY).await;
         }
-        while self.stdin.is_some() {
-            match timeout(LAST_WORDS, read(&mut self.stdin)).await {
-                Ok(bytes) => self.engine_said(bytes),
-                Err(_) => return,
-            }
-        }
+        self.engine_log.finish(&self.place).await;
+        true
     }
 
-    fn engine_said(&mut self, bytes: Option<Vec<u8>>) {
-        match bytes {
-            Some(bytes) => self.engine_log.write(&self.place, &bytes),
-            None => self.stdin = None,
+    /// Once: people wonder why the first signal does not end it.
+    fn explain_wait(&mut self) {
+        if !std::mem::replace(&mut self.explained, true) {
+            log(
+                TOOL,
+                "note",
+                "what is left is written down until the engine ends; another signal ends this at once",
+            );
         }
     }
 
@@ -267,29 +292,11 @@ impl Collector {
         }
     }
 
-    fn look_at_disk(&mut self) {
-        self.disk_due = Instant::now() + DISK_EVERY;
-        let Ok(disk) = statvfs(&self.data_root) else { return };
-        let low = LOW.iter().filter(|share| disk.blocks_available() < disk.blocks() / *share).count();
-        if low != self.low {
-            let bytes = |blocks: u64| blocks * disk.fragment_size();
-            let action = if low > self.low { "disk-low" } else { "disk-freed" };
-            let (free, size) = (bytes(disk.blocks_available()), bytes(disk.blocks()));
-            self.note(&json!({"time_nano": time_of_day().as_nanos() as u64, "action": action, "free": free, "size": size}));
-            self.low = low;
-        }
-    }
-
     fn note(&mut self, event: &serde_json::Value) {
         self.events.write(&self.place, format!("{event}\n").as_bytes());
     }
 
     fn save_record(&mut self) {
-        self.record_bytes = copy_record(&self.place, &self.record, self.record_bytes);
+        self.record_bytes = self.place.copy_record(&self.record, self.record_bytes);
     }
-}
-
-/// Copies the launcher's record, if there is one. Returns its length, given that of the last copy.
-pub(super) fn copy_record(place: &Place, record: &Path, old: u64) -> u64 {
-    std::fs::read(record).map_or(old, |text| place.replace("record.json", &text, old))
 }

@@ -2,7 +2,7 @@
 
 use super::known::Known;
 use super::place::Place;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// All containers that have been seen.
@@ -13,8 +13,9 @@ pub(super) struct Containers {
     data_root: PathBuf,
     log_limit: u64,
     known: BTreeMap<String, Known>,
-    /// Ids of those whose logs are followed.
-    followed: BTreeSet<String>,
+    /// Ids of those whose logs are followed, each with whether that is worth beginning again when it ends: something has come, or the
+    /// container was started anew. A log that cannot be had (the driver `none`) would be asked for without end.
+    followed: BTreeMap<String, bool>,
     /// Ids of those that have ended, the oldest first.
     ended: Vec<String>,
     removed: u64,
@@ -52,16 +53,26 @@ impl Containers {
     /// Whether its log has to be followed from now on: not where it is already. Begins where it was left.
     pub(super) fn begin_log(&mut self, id: &str) -> bool {
         let Some(known) = self.known.get_mut(id) else { return false };
-        let begins = self.followed.insert(id.to_owned());
-        if begins {
-            known.resume();
+        if let Some(again) = self.followed.get_mut(id) {
+            *again = true;
+            return false;
         }
-        begins
+        self.followed.insert(id.to_owned(), false);
+        known.resume();
+        true
     }
 
-    /// What the API gives of its log has ended.
-    pub(super) fn end_log(&mut self, id: &str) {
-        self.followed.remove(id);
+    /// A piece of its log has come.
+    pub(super) fn logged(&mut self, id: &str, piece: &[u8]) {
+        if let Some(known) = self.known.get_mut(id) {
+            known.logged(piece);
+            self.followed.entry(id.to_owned()).and_modify(|again| *again = true);
+        }
+    }
+
+    /// What the API gives of its log has ended. Returns whether more may come, where the container runs.
+    pub(super) fn end_log(&mut self, id: &str) -> bool {
+        self.followed.remove(id).unwrap_or_default()
     }
 
     /// The engine is not asked any more.
@@ -77,6 +88,14 @@ impl Containers {
         }
     }
 
+    /// The engine goes on, and the containers with it: what they have printed by now.
+    pub(super) fn engine_left(&mut self) {
+        for known in self.known.values_mut() {
+            known.read_log_file();
+            known.save();
+        }
+    }
+
     /// Takes note of a container's end, if it has ended; once its log is no longer followed, what has not come is read from the
     /// engine's files.
     pub(super) fn note_end(&mut self, id: &str) {
@@ -85,7 +104,7 @@ impl Containers {
 
     fn end(&mut self, id: &str, with_engine: bool) {
         let Some(known) = self.known.get_mut(id) else { return };
-        if with_engine || (!known.running && !self.followed.contains(id)) {
+        if with_engine || (!known.running && !self.followed.contains_key(id)) {
             known.read_log_file();
         }
         if with_engine && known.running {
@@ -113,6 +132,24 @@ impl Containers {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_log_is_followed_again_where_something_came_or_the_container_was_started_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = Place::of_node(directory.path(), "node", 1 << 20, false).unwrap();
+        let mut all = Containers::new(place.sub("containers").ok(), directory.path().into(), 1000);
+        all.meet("id", "web");
+        assert!(all.begin_log("id"));
+        assert!(!all.end_log("id"), "nothing has come");
+        assert!(all.begin_log("id"));
+        assert!(!all.begin_log("id"), "it was started again");
+        assert!(all.end_log("id"));
+        assert!(all.begin_log("id"));
+        all.logged("id", b"2026-12-01T00:00:00.0Z line\n");
+        assert!(all.end_log("id"));
+        assert!(all.begin_log("id"));
+        assert!(!all.end_log("id"));
+    }
 
     #[test]
     fn the_oldest_that_have_ended_make_room_for_others() {

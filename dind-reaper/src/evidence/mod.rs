@@ -7,10 +7,12 @@
 //! While the engine lives, its API is asked: events, logs that are followed, inspections. An engine that shuts down waits for its
 //! clients, so they leave as soon as it closes its socket, or when a signal says that it is about to. What the containers print from
 //! then on is read from the engine's own files when it has ended, and so are their ends. `place` is where it is written, `known` a
-//! container, `containers` all of them, `source` where it comes from, `collect` the loop.
+//! container, `containers` all of them, `source` where it comes from, `engine_log` what is piped to us, `disk` the room on its disk, `collect` the loop.
 
 mod collect;
 mod containers;
+mod disk;
+mod engine_log;
 mod known;
 mod place;
 mod source;
@@ -51,7 +53,8 @@ pub struct EvidenceResult {
     pub cut_bytes: u64,
 }
 
-/// Collects, until the engine ends or a signal comes. Where the engine's log is piped to us, until that ends.
+/// Collects, until the engine ends. Where the engine's log is piped to us, until that ends. A signal ends it sooner: at once, unless
+/// the engine is ending or its log is piped, which is then waited for, until a second signal.
 ///
 /// # Errors
 /// A flag is invalid, or the directory cannot be made. What goes wrong later is a warning.
@@ -67,12 +70,12 @@ pub fn evidence(args: &EvidenceArgs) -> Outcome<EvidenceResult> {
         )
     })?;
     if args.record_only {
-        collect::copy_record(&place, &args.record, 0);
+        place.copy_record(&args.record, 0);
         let result = EvidenceResult { directory: place.path.clone(), ..EvidenceResult::default() };
         return Ok(Draft { result, ..Draft::default() });
     }
     let mut supervisor = signals::take_over()?;
-    let (interrupt, interrupted) = watch::channel(false);
+    let (interrupt, interrupted) = watch::channel(0);
     let mut collector = Collector::new(place, &options, args.record.clone(), size);
     runtime()?.block_on(async {
         let collect = pin!(collector.run(interrupted));

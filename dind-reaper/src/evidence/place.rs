@@ -91,6 +91,11 @@ impl Place {
         Ok(openat(&self.directory, name, flags, Mode::S_IRUSR | Mode::S_IWUSR)?.into())
     }
 
+    /// Copies the launcher's record, if there is one. Returns its length, given that of the last copy.
+    pub(super) fn copy_record(&self, record: &Path, old: u64) -> u64 {
+        std::fs::read(record).map_or(old, |text| self.replace("record.json", &text, old))
+    }
+
     /// Puts a small file in the place of the old one: readers see the old or the new one. Returns how many bytes longer it is,
     /// given what the old one had.
     pub(super) fn replace(&self, name: &str, content: &[u8], old: u64) -> u64 {

@@ -1,4 +1,4 @@
-//! Where evidence comes from: the engine's streams, the pipe of its log, and the end of its socket.
+//! Where evidence comes from: the engine's streams, and the end of its socket.
 
 use crate::engine::{Engine, RequestError};
 use bollard::models::EventMessage;
@@ -13,7 +13,6 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::io::unix::AsyncFd;
-use tokio::net::unix::pipe;
 
 /// What comes from the engine.
 pub(super) enum Message {
@@ -86,26 +85,6 @@ pub(super) fn log_of(engine: &Engine, id: &str, since: Duration) -> LocalBoxStre
         .map(move |piece| Message::Log(id.clone(), piece.map(|piece| piece.into_bytes().to_vec())))
         .chain(once(ready(end)))
         .boxed_local()
-}
-
-/// Reads from the pipe; nothing at its end. Without a pipe it never returns.
-pub(super) async fn read(stdin: &mut Option<pipe::Receiver>) -> Option<Vec<u8>> {
-    let Some(pipe) = stdin else { return pending().await };
-    let mut bytes = vec![0; 1 << 16];
-    loop {
-        if pipe.readable().await.is_err() {
-            return None;
-        }
-        match pipe.try_read(&mut bytes) {
-            Ok(0) => return None,
-            Ok(length) => {
-                bytes.truncate(length);
-                return Some(bytes);
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(_) => return None,
-        }
-    }
 }
 
 /// Returns when the socket's file is removed: an engine does that first when it shuts down (moby, cmd/dockerd). Where the kernel

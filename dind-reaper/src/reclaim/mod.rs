@@ -39,14 +39,14 @@ pub fn reclaim(args: &ReclaimArgs) -> Outcome<ReclaimResult> {
     usage(&options.data_root)?;
     let keep = args.keep.iter().cloned().collect();
     let mut supervisor = signals::take_over()?;
-    let (interrupt, mut interrupted) = watch::channel(false);
+    let (interrupt, mut interrupted) = watch::channel(0);
     let result = runtime()?.block_on(async {
         let work = async {
             let mut attempt =
                 Attempt { options: &options, above, needed: Needed { keep, ..Needed::default() } };
             if args.wait { attempt.wait(args.exhausted).await } else { attempt.now().await }
         };
-        let signal = pin!(async { drop(interrupted.wait_for(|set| *set).await) });
+        let signal = pin!(signals::come(&mut interrupted, 1));
         let work = pin!(work);
         let work = select(work, signal);
         match select(work, pin!(signals::relay(&mut supervisor, &interrupt))).await {

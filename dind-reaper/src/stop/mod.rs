@@ -70,7 +70,7 @@ fn run(
 }
 
 fn for_good(options: Options, mut supervisor: Supervisor, begun: Instant, now: bool) -> Outcome<StopResult> {
-    let (skip_grace, grace_skipped) = watch::channel(now);
+    let (skip_grace, grace_skipped) = watch::channel(u32::from(now));
     let runtime = runtime()?;
     let mut stopped = Vec::new();
     let ended = runtime.block_on(async {
@@ -110,7 +110,7 @@ fn steps(stopped: &[StoppedContainer]) -> Steps {
 async fn stop_all(
     options: &Options,
     begun: Instant,
-    grace_skipped: &watch::Receiver<bool>,
+    grace_skipped: &watch::Receiver<u32>,
     stopped: &mut Vec<StoppedContainer>,
 ) -> Result<(), Fault> {
     let deadline = begun + options.budget;

@@ -4,6 +4,7 @@ use crate::container::{Inspection, Listed};
 use crate::engine::{Engine, RequestError};
 use crate::plan::grace;
 use crate::report::{StopOutcome, StoppedContainer, millis};
+use crate::signals;
 use futures_util::future::{Either, select};
 use std::future::pending;
 use std::pin::pin;
@@ -23,7 +24,7 @@ pub(super) struct Limits {
     pub(super) reserve: Duration,
 }
 
-/// Stops a container within its limits. Once `grace_skipped` is set, it is killed at once.
+/// Stops a container within its limits. Once `grace_skipped` has counted a signal, it is killed at once.
 ///
 /// # Errors
 /// It may still run; the reason is in words.
@@ -31,7 +32,7 @@ pub(super) async fn stop(
     engine: &Engine,
     one: Listed,
     limits: Limits,
-    grace_skipped: watch::Receiver<bool>,
+    grace_skipped: watch::Receiver<u32>,
 ) -> (Listed, Result<StoppedContainer, String>) {
     let ended = match timeout_at(limits.deadline, attempt(engine, &one, limits, grace_skipped)).await {
         Ok(ended) => ended,
@@ -44,7 +45,7 @@ async fn attempt(
     engine: &Engine,
     one: &Listed,
     limits: Limits,
-    mut grace_skipped: watch::Receiver<bool>,
+    mut grace_skipped: watch::Receiver<u32>,
 ) -> Result<StoppedContainer, String> {
     let begun = Instant::now();
     let report = |outcome, exit_code| {
@@ -70,7 +71,7 @@ async fn attempt(
         }
     });
     let (grace_over, skipped) =
-        (pin!(sleep_until(begun + grace)), pin!(grace_skipped.wait_for(|skip| *skip)));
+        (pin!(sleep_until(begun + grace)), pin!(signals::come(&mut grace_skipped, 1)));
     let end_of_grace = select(grace_over, skipped);
     let refused = match select(end.as_mut(), select(ask, end_of_grace)).await {
         Either::Left((ended, _)) => {
