@@ -1,5 +1,9 @@
 //! The structures and requests of linux/loop.h that the crate `loopdev` does not have.
 
+use nix::errno::Errno;
+use std::io;
+use std::os::fd::AsRawFd;
+
 /// The device cannot be written to. Set by the kernel, too, where it could not get the file or the device for writing.
 pub(crate) const READ_ONLY: u32 = 1;
 /// The device frees itself with its last user.
@@ -63,6 +67,20 @@ pub(crate) mod request {
     nix::ioctl_none_bad!(get_free, 0x4C82);
     nix::ioctl_write_ptr_bad!(configure, 0x4C0A, super::Config);
     nix::ioctl_read_bad!(get_status, 0x4C05, super::Info);
+}
+
+/// What a device is attached to, and how.
+pub(crate) fn status(device: &impl AsRawFd) -> Result<Info, Errno> {
+    let mut info = Info::EMPTY;
+    // SAFETY: `info` is laid out as linux/loop.h says and outlives the call; the descriptor is open.
+    #[allow(unsafe_code)]
+    unsafe { request::get_status(device.as_raw_fd(), &raw mut info) }?;
+    Ok(info)
+}
+
+/// The kernel's reason.
+pub(crate) fn raw(error: &io::Error) -> Errno {
+    error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
 }
 
 #[cfg(test)]

@@ -1,17 +1,19 @@
-//! Loop devices: attach a file so that the kernel frees the device by itself. [`node`] is `/dev/loopN`, `ioctl` what the
-//! kernel's header says, `jitter` how long to wait for others.
+//! Loop devices: attach a file so that the kernel frees the device by itself. [`node`] is `/dev/loopN`, `attached` looks
+//! at devices that are attached already, `ioctl` is what the kernel's header says, `jitter` how long to wait for others.
 //!
 //! The crate `loopdev` knows the old pair of calls, LOOP_SET_FD and LOOP_SET_STATUS64. What it does not have is done on its
 //! descriptors: LOOP_CONFIGURE (Linux 5.8), which sets file and flags at once, and device nodes that are missing, as they
 //! are in a container, whose /dev is a copy made at start.
 
+mod attached;
 mod ioctl;
 mod jitter;
 pub mod node;
 
 use crate::fault;
+pub use attached::{Backing, backing, backing_file, read_capacity, shared};
 use dind_contract::Fault;
-use ioctl::{AUTOCLEAR, Config, DIRECT_IO, Info, READ_ONLY, request};
+use ioctl::{AUTOCLEAR, Config, DIRECT_IO, READ_ONLY, raw, request, status};
 use jitter::Jitter;
 use loopdev::{LoopControl, LoopDevice};
 use nix::errno::Errno;
@@ -50,17 +52,6 @@ impl Attached {
         self.made.iter().for_each(|path| drop(std::fs::remove_file(path)));
         self.device.detach()
     }
-}
-
-/// What a device is attached to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Backing {
-    /// `st_dev` of the file.
-    pub device: u64,
-    /// `st_ino` of the file.
-    pub inode: u64,
-    /// Whether the device bypasses the page cache.
-    pub direct_io: bool,
 }
 
 /// The node of a free device, made where it is missing.
@@ -140,85 +131,9 @@ fn attach_to_free(
             Err(Errno::EBUSY | Errno::EAGAIN | Errno::ENXIO | Errno::EINTR) if Instant::now() < deadline => {
                 pause.wait();
             }
-            Err(error) => return Err(refused(&node, error)),
+            Err(error) => return Err(node.refused(error)),
         }
     }
-}
-
-fn refused(node: &Node, error: Errno) -> Fault {
-    let code = match error {
-        Errno::EPERM | Errno::EACCES => return node.denied(error),
-        Errno::EBUSY | Errno::EAGAIN | Errno::ENXIO => fault::LOOP_DEVICES_BUSY,
-        _ => fault::ATTACH_FAILED,
-    };
-    let fault = code.cannot("attach the image to", node.path.display(), error.desc());
-    fault.hint("look at `losetup --list` and at the kernel's log")
-}
-
-/// A device that another node has attached read-only to the same whole file: who mounts it shares its page cache. It stays as long
-/// as this value is there. Nothing where there is none, or none that may be opened.
-#[must_use]
-pub fn shared(file: &File) -> Option<(File, Node)> {
-    let meta = file.metadata().ok()?;
-    let is_same = |device: &File| {
-        status(device).is_ok_and(|info| {
-            (info.device, info.inode) == (meta.dev(), meta.ino())
-                && (info.offset, info.size_limit) == (0, 0)
-                && info.flags & (READ_ONLY | AUTOCLEAR) == READ_ONLY | AUTOCLEAR
-        })
-    };
-    let blocks = std::fs::read_dir("/sys/block").ok()?.flatten();
-    let numbers = blocks.filter_map(|block| block.file_name().to_str()?.strip_prefix("loop")?.parse().ok());
-    numbers.filter(|number| backing_file(*number).exists()).find_map(|number| {
-        let node = node::open(number).ok()?;
-        // Open, it cannot become another file's.
-        let device = File::open(node.reachable()).ok().filter(is_same);
-        if device.is_none() {
-            node.remove_if_made();
-        }
-        device.map(|device| (device, node))
-    })
-}
-
-/// What a loop device is attached to, by number; nothing for a free one.
-///
-/// # Errors
-/// The device cannot be opened or queried.
-pub fn backing(number: i32) -> Result<Option<Backing>, Fault> {
-    let node = node::open(number)?;
-    let opened = File::open(node.reachable()).map_err(|error| raw(&error));
-    node.remove_if_made();
-    let device = match opened {
-        Ok(device) => device,
-        Err(Errno::ENXIO) => return Ok(None),
-        Err(error) => return Err(node.denied(error)),
-    };
-    match status(&device) {
-        Ok(info) => Ok(Some(Backing {
-            device: info.device,
-            inode: info.inode,
-            direct_io: info.flags & DIRECT_IO != 0,
-        })),
-        Err(Errno::ENXIO) => Ok(None),
-        Err(error) => Err(refused(&node, error)),
-    }
-}
-
-/// Makes a device notice that its file has become longer.
-///
-/// # Errors
-/// The device cannot be opened, or refuses.
-pub fn read_capacity(number: i32) -> Result<(), Fault> {
-    let node = node::open(number)?;
-    let grown = LoopDevice::open(node.reachable()).and_then(|device| device.set_capacity());
-    node.remove_if_made();
-    grown.map_err(|error| refused(&node, raw(&error)))
-}
-
-/// The file in sysfs with the path of a device's file; it exists as long as the device is attached.
-#[must_use]
-pub fn backing_file(number: i32) -> PathBuf {
-    PathBuf::from(format!("/sys/block/loop{number}/loop/backing_file"))
 }
 
 fn connect(device: &LoopDevice, file: &File, sector: u32, mode: u32) -> Result<(), Errno> {
@@ -246,10 +161,6 @@ fn connect_old(device: &LoopDevice, file: &File, mode: u32) -> Result<(), Errno>
     // Direct I/O is an optimisation: file systems that cannot do it refuse here.
     let _ = device.set_direct_io(true);
     Ok(())
-}
-
-fn raw(error: &io::Error) -> Errno {
-    error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
 }
 
 /// Where the kernel cannot write to the file or the device, it silently makes the device read-only.
@@ -281,14 +192,6 @@ fn checked(mut attached: Attached, file: &File, mode: u32) -> Result<Attached, F
             Err(fault.hint("look at `losetup --list` and at the kernel's log"))
         }
     }
-}
-
-fn status(device: &impl AsRawFd) -> Result<Info, Errno> {
-    let mut info = Info::EMPTY;
-    // SAFETY: `info` is laid out as linux/loop.h says and outlives the call; the descriptor is open.
-    #[allow(unsafe_code)]
-    unsafe { request::get_status(device.as_raw_fd(), &raw mut info) }?;
-    Ok(info)
 }
 
 fn no_control(error: &io::Error) -> Fault {

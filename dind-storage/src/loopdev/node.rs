@@ -89,6 +89,18 @@ impl Node {
     pub fn denied(&self, error: Errno) -> Fault {
         denied(&self.path, error)
     }
+
+    /// The device does not do what it is asked for.
+    #[must_use]
+    pub fn refused(&self, error: Errno) -> Fault {
+        let code = match error {
+            Errno::EPERM | Errno::EACCES => return self.denied(error),
+            Errno::EBUSY | Errno::EAGAIN | Errno::ENXIO => fault::LOOP_DEVICES_BUSY,
+            _ => fault::ATTACH_FAILED,
+        };
+        let fault = code.cannot("attach the image to", self.path.display(), error.desc());
+        fault.hint("look at `losetup --list` and at the kernel's log")
+    }
 }
 
 fn denied(path: &Path, error: Errno) -> Fault {

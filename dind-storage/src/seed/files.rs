@@ -1,12 +1,8 @@
 //! Changes of files that can be taken back: what is new is made aside and renamed into place, what goes is renamed away first and
 //! removed when everything else is done. Whatever a kill leaves lies in one directory, and the next apply removes it.
-//!
-//! Nothing here descends into a directory that it does not know: below a layer's `diff` lie the files of a seed.
 
-use super::record;
-use crate::mount;
-use rustix::fs::{IFlags, ioctl_getflags, ioctl_setflags};
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use super::remains::{self, is_missing, remove, remove_all_in, remove_remains};
+use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, symlink};
 use std::path::{Path, PathBuf};
@@ -35,13 +31,13 @@ impl Files {
     /// # Errors
     /// The directory for unfinished things cannot be made.
     pub fn new(data_root: &Path) -> io::Result<Self> {
-        let work = work(data_root);
+        let work = remains::directory(data_root);
         remove_remains(data_root);
         match DirBuilder::new().mode(0o700).create(&work) {
             Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
             _ => {}
         }
-        spread(&work);
+        remains::spread(&work);
         fs::create_dir(work.join(SINGLE)).inspect_err(|_| drop(fs::remove_dir(&work)))?;
         Ok(Self { work, next: 0, undo: Vec::new() })
     }
@@ -175,64 +171,6 @@ impl Files {
     }
 }
 
-/// Has ext4 put the directories that are made in this one into block groups of their own (chattr(1), attribute T). In the
-/// group of the data root it passes over each inode that was deleted in the last minutes, one by one (`find_inode_bit`,
-/// fs/ext4/ialloc.c): where nodes come and go, that is the most of a first start. Other file systems have no such flag.
-fn spread(directory: &Path) {
-    if let Ok(directory) = File::open(directory)
-        && let Ok(flags) = ioctl_getflags(&directory)
-    {
-        let _ = ioctl_setflags(&directory, flags | IFlags::TOPDIR);
-    }
-}
-
-/// Where unfinished things are, and what is about to be removed.
-fn work(data_root: &Path) -> PathBuf {
-    record::directory(data_root).join("work")
-}
-
-/// Whether a kill has left anything.
-#[must_use]
-pub fn has_remains(data_root: &Path) -> bool {
-    !is_missing(&work(data_root))
-}
-
-/// Removes what a kill has left.
-pub fn remove_remains(data_root: &Path) {
-    remove_all_in(&work(data_root));
-}
-
-fn remove_all_in(work: &Path) {
-    for entry in fs::read_dir(work).into_iter().flatten().flatten() {
-        let _ = remove(&entry.path());
-    }
-    let _ = fs::remove_dir(work);
-}
-
-fn is_missing(path: &Path) -> bool {
-    fs::symlink_metadata(path).is_err_and(|error| error.kind() == ErrorKind::NotFound)
-}
-
-/// Removes a file, or a directory as layers and images have them: of files, and of the driver's empty directories.
-fn remove(path: &Path) -> io::Result<()> {
-    if !fs::symlink_metadata(path)?.is_dir() {
-        return fs::remove_file(path);
-    }
-    let diff = path.join("diff");
-    // As often as something is mounted there; EINVAL ends it.
-    while mount::unmount(&diff).is_ok() {}
-    for entry in fs::read_dir(path)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            let _ = fs::remove_dir(entry.path().join("work"));
-            fs::remove_dir(entry.path())?;
-        } else {
-            fs::remove_file(entry.path())?;
-        }
-    }
-    fs::remove_dir(path)
-}
-
 /// Writes a new file.
 ///
 /// # Errors
@@ -246,6 +184,8 @@ pub fn write(path: &Path, text: &[u8], mode: u32, sync: bool) -> io::Result<()> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::seed::record;
+    use crate::seed::remains::has_remains;
 
     fn tree(path: &Path) -> Vec<String> {
         let mut found = Vec::new();

@@ -1,11 +1,11 @@
 //! Looks at seeds and data root, and decides. Done for a plan, and again by an apply, which has locked the data root by then.
 
 use super::decide::{Changes, Situation, decide};
-use super::files;
 use super::held::{self, Held};
 use super::manifest::Loaded;
 use super::options::SeedOptions;
 use super::record::{self, Record};
+use super::remains;
 use super::source::Seed;
 use crate::fault;
 use crate::store::Store;
@@ -88,7 +88,7 @@ pub fn look(
         held.read_dependents(&place).map_err(unreadable)?;
     }
     let changes = decide(&Situation { held: &held, ..situation })?;
-    let is_merged = changes.is_nothing(&record) && !files::has_remains(&place);
+    let is_merged = changes.is_nothing(&record) && !remains::has_remains(&place);
     Ok(Some(View { is_merged, changes, record, held }))
 }
 

@@ -5,7 +5,7 @@
 //!
 //! There, [`source`] checks a seed, [`held`] reads what the data root holds, [`record`] what earlier starts have brought, and
 //! [`mod@decide`] says what has to change; [`mod@look`] does all of that. [`mod@merge`] makes the changes, by [`files`], which can take
-//! them back; [`bind`] mounts the layers' files, [`mod@attach`] a seed that is a file. [`facts`] is what a plan sees of it,
+//! them back, and whose unfinished work is in [`remains`]; [`bind`] mounts the layers' files, [`mod@attach`] a seed that is a file. [`facts`] is what a plan sees of it,
 //! [`report`] what a document says.
 
 pub mod attach;
@@ -20,5 +20,6 @@ pub mod merge;
 pub mod metadata;
 pub mod options;
 pub mod record;
+pub mod remains;
 pub mod report;
 pub mod source;

@@ -1,6 +1,8 @@
-//! A node: a container of the image under test on the outer engine.
+//! A node: a container of the image under test on the outer engine. `inner` has what is asked of the engine in it.
 
-use super::{Docker, Ended, LIMIT, Outer, engine_pid, image, inner_image, process, run, setting};
+mod inner;
+
+use super::{Docker, Ended, LIMIT, Outer, engine_pid, image, process, run, setting};
 use crate::{eventually, scratch, stretched, unique};
 use serde_json::Value;
 use std::fs;
@@ -39,27 +41,6 @@ impl Node {
     /// The engine's client.
     fn outer(&self, args: &[&str]) -> Ended {
         self.outer.client(args)
-    }
-
-    /// Restarts the node, kills it and starts it. Each time the inner container runs again, and `also` holds.
-    ///
-    /// # Panics
-    /// One of them does not.
-    pub fn comes_back_after_a_restart_and_a_kill(&self, inner: &str, also: impl Fn()) {
-        let comes_back = || {
-            self.until_running();
-            eventually("the inner container runs again", LIMIT, || {
-                let state = self.inner_docker(&["inspect", "--format", "{{.State.Running}}", inner]);
-                (state.stdout == "true").then_some(())
-            });
-            also();
-        };
-        self.outer(&["restart", "--time", "60", &self.name]).ok();
-        comes_back();
-        self.outer(&["kill", &self.name]).ok();
-        assert_eq!(self.exit_status(), 137);
-        self.outer(&["start", &self.name]).ok();
-        comes_back();
     }
 
     /// `docker run -d --privileged` with these options, and this command in the image under test.
@@ -202,41 +183,6 @@ impl Node {
     #[must_use]
     pub fn exec(&self, args: &[&str]) -> Ended {
         self.outer(&[&["exec", &self.name], args].concat())
-    }
-
-    /// Runs this machine's client on the inner engine's socket.
-    ///
-    /// # Panics
-    /// The command fails.
-    pub fn inner(&self, args: &[&str]) -> String {
-        self.inner_docker(args).ok()
-    }
-
-    /// The same, whatever the client's exit status.
-    ///
-    /// # Panics
-    /// The node has ended.
-    pub fn inner_docker(&self, args: &[&str]) -> Ended {
-        run("docker", &[&["--host", &self.inner_host()], args].concat())
-    }
-
-    /// The inner engine's socket, as `DOCKER_HOST` has it, for programs on this machine.
-    ///
-    /// # Panics
-    /// The node has ended.
-    #[must_use]
-    pub fn inner_host(&self) -> String {
-        let process = self.process().unwrap_or_else(|| panic!("the node has ended: {}", self.log()));
-        // Not /var/run: its absolute link leads out of the node.
-        format!("unix://{}/root/run/docker.sock", process.display())
-    }
-
-    /// Starts an inner container in the background and returns its id.
-    ///
-    /// # Panics
-    /// The inner engine refuses.
-    pub fn inner_run(&self, options: &[&str], script: &str) -> String {
-        self.inner(&[&["run", "--detach"], options, &[&inner_image(), "sh", "-c", script]].concat())
     }
 
     /// `docker stop`, with the outer engine's usual ten seconds. Returns the exit status and the time it took.

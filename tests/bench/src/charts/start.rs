@@ -2,7 +2,8 @@
 
 use super::figures::{Run, Start, Step};
 use super::log::{milestones, since_begun};
-use crate::lifecycle::outer::{Container, DataRoot, Kind, Site};
+use crate::lifecycle::outer::Container;
+use crate::lifecycle::site::{DataRoot, Kind, Site};
 use crate::series::{Task, in_turns};
 use dind_lab::Result;
 use serde_json::Value;

@@ -1,7 +1,8 @@
 //! What the engine's firewall backend is worth, from version 29 on: a node, which takes nftables by itself, against bare dockerd with
 //! its default, iptables. Engine 29 comes in an image of the user's: `DIND_BENCH_IMAGE`.
 
-use super::outer::{Container, DataRoot, Kind, Site};
+use super::outer::Container;
+use super::site::{DataRoot, Kind, Site};
 use crate::series::{Series, Task, in_turns};
 use crate::table::{Row, print};
 use dind_lab::Result;

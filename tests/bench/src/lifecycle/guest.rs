@@ -1,7 +1,8 @@
 //! A node in a user namespace against one with `--privileged`, in the guest whose engine maps users. Both have the flags that
 //! `doctor --run-flags` prints there.
 
-use super::outer::{Container, DataRoot, Kind, Site};
+use super::outer::Container;
+use super::site::{DataRoot, Kind, Site};
 use crate::series::Series;
 use crate::table::{Row, print};
 use dind_lab::product::image;

@@ -5,6 +5,7 @@ mod backends;
 pub(crate) mod guest;
 pub(crate) mod outer;
 mod peer;
+pub(crate) mod site;
 mod tls;
 
 use crate::series::{Series, Task, in_turns};
@@ -16,7 +17,8 @@ use dind_lab::product::{
     image::{self, Recipe},
 };
 use dind_lab::{Result, Workspace, progress, setup};
-use outer::{Container, DataRoot, Kind, Site};
+use outer::Container;
+use site::{DataRoot, Kind, Site};
 use std::cell::RefCell;
 use std::fs;
 use std::path::Path;

@@ -1,7 +1,8 @@
 //! How soon a client gets an answer over TCP with certificates, which a node has to make first; beside the time of openssl for the
 //! keys that docker:dind makes.
 
-use super::outer::{Container, DataRoot, Kind, Site};
+use super::outer::Container;
+use super::site::{DataRoot, Kind, Site};
 use crate::series::{Series, Task, in_turns, timed};
 use crate::table::{Row, print};
 use dind_lab::Result;

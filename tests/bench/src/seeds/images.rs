@@ -1,7 +1,7 @@
 //! Twenty images with two gigabytes together, of which some layers are shared: an archive for `docker load`, and seeds of the
 //! same. Their content cannot be compressed, and is the same each time. They are made once and kept below the build directory.
 
-use crate::lifecycle::outer::Site;
+use crate::lifecycle::site::Site;
 use crate::series::timed;
 use dind_lab::product::image;
 use dind_lab::{Result, Workspace, progress, setup};

@@ -12,7 +12,7 @@ mod page_cache;
 
 use crate::in_directory;
 use crate::lifecycle::on_site;
-use crate::lifecycle::outer::Site;
+use crate::lifecycle::site::Site;
 use dind_lab::{Result, Workspace};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};

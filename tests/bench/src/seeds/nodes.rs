@@ -1,7 +1,8 @@
 //! How much later a node with a seed is ready, what it holds itself, and how long `docker load` of the same images takes.
 
 use super::images::Images;
-use crate::lifecycle::outer::{Container, DataRoot, Kind, Site};
+use crate::lifecycle::outer::Container;
+use crate::lifecycle::site::{DataRoot, Kind, Site};
 use crate::series::{Series, Task, in_turns};
 use crate::table::{Row, print};
 use dind_lab::Result;

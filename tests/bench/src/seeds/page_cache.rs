@@ -4,7 +4,8 @@
 //! have is what all of them keep together, whatever else the machine does. `Cached` of /proc/meminfo is shown beside it.
 
 use super::images::Images;
-use crate::lifecycle::outer::{Container, DataRoot, Kind, Site};
+use crate::lifecycle::outer::Container;
+use crate::lifecycle::site::{DataRoot, Kind, Site};
 use dind_lab::{Result, progress};
 use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 use std::fs::{self, File};
