@@ -129,8 +129,6 @@ pub fn version(socket: &Path, limit: Duration) -> Option<String> {
 pub struct Ping {
     stream: UnixStream,
     answer: Vec<u8>,
-    /// Longer answers are cut.
-    most: usize,
 }
 
 impl Ping {
@@ -149,14 +147,7 @@ impl Ping {
     pub fn ask(socket: &Path, path: &str) -> io::Result<Self> {
         let mut stream = connect_now(socket)?;
         stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: docker\r\n\r\n").as_bytes())?;
-        Ok(Self { stream, answer: Vec::new(), most: ANSWER_LIMIT })
-    }
-
-    /// Reads as much of the answer as this, in bytes.
-    #[must_use]
-    pub fn up_to(mut self, most: usize) -> Self {
-        self.most = most;
-        self
+        Ok(Self { stream, answer: Vec::new() })
     }
 
     /// Reads what has come of the answer. Returns whether it is complete.
@@ -165,7 +156,7 @@ impl Ping {
         match self.stream.read(&mut chunk) {
             Ok(length) if length > 0 => {
                 self.answer.extend_from_slice(&chunk[..length]);
-                self.answer.len() >= self.most
+                self.answer.len() >= ANSWER_LIMIT
             }
             Err(error) => !matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted),
             Ok(_) => true,

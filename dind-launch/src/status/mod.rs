@@ -23,6 +23,7 @@ use crate::cli::Status;
 use crate::forms::status::Output;
 use crate::process::sibling::Document;
 use crate::terminal::Screen;
+use crate::usage::engine::Engine;
 use crate::{TOOL, fault};
 use dind_contract::cli::{self, Form, refuse_root};
 use dind_contract::finish::{finish_text, print};
@@ -31,8 +32,7 @@ use dind_system::{Helper, time_of_day};
 use record::Record;
 use serde_json::Value;
 use std::process::ExitCode;
-use std::time::Duration;
-use table::Containers;
+use std::time::{Duration, Instant};
 
 pub(crate) use text::node_name;
 
@@ -67,7 +67,7 @@ pub fn finish(args: &Status) -> ExitCode {
 
 fn table(report: &Report<Record>) -> Vec<String> {
     let record = &report.result;
-    let containers = Containers::ask(&record.socket, health::ANSWER_LIMIT);
+    let containers = Engine::at(&record.socket, Instant::now() + health::ANSWER_LIMIT).counts().ok();
     // Those of the record are of the start, and those of the report of now.
     let mut warnings = record.warnings.clone();
     warnings.extend(report.warnings.iter().filter(|warning| !record.warnings.contains(warning)).cloned());

@@ -1,47 +1,22 @@
 //! `status` for people: what the node is and does, in a screenful.
 
 use super::record::{Hold, NodeState, Record, StageRecord};
-use crate::engine::readiness::Ping;
 use crate::stage::Stage;
 use crate::terminal::{Ink, Screen, size};
+use crate::usage::engine::Counts;
 use dind_contract::Warning;
 use serde_json::Value;
-use std::path::Path;
 use std::time::Duration;
 
 /// Of the label's column.
 const COLUMN: usize = 10;
-
-/// How many containers an engine has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Containers {
-    running: u64,
-    all: u64,
-}
-
-impl Containers {
-    /// Asks the engine; nothing where it does not answer in time.
-    #[must_use]
-    pub fn ask(socket: &Path, limit: Duration) -> Option<Self> {
-        /// The answer has the whole engine in it; a few kilobytes.
-        const MOST: usize = 1 << 20;
-        let mut request = Ping::ask(socket, "/info").ok()?.up_to(MOST);
-        if !request.wait(limit) || !request.succeeded() {
-            return None;
-        }
-        let text = request.text();
-        let info: Value = serde_json::from_str(text.split_once("\r\n\r\n")?.1).ok()?;
-        let count = |key: &str| info.get(key).and_then(Value::as_u64);
-        Some(Self { running: count("ContainersRunning")?, all: count("Containers")? })
-    }
-}
 
 /// The lines. `now` is the time in milliseconds since 1970.
 #[must_use]
 pub fn lines(
     record: &Record,
     warnings: &[Warning],
-    containers: Option<Containers>,
+    containers: Option<Counts>,
     now: u64,
     screen: &Screen,
 ) -> Vec<String> {
@@ -57,7 +32,7 @@ pub fn lines(
     }
     row(Ink::Strong, "main", &main_process(record));
     row(Ink::Strong, "engine", &engine(record));
-    if let Some(Containers { running, all }) = containers {
+    if let Some(Counts { running, all }) = containers {
         row(Ink::Strong, "containers", &format!("{running} running, {all} in all"));
     }
     let of = |stage: &str| record.documents.get(stage).map(|document| &document.result);

@@ -53,7 +53,7 @@ fn record() -> Record {
 }
 
 fn text(record: &Record, warnings: &[Warning]) -> String {
-    let containers = Some(Containers { running: 2, all: 3 });
+    let containers = Some(Counts { running: 2, all: 3 });
     lines(record, warnings, containers, 1_192_000, &Screen::plain(80)).join("\n")
 }
 

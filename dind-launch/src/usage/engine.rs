@@ -46,6 +46,17 @@ impl Listed {
     }
 }
 
+/// How many containers an engine has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub struct Counts {
+    /// That run.
+    #[serde(rename = "ContainersRunning")]
+    pub running: u64,
+    /// Of any state.
+    #[serde(rename = "Containers")]
+    pub all: u64,
+}
+
 /// What a container has used by now. Nothing where the engine does not count it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ContainerUsage {
@@ -64,6 +75,14 @@ impl Engine {
     #[must_use]
     pub fn at(socket: &Path, deadline: Instant) -> Self {
         Self { socket: socket.to_owned(), deadline }
+    }
+
+    /// How many containers there are.
+    ///
+    /// # Errors
+    /// As [`Engine::containers`].
+    pub fn counts(&self) -> io::Result<Counts> {
+        self.get("/info")
     }
 
     /// All containers, or those that run.
@@ -228,6 +247,12 @@ mod tests {
         assert!(answering("\n", limit).is_err());
         let late = answering("HTTP/1.0 200 OK\r\n\r\n[", Duration::from_millis(20)).unwrap_err();
         assert_eq!(late.kind(), ErrorKind::TimedOut);
+    }
+
+    #[test]
+    fn an_engine_counts_its_containers() {
+        let info = r#"{"ID":"x","Containers":3,"ContainersRunning":2,"ContainersPaused":0}"#;
+        assert_eq!(serde_json::from_str::<Counts>(info).unwrap(), Counts { running: 2, all: 3 });
     }
 
     #[test]

@@ -52,7 +52,7 @@ fn happened(directory: &Path, event: &str) -> bool {
 }
 
 fn daemon(directory: &Path, name: &str, mode: &str) {
-    let signals = SigSet::from_iter([Signal::SIGTERM, Signal::SIGUSR1]);
+    let signals = SigSet::from_iter([Signal::SIGTERM, Signal::SIGUSR1, Signal::SIGHUP]);
     signals.thread_block().unwrap();
     note(directory, &format!("{name} start"));
     if mode == "die" {
@@ -109,7 +109,7 @@ fn daemon(directory: &Path, name: &str, mode: &str) {
     }
 }
 
-/// Answers what a health check asks of the daemon, for as long as the process runs.
+/// Answers what a health check asks of the daemon, for as long as the process runs. Of events there are none.
 fn serve(name: &str) {
     fs::create_dir_all("/run/dind").unwrap();
     let (socket, answer) = match name {
@@ -120,9 +120,15 @@ fn serve(name: &str) {
     let _ = fs::remove_file(socket);
     let listener = UnixListener::bind(socket).unwrap();
     std::thread::spawn(move || {
+        let mut waiting = Vec::new();
         for mut client in listener.incoming().flatten() {
-            let _ = client.read(&mut [0; 4096]);
-            let _ = client.write_all(answer.as_bytes());
+            let mut request = [0; 4096];
+            let _ = client.read(&mut request);
+            if request.starts_with(b"GET /events") {
+                waiting.push(client);
+            } else {
+                let _ = client.write_all(answer.as_bytes());
+            }
         }
     });
 }

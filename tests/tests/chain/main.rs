@@ -12,6 +12,7 @@ mod mesos;
 mod order;
 mod process_one;
 mod refusals;
+mod reload;
 mod restart;
 mod signals;
 mod site;

@@ -1,9 +1,10 @@
 //! `dind-launch top`.
 
-use super::terminal::{LEFT, Terminal};
+use super::terminal::{LEFT, ended, in_node};
 use dind_tests::eventually;
-use dind_tests::outer::{LIMIT, Node, SLEEP, docker};
+use dind_tests::outer::{LIMIT, Node, SLEEP, docker, host};
 use dind_tests::reduced::{RunFlags, start};
+use dind_tests::terminal::OnTerminal;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
@@ -74,9 +75,9 @@ fn in_a_pipe_it_is_one_table_or_one_document() {
 #[test]
 fn a_screen_is_drawn_again_and_again_follows_its_size_and_is_given_back() {
     let node = node();
-    let mut terminal = Terminal::in_node(&node, &["dind-launch", "top", "--interval", "300ms"]);
+    let mut terminal = in_node(&node, &["dind-launch", "top", "--interval", "300ms"]);
     let drawn = |text: &str| text.contains("busy ") && text.contains("idle ") && text.ends_with("\x1b[J");
-    let first = terminal.until("the first table", drawn);
+    let first = terminal.until_next("the first table", drawn);
     assert!(first.contains("\x1b[?1049h") && !terminal.is_a_shell_s());
     let widest = |text: &str| {
         let table = text.rsplit("\x1b[H").next().unwrap().replace("\x1b[K", "").replace("\x1b[J", "");
@@ -84,28 +85,28 @@ fn a_screen_is_drawn_again_and_again_follows_its_size_and_is_given_back() {
         table.lines().map(|line| line.trim_end_matches('\r').chars().count()).max().unwrap_or(0)
     };
     assert!(widest(&first) > 60, "{first:?}");
-    terminal.until("the next table", drawn);
+    terminal.until_next("the next table", drawn);
     terminal.resize(50, 8);
-    let small = terminal.until("a smaller table", |text| widest(text) <= 50 && text.ends_with("\x1b[J"));
+    let small = terminal.until_next("a smaller table", |text| widest(text) <= 50 && text.ends_with("\x1b[J"));
     let lines = small.rsplit("\x1b[H").next().unwrap().lines().count();
     assert!(lines <= 8 && small.contains("… 2 more"), "{small:?}");
     terminal.type_in(b"xyz");
-    terminal.until("other keys do nothing", drawn_small);
+    terminal.until_next("other keys do nothing", drawn_small);
     terminal.type_in(b"q");
-    assert_eq!(terminal.ended(), Some(0));
+    assert_eq!(ended(terminal), Some(0));
 
     // Ctrl-C, and signals.
-    let mut terminal = Terminal::in_node(&node, &["dind-launch", "top"]);
-    terminal.until("a table", drawn);
+    let mut terminal = in_node(&node, &["dind-launch", "top"]);
+    terminal.until_next("a table", drawn);
     terminal.type_in(b"\x03");
     // It has ended the nsenter in front of it as well, and sooner.
-    terminal.until("the screen is given back", |text| text.contains(LEFT));
-    terminal.ended();
+    terminal.until_next("the screen is given back", |text| text.contains(LEFT));
+    ended(terminal);
     for (signal, status) in [(Signal::SIGTERM, 143), (Signal::SIGHUP, 129)] {
-        let mut terminal = Terminal::in_node(&node, &["dind-launch", "top"]);
-        terminal.until("a table", drawn);
+        let mut terminal = in_node(&node, &["dind-launch", "top"]);
+        terminal.until_next("a table", drawn);
         kill(Pid::from_raw(top_of(&terminal)), signal).unwrap();
-        assert_eq!(terminal.ended(), Some(status));
+        assert_eq!(ended(terminal), Some(status));
     }
 }
 
@@ -114,8 +115,8 @@ fn drawn_small(text: &str) -> bool {
 }
 
 /// The last descendant of the program on the terminal: `nsenter` starts another one in each PID namespace.
-fn top_of(terminal: &Terminal) -> i32 {
-    let mut pid = i32::try_from(terminal.child.id()).unwrap();
+fn top_of(terminal: &OnTerminal) -> i32 {
+    let mut pid = i32::try_from(terminal.pid()).unwrap();
     loop {
         let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
         match children.split_whitespace().next() {
@@ -128,26 +129,26 @@ fn top_of(terminal: &Terminal) -> i32 {
 #[test]
 fn a_shell_stops_it_and_it_goes_on() {
     let node = node();
-    let mut terminal = Terminal::in_node(&node, &["bash", "--norc", "-i"]);
+    let mut terminal = in_node(&node, &["bash", "--norc", "-i"]);
     terminal.type_in(b"dind-launch top\n");
     let drawn = |text: &str| text.contains("busy ") && text.ends_with("\x1b[J");
-    terminal.until("a table", drawn);
+    terminal.until_next("a table", drawn);
     terminal.type_in(b"\x1a");
-    let stopped = terminal.until("it is stopped", |text| text.contains("Stopped"));
+    let stopped = terminal.until_next("it is stopped", |text| text.contains("Stopped"));
     assert!(stopped.contains(LEFT), "{stopped:?}");
     terminal.type_in(b"fg\n");
-    let again = terminal.until("a table again", drawn);
+    let again = terminal.until_next("a table again", drawn);
     assert!(again.contains("\x1b[?1049h"), "{again:?}");
     terminal.type_in(b"q");
-    terminal.until("it ends", |text| text.contains(LEFT));
+    terminal.until_next("it ends", |text| text.contains(LEFT));
     terminal.type_in(b"echo status=$?\n");
-    terminal.until("the shell has the terminal", |text| text.contains("status=0"));
+    terminal.until_next("the shell has the terminal", |text| text.contains("status=0"));
     terminal.type_in(b"dind-launch top\n");
-    terminal.until("a table", drawn);
+    terminal.until_next("a table", drawn);
     terminal.type_in(b"\x03");
-    terminal.until("Ctrl-C ends it", |text| text.contains(LEFT));
+    terminal.until_next("Ctrl-C ends it", |text| text.contains(LEFT));
     terminal.type_in(b"echo again=$?\n");
-    terminal.until("people end it so", |text| text.contains("again=0"));
+    terminal.until_next("people end it so", |text| text.contains("again=0"));
 }
 
 /// By `docker exec --tty` into a node that made its own user namespace: the verb goes in first, and Ctrl-C has time to give the screen back.
@@ -155,15 +156,13 @@ fn a_shell_stops_it_and_it_goes_on() {
 fn a_node_in_a_user_namespace_of_its_own_has_it_as_well() {
     let node = start(&RunFlags::ask().of("rootless"), &[]);
     node.until_running();
-    let mut terminal = Terminal::start(
-        &["docker", "exec", "--interactive", "--tty", &node.name, "dind-launch", "top"],
-        100,
-        24,
-    );
-    let first = terminal.until("a table", |text| text.contains("NAME ") && text.contains("memory "));
+    let host = format!("DOCKER_HOST={}", host());
+    let exec = ["env", &host, "docker", "exec", "--interactive", "--tty", &node.name, "dind-launch", "top"];
+    let mut terminal = OnTerminal::start_sized(&exec, 100, 24);
+    let first = terminal.until_next("a table", |text| text.contains("NAME ") && text.contains("memory "));
     assert!(first.contains("\x1b[?1049h"), "{first:?}");
     terminal.type_in(b"\x03");
-    let last = terminal.until("the screen is given back", |text| text.contains(LEFT));
+    let last = terminal.until_next("the screen is given back", |text| text.contains(LEFT));
     assert!(!last.contains("the engine does not answer"), "{last:?}");
 }
 
