@@ -7,6 +7,7 @@ use dind_bench::{Chart, Subject};
 use dind_lab::arch::Arch;
 use dind_lab::base::{Base, Release};
 use dind_lab::guest::GuestArgs;
+use dind_lab::product::image::Recipe;
 use std::path::PathBuf;
 
 #[derive(Debug, Parser)]
@@ -141,19 +142,35 @@ pub(crate) enum Command {
 
 impl Command {
     /// What a person may want to do after it.
-    pub(crate) fn next(&self) -> Option<&'static str> {
-        match self {
-            Self::Image { mesos: true, .. } => Some("cargo xtask up --mesos starts a cluster of it"),
-            Self::Image { platform: None, .. } => {
-                Some("cargo xtask up starts a node of it; cargo xtask test-image tests it")
+    pub(crate) fn next(&self) -> Option<String> {
+        let next = match self {
+            Self::Image { mesos: true, .. } => "cargo xtask up --mesos starts a cluster of it",
+            Self::Image { base, engine_archive, tag, platform, .. } => {
+                let (base, from_archive) = (base.choice(), engine_archive.is_some());
+                let recipe = Recipe { base, from_archive, tag: tag.as_deref(), arch: *platform };
+                let name = recipe.name();
+                return Some(match (recipe.arch().is_host(), base) {
+                    (false, _) => {
+                        format!("docker save {name} | ssh HOST docker load, to a machine with that processor")
+                    }
+                    // What `up` builds has this name and is this image.
+                    (true, Base::Usual) if !from_archive && tag.is_none() => {
+                        "cargo xtask up starts a node of it; cargo xtask test-image tests it".to_owned()
+                    }
+                    _ => format!("docker run --detach --name node --privileged {name}"),
+                });
             }
-            Self::Lint => Some("cargo xtask test unit stub"),
+            Self::Lint => "cargo xtask test unit stub",
             Self::Test { .. } | Self::TestImage { .. } | Self::Ci(_) => {
-                Some("cargo xtask up starts a node to look at; cargo xtask bench measures it")
+                "cargo xtask up starts a node to look at; cargo xtask bench measures it"
             }
-            Self::Dist { .. } => Some("dpkg --install target/dist/*.deb, or unpack the archive beside it"),
-            _ => None,
-        }
+            Self::Dist { target: Some(arch), .. } if !arch.is_host() => {
+                return Some(format!("target/dist{} has a package and an archive for {arch}", arch.suffix()));
+            }
+            Self::Dist { .. } => "dpkg --install target/dist/*.deb, or unpack the archive beside it",
+            _ => return None,
+        };
+        Some(next.to_owned())
     }
 }
 

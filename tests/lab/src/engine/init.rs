@@ -1,10 +1,11 @@
 //! PID 1 of the private engine's namespaces: starts dockerd, reaps, and takes everything along when it ends.
 //!
-//! It ends on request (`STOP`), when dockerd ends, and when its owner disappears without having asked it to
-//! stay: an interrupted or killed `cargo xtask test` leaves nothing behind.
+//! It ends on request (`STOP`), when dockerd ends, and, unless it is kept, when its owner has disappeared and nobody else uses it: an
+//! interrupted or killed `cargo xtask test` leaves nothing behind.
 
 use super::cgroups;
 use super::paths::{NAME_SERVER, Paths};
+use super::users::{self, Unused};
 use crate::Result;
 use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
@@ -27,10 +28,10 @@ const STOP_TIME: Duration = Duration::from_secs(20);
 enum Event {
     /// The owner has made the network.
     Go,
-    /// The owner wants the engine to outlive it.
-    Keep,
     /// The owner's end of the line is closed.
     OwnerGone,
+    /// After that, all others who use the engine have ended.
+    Unused(Unused),
     /// dockerd serves its socket.
     Ready,
     /// `cargo xtask down`.
@@ -54,6 +55,7 @@ pub fn run(paths: &Paths, line: UnixStream) -> Result<()> {
     while wait() != Err(Errno::ECHILD) {}
     cgroups::remove(&paths.cgroup)?;
     let _ = fs::remove_file(&paths.state);
+    users::forget(paths);
     remove_run(paths, &machine_run)?;
     served
 }
@@ -91,21 +93,25 @@ fn serve(
         .spawn()
         .map_err(|error| format!("cannot execute `dockerd`: {error}"))?;
     let dockerd = Pid::from_raw(dockerd.id() as i32);
-    reap(sender);
-    let mut keep = false;
+    reap(sender.clone());
     loop {
         match events.recv()? {
             Event::Ready => writeln!(owner, "ready")?,
-            Event::Keep => {
-                keep = true;
-                writeln!(owner, "kept")?;
-            }
-            Event::OwnerGone if keep => {}
-            Event::OwnerGone | Event::Stop => return stop(paths, dockerd, events),
+            Event::OwnerGone => wait_until_unused(paths, sender.clone()),
+            // Whoever kept it was one of the last.
+            Event::Unused(_) if users::is_kept(paths) => {}
+            // Whoever comes now waits for the end.
+            Event::Unused(_unused) => return stop(paths, dockerd, events),
+            Event::Stop => return stop(paths, dockerd, events),
             Event::Ended(pid) if pid == dockerd => return Err("dockerd exited unexpectedly".into()),
             Event::Ended(_) | Event::Go => {}
         }
     }
+}
+
+fn wait_until_unused(paths: &Paths, events: Sender<Event>) {
+    let unused = Paths::clone(paths);
+    thread::spawn(move || Unused::wait(&unused).map(|unused| events.send(Event::Unused(unused))));
 }
 
 /// Containers go first, so that the data root that is kept has none; then dockerd in its own order.
@@ -161,7 +167,6 @@ fn listen_to_owner(line: UnixStream, events: Sender<Event>) {
         for word in BufReader::new(line).lines().map_while(std::io::Result::ok) {
             let _ = match word.as_str() {
                 "go" => events.send(Event::Go),
-                "keep" => events.send(Event::Keep),
                 _ => Ok(()),
             };
         }

@@ -7,7 +7,7 @@
 //! * `start`: makes the namespaces and the way out of them, and waits until the engine serves
 //! * [`init`]: the first process in them, which `start` executes: this program again
 //! * [`runtime`]: this program a third time, as the OCI runtime of machines whose root has not every capability
-//! * `state`: the record for later commands; `leftovers`: what a stop must not leave; `cgroups`, `paths`
+//! * `state`: the record for later commands; `users`: who uses it; `leftovers`: what a stop must not leave; `cgroups`, `paths`
 
 mod cgroups;
 pub mod init;
@@ -16,19 +16,22 @@ mod paths;
 pub mod runtime;
 mod start;
 mod state;
+mod users;
 
-use crate::Result;
 use crate::workspace::Workspace;
+use crate::{Result, progress};
 use paths::LOCK_TIME;
 pub use paths::Paths;
 use state::State;
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader};
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::PathBuf;
+use users::{Unused, User};
 use xshell::{Cmd, cmd};
 
-/// A running engine. A private one that this process started is stopped when this goes, unless it was kept.
+/// A running engine. A private one that this process started is stopped when this goes, unless it was kept; where others use it by
+/// then, it goes with the last of them.
 #[derive(Debug)]
 pub struct Engine {
     /// For `DOCKER_HOST`.
@@ -37,6 +40,8 @@ pub struct Engine {
     pub pid: i32,
     private: Option<Paths>,
     owner: Option<BufReader<UnixStream>>,
+    /// Of a private one.
+    user: Option<User>,
 }
 
 impl Engine {
@@ -51,16 +56,18 @@ impl Engine {
     /// An engine that already runs.
     pub fn find(workspace: &Workspace) -> Result<Option<Self>> {
         let paths = Paths::of(workspace);
+        // Before the look: one that is about to end is waited for.
+        let user = if paths.engine.exists() { Some(User::begin(&paths)?) } else { None };
         if let Some(state) = State::running(&paths) {
             let host = paths.docker_host();
-            return Ok(Some(Self { host, pid: state.init.pid, private: Some(paths), owner: None }));
+            return Ok(Some(Self { host, pid: state.init.pid, private: Some(paths), owner: None, user }));
         }
         let forced = std::env::var("DIND_TEST_ENGINE").is_ok_and(|engine| engine == "private");
         if forced || !runtime::missing_capabilities()?.is_empty() || !own_answers(workspace) {
             return Ok(None);
         }
         let host = std::env::var("DOCKER_HOST").unwrap_or_else(|_| "unix:///var/run/docker.sock".to_owned());
-        Ok(Some(Self { host, pid: std::process::id() as i32, private: None, owner: None }))
+        Ok(Some(Self { host, pid: std::process::id() as i32, private: None, owner: None, user: None }))
     }
 
     /// A docker command for this engine.
@@ -91,13 +98,9 @@ impl Engine {
         self.private.is_some()
     }
 
-    /// Lets the engine outlive this process.
+    /// Lets a private engine outlive this process and all others, whoever started it.
     pub fn keep(&mut self) -> Result<()> {
-        if let Some(mut owner) = self.owner.take() {
-            writeln!(owner.get_mut(), "keep")?;
-            owner.read_line(&mut String::new())?;
-        }
-        Ok(())
+        Ok(self.private.as_ref().map_or(Ok(()), users::keep)?)
     }
 
     /// Keeps the engine for what is to be seen in it, and prints that; after an error, removes what is there and releases.
@@ -123,7 +126,23 @@ impl Engine {
 
     /// Stops a private engine that this process started, and checks that nothing of it is left.
     pub fn release(mut self, workspace: &Workspace) -> Result<()> {
-        if self.owner.is_none() { Ok(()) } else { self.end(workspace) }
+        match self.last() {
+            Some(_unused) => self.end(workspace),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether it is to end now: this process started it, nobody keeps it, and nobody else uses it.
+    fn last(&mut self) -> Option<Unused> {
+        let paths = self.private.as_ref().filter(|_| self.owner.is_some())?;
+        if users::is_kept(paths) {
+            return None;
+        }
+        let unused = self.user.take()?.end().ok()?;
+        if unused.is_none() {
+            progress::note("another command uses the private engine, which ends with that");
+        }
+        unused
     }
 
     /// Stops a private engine, whoever started it, and checks that nothing of it is left.
@@ -146,6 +165,7 @@ impl Engine {
 
 impl Drop for Engine {
     fn drop(&mut self) {
+        let Some(_unused) = self.last() else { return };
         let (Some(paths), Some(mut owner)) = (&self.private, self.owner.take()) else { return };
         let _ = send_stop(paths);
         while owner.read_line(&mut String::new()).is_ok_and(|length| length > 0) {}

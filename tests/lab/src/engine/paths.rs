@@ -14,7 +14,7 @@ pub(super) const NAME_SERVER: &str = "198.18.0.3";
 pub(super) const LOCK_TIME: &str = "60";
 
 /// Where the private engine keeps what.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Paths {
     /// Sockets and pid files, on the machine's /run.
     pub run: PathBuf,
@@ -46,6 +46,12 @@ impl Paths {
     }
     pub(super) fn lock(&self) -> PathBuf {
         self.engine.join("lock")
+    }
+    pub(super) fn users(&self) -> PathBuf {
+        self.engine.join("users")
+    }
+    pub(super) fn kept(&self) -> PathBuf {
+        self.engine.join("kept")
     }
     pub(super) fn log(&self) -> PathBuf {
         self.engine.join("engine.log")

@@ -2,6 +2,7 @@
 
 use super::paths::{LOCK_TIME, NAME_SERVER, Paths, UPLINK_RANGE};
 use super::state::State;
+use super::users::{self, User};
 use super::{Engine, runtime};
 use crate::workspace::Workspace;
 use crate::{Result, progress};
@@ -17,6 +18,7 @@ pub(super) fn start(workspace: &Workspace) -> Result<Engine> {
         super::clear(workspace)?;
         let paths = Paths::of(workspace);
         fs::create_dir_all(&paths.engine)?;
+        users::forget(&paths);
         configure(&paths)?;
         launch(workspace, paths)
     })
@@ -67,7 +69,8 @@ fn launch(workspace: &Workspace, paths: Paths) -> Result<Engine> {
     expect(&mut owner, "ready", &paths)?;
     // A former engine that was killed could not do it.
     paths.remove_contents().stderr(Stdio::null()).status()?;
-    Ok(Engine { host: paths.docker_host(), pid: init, private: Some(paths), owner: Some(owner) })
+    let user = Some(User::begin(&paths)?);
+    Ok(Engine { host: paths.docker_host(), pid: init, private: Some(paths), owner: Some(owner), user })
 }
 
 /// A session of its own keeps Ctrl-C away: the engine's first process decides when it ends.

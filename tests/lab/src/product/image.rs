@@ -39,6 +39,17 @@ impl Recipe<'_> {
     pub fn arch(self) -> Arch {
         self.arch.unwrap_or(Arch::HOST)
     }
+
+    /// The image's name.
+    #[must_use]
+    pub fn name(self) -> String {
+        let suffix = self.arch().suffix();
+        match (self.tag, self.base) {
+            (Some(tag), _) => tag.to_owned(),
+            (None, Base::Release(release)) => format!("dind:engine-{}{suffix}", release.engine()),
+            (None, Base::Image(_) | Base::Usual) => format!("{NODE}{suffix}"),
+        }
+    }
 }
 
 /// The tiny image's name for a processor.
@@ -50,12 +61,7 @@ pub fn inner_name(arch: Arch) -> String {
 /// Builds both images, and gives the node image's name. The static binaries are there already, and programs of the processor run here
 /// ([`emulation`](crate::setup::emulation)).
 pub fn build(workspace: &Workspace, engine: &Engine, recipe: Recipe) -> Result<String> {
-    let suffix = recipe.arch().suffix();
-    let tag = match (recipe.tag, recipe.base) {
-        (Some(tag), _) => tag.to_owned(),
-        (None, Base::Release(release)) => format!("dind:engine-{}{suffix}", release.engine()),
-        (None, Base::Image(_) | Base::Usual) => format!("{NODE}{suffix}"),
-    };
+    let tag = recipe.name();
     node(workspace, engine, Recipe { tag: Some(&tag), ..recipe })?;
     inner(workspace, engine, recipe.arch())?;
     Ok(tag)
