@@ -11,6 +11,7 @@ mod agent;
 mod certificates;
 mod claimed;
 pub mod command_form;
+mod daemons;
 mod evidence;
 pub mod main_process;
 pub mod network_lock;

@@ -3,10 +3,10 @@
 use super::preflight::{is_set, tool_variables, wanted};
 use super::state::RunState;
 use super::{
-    agent, certificates, claimed, evidence, main_process, network_lock, preload, range_probe, stages,
+    agent, certificates, claimed, daemons, evidence, main_process, network_lock, preload, range_probe, stages,
 };
 use crate::TOOL;
-use crate::engine::daemon::{self, DaemonKind, wait_ready};
+use crate::engine::daemon::{self, DaemonKind};
 use crate::engine::dockerd::{self, Settings};
 use crate::engine::{config, cut_off, data_root_lock, hairpin, stale, stale_networks, version};
 use crate::paths::DATA_ROOT;
@@ -256,10 +256,8 @@ fn start_engine(
         path_prepend: fragments.iter().flat_map(|fragment| fragment.path_prepend.clone()).collect(),
         config: merged.config,
     };
-    wait_for_containerd(node, state, dockerd)?;
-    state.start_daemon(node, DaemonKind::Dockerd)?;
+    daemons::start_dockerd(node, state, dockerd)?;
     if let Some(dockerd) = &state.dockerd {
-        wait_ready(node, dockerd, state.containerd.as_ref(), state.options.ready_timeout)?;
         state.writer.record.engine_version = daemon::version(node, dockerd, VERSION_LIMIT)?;
     }
     let major = state.writer.record.engine_version.as_deref().and_then(version::major);
@@ -270,22 +268,6 @@ fn start_engine(
     }
     // Not asked of the program itself, as `doctor` does: that would take a sixth of the start.
     Ok(state.writer.record.engine_version.as_deref().map_or(Ok(()), version::check)?)
-}
-
-/// Waits until containerd answers, where dockerd does not: an older one blocks for as long as its containerd is still starting, beside
-/// which its own first thirty milliseconds go. From 29 on it exits instead, or it takes containers that have ended to be running
-/// still (moby, daemon.go: a client without `grpc.WithBlock`).
-fn wait_for_containerd(
-    node: &mut Node,
-    state: &RunState,
-    dockerd: EngineVersion,
-) -> Result<(), StopReason> {
-    match &state.containerd {
-        Some(containerd) if dockerd.is_at_least(29, 0) != Some(false) => {
-            wait_ready(node, containerd, None, state.options.ready_timeout).map(drop)
-        }
-        _ => Ok(()),
-    }
 }
 
 fn start_main(node: &mut Node, state: &mut RunState) -> Result<(), StopReason> {

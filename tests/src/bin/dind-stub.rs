@@ -59,6 +59,10 @@ fn daemon(directory: &Path, name: &str, mode: &str) {
         eprintln!("unknown flag: --stub");
         exit(1);
     }
+    if mode == "impatient" && !happened(directory, "containerd ready") {
+        eprintln!("failed to start daemon: dial unix /run/dind/containerd.sock: connect: connection refused");
+        exit(1);
+    }
     if mode == "old" {
         let listener = UnixListener::bind("/var/run/docker.sock").unwrap();
         std::thread::spawn(move || listener.incoming().flatten().for_each(answer_as_an_old_engine));
@@ -175,7 +179,10 @@ fn tool(directory: &Path, name: &str, verb: &str, mode: &str) {
     let mut result = config.clone();
     if name == "dind-storage" {
         let backing = if other { "loop" } else { "native" };
-        result = format!(r#"{{"data_root":"{root}","backing":"{backing}","driver":"overlay2"}}"#);
+        let store = if mode == "containerd" { mode } else { "graph" };
+        result = format!(
+            r#"{{"data_root":"{root}","backing":"{backing}","driver":"overlay2","store":{{"name":"{store}"}}}}"#
+        );
         config = format!(r#"{{"data-root":"{root}"}}"#);
     } else if other {
         result = r#"{"mode":"bridged","range":"10.77.1.0/24","uplink":"eth0"}"#.to_owned();

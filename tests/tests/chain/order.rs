@@ -181,16 +181,28 @@ fn a_dockerd_whose_file_says_that_it_is_29_or_newer_is_not_asked_for_its_version
 
 #[test]
 fn a_dockerd_from_29_on_starts_when_containerd_answers_and_an_older_one_beside_it() {
-    for (package, expected) in [
-        ("moby/moby/v2", ["containerd ready", "dockerd start"]),
-        ("docker/docker", ["dockerd start", "containerd ready"]),
+    let (older, from_29) = ("docker/docker", "moby/moby/v2");
+    let (ready, start) = ("containerd ready", "dockerd start");
+    for (package, dockerd, store, has_run, expected) in [
+        (older, "", "graph", true, &[start, ready][..]),
+        (from_29, "impatient", "graph", false, &[ready, start]),
+        (from_29, "impatient", "containerd", true, &[ready, start]),
+        // A new data root: it is started at once, and again where that was too early.
+        (from_29, "", "containerd", false, &[start, ready]),
+        (from_29, "impatient", "containerd", false, &[start, ready, start]),
     ] {
-        let site = Site::new().mode("containerd", "late");
+        let site = Site::new().mode("containerd", "late").mode("dockerd", dockerd);
+        site.set_mode("dind-storage", store);
         build_dockerd(&site, package);
+        if has_run {
+            fs::create_dir(site.path().join("containers")).unwrap();
+        }
         let output = site.run(&["true"]);
         assert!(output.status.success(), "{}", stderr(&output));
         let mut events = site.events();
-        events.retain(|event| expected.contains(&event.as_str()));
-        assert_eq!(events, expected, "{package}");
+        events.retain(|event| [ready, start].contains(&event.as_str()));
+        assert_eq!(events, expected, "{package}, {store}: {}", stderr(&output));
+        let again = stderr(&output).contains("it is started again");
+        assert_eq!(again, expected.len() == 3, "{}", stderr(&output));
     }
 }

@@ -57,7 +57,12 @@ impl DataRoot {
 
     /// A node on it, which may not run yet or may be refused. It preloads nothing unless the options say so.
     pub(crate) fn start(&self, options: &[&[String]]) -> Node {
-        let own = self.options();
+        let mut own = self.options();
+        let has_seed = options.iter().copied().flatten().any(|word| word.starts_with("DIND_STORAGE_SEED="));
+        if !has_seed && fs::read_dir(self.directory.path()).unwrap().next().is_none() {
+            // A new data root has its images in containerd otherwise, from engine 29 on, and those cannot be sealed.
+            own.extend(env("DIND_STORAGE_STORE=graph"));
+        }
         let all: Vec<&str> =
             own.iter().chain(options.iter().copied().flatten()).map(String::as_str).collect();
         Node::start(&[&["--env", "DIND_PRELOAD="], &all[..]].concat(), SLEEP)
