@@ -22,7 +22,11 @@ fn hanging_daemons_are_noticed(running: &Running<'_>, pids: [(&str, i64); 2]) {
     assert_eq!(code(&running.launcher(&["status", "--healthy"])), (0, ""));
     for (name, pid) in pids {
         running.signal_inside("STOP", pid);
-        let checked = running.launcher(&["status", "--healthy"]);
+        // It stops when it next runs.
+        let checked = eventually(name, LIMIT, || {
+            let checked = running.launcher(&["status", "--healthy"]);
+            (checked.0 != 0).then_some(checked)
+        });
         assert_eq!(code(&checked), (69, "not-healthy"), "{name}");
         let causes = checked.1["error"]["causes"].as_array().unwrap();
         assert_eq!(causes.len(), 1, "{causes:?}");

@@ -10,6 +10,10 @@ use dind_lab::{Result, Workspace, outside, progress, setup};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::thread;
+
+/// How many tests of a program run at once (rustc's book, "Tests").
+const THREADS: &str = "RUST_TEST_THREADS";
 
 /// The test programs, and what all of them get.
 #[derive(Debug)]
@@ -80,6 +84,7 @@ impl Programs<'_> {
     /// Runs a tier's programs, whatever becomes of the ones before. The verdicts are of the support table's programs.
     pub(super) fn run(&self, tier: Tier, env: &[(&str, String)]) -> Result<(Verdicts, Result<()>)> {
         let (mut failed, mut verdicts, mut ran) = (Vec::new(), Verdicts::default(), 0);
+        let threads = thread::available_parallelism()?.get() * tier.threads_per_processor();
         // A person who wants to see what a test prints has given a flag for it.
         let as_it_comes = self.extra.iter().any(|argument| argument.starts_with('-'));
         for program in self.of(tier) {
@@ -90,6 +95,11 @@ impl Programs<'_> {
             let env = env.iter().chain([&self.temporary]).map(|(key, value)| (key, value));
             let test = self.workspace.cargo_as_root(&args).envs(env);
             let test = test.env("DIND_BIN_DIR", self.workspace.binaries());
+            // The flag --test-threads and the caller's own variable come first.
+            let test = match std::env::var_os(THREADS) {
+                None => test.env(THREADS, threads.to_string()),
+                Some(_) => test,
+            };
             let tested = progress::tested(self.workspace, program, test, as_it_comes)?;
             let mut seen = Verdicts::default();
             tested.lines.iter().for_each(|line| seen.note(line));

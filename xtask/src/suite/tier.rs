@@ -77,6 +77,11 @@ impl Tier {
     pub(super) fn name(self) -> String {
         format!("{self:?}").to_lowercase()
     }
+
+    /// How many tests run at once for each processor: those with stubs wait more than they work, and real engines keep processors busy.
+    pub(super) fn threads_per_processor(self) -> usize {
+        if self == Self::Stub { 2 } else { 1 }
+    }
 }
 
 /// A suite of the tiers image and outside by its name.
