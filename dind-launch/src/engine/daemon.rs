@@ -172,7 +172,10 @@ pub fn wait_ready(
     limit: Duration,
 ) -> Result<bool, StopReason> {
     let outcome = until_ready(node, daemon, needed, limit);
-    daemon.notify.close();
+    // containerd reports nothing more but its stop, and that it cannot is an error in its log.
+    if daemon.kind == DaemonKind::Dockerd {
+        daemon.notify.close();
+    }
     outcome
 }
 

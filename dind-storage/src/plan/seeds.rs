@@ -4,7 +4,7 @@ use super::step::Step;
 use crate::facts::Facts;
 use crate::fault;
 use crate::options::Options;
-use crate::report::{Backing, Driver, ImageStore, Storage};
+use crate::report::{Backing, Driver, ImageStore, Storage, Store, StoreReason};
 use crate::seed::{manifest, report};
 use dind_contract::{Fault, Warning};
 
@@ -26,8 +26,9 @@ pub fn decide(
         let fault = fault::SEED_UNSUITABLE.cannot("use the seed", path.display(), cause);
         return Err(fault.hint("leave DIND_STORAGE_SEED out, or DIND_STORAGE_DRIVER"));
     }
-    // The engine does not look there.
-    if storage.store.as_ref().is_some_and(|store| store.name == ImageStore::Containerd) {
+    // The engine does not look there. What is in an image that is not mounted yet may decide otherwise.
+    let is_sure = |store: &Store| store.reason != StoreReason::NotMounted;
+    if storage.store.as_ref().is_some_and(|store| store.name == ImageStore::Containerd && is_sure(store)) {
         return Ok(Default::default());
     }
     let seeds = facts.seeds.clone()?;
