@@ -1,4 +1,6 @@
-//! Bridged mode against the same by hand, in network namespaces of its own.
+//! Bridged mode against the same by hand, in network namespaces of its own; and in `hairpin`, what its rules cost who sends through it.
+
+mod hairpin;
 
 use crate::in_directory;
 use crate::series::{Series, Task, in_turns, timed};
@@ -18,6 +20,12 @@ const BY_HAND: [&str; 2] = [
     "ip link del docker0 && ip addr add 10.77.0.3/16 dev eth0 && ip route add default via 10.77.0.1",
 ];
 
+/// Bridged mode without the probe, which waits for answers.
+const BRIDGED: [(&str, &str); 2] = [("DOCKER_NETWORK_OFFSET", "0.0.1.0"), ("DIND_NET_PROBE", "false")];
+
+/// The network namespace of the thread that asks.
+const HERE: &str = "/proc/thread-self/ns/net";
+
 /// Measures and prints.
 pub(super) fn run(workspace: &Workspace, rounds: usize) -> Result<()> {
     in_directory(workspace, "dind-net", rounds, |tool, state| {
@@ -32,9 +40,8 @@ pub(super) fn run(workspace: &Workspace, rounds: usize) -> Result<()> {
 
 fn measure(tool: &Path, state: &Path, rounds: usize) -> Result<()> {
     let node = Node::new(tool, state)?;
-    let probed = [("DOCKER_NETWORK_OFFSET", "0.0.1.0")];
-    let bridged = [probed[0], ("DIND_NET_PROBE", "false")];
-    node.no_children(&bridged)?;
+    let probed = [BRIDGED[0]];
+    node.no_children(&BRIDGED)?;
     let apply = |variables: &[(&str, &str)]| {
         let took = node.net("apply", variables)?;
         node.net("release", &[])?;
@@ -48,14 +55,14 @@ fn measure(tool: &Path, state: &Path, rounds: usize) -> Result<()> {
                 node.run(Command::new("sh").args(["-c", BY_HAND[1]]))?;
                 Ok(took)
             }),
-            Task::new("apply bridged, without probing the range", || apply(&bridged)),
+            Task::new("apply bridged, without probing the range", || apply(&BRIDGED)),
             Task::new("apply bridged, with probing (3 times 100 ms)", || apply(&probed)),
             Task::new("apply bridged when nothing is to do", || {
-                node.net("apply", &bridged)?;
-                apply(&bridged)
+                node.net("apply", &BRIDGED)?;
+                apply(&BRIDGED)
             }),
             Task::new("apply in default mode", || apply(&[])),
-            Task::new("plan bridged", || node.net("plan", &bridged)),
+            Task::new("plan bridged", || node.net("plan", &BRIDGED)),
         ],
     )?;
     let [by_hand, apply, probed, nothing, default, plan]: &[Series; 6] = series.as_slice().try_into()?;
@@ -68,7 +75,7 @@ fn measure(tool: &Path, state: &Path, rounds: usize) -> Result<()> {
         Row::against(plan, by_hand).at_most(3.0),
     ];
     print("network, no child process", by_hand.name, &rows);
-    Ok(())
+    hairpin::measure(&node, rounds)
 }
 
 /// A container on an outer network: the thread is the host, and its commands run in the container.
@@ -81,13 +88,13 @@ struct Node<'a> {
 
 impl<'a> Node<'a> {
     fn new(tool: &'a Path, state: &'a Path) -> Result<Self> {
-        let here = || File::open("/proc/thread-self/ns/net");
+        let here = || File::open(HERE);
         unshare(CloneFlags::CLONE_NEWNET)?;
         let host = here()?;
         unshare(CloneFlags::CLONE_NEWNET)?;
         let node = Self { tool, state, host, inside: here()? };
         setns(&node.host, CloneFlags::CLONE_NEWNET)?;
-        let there = format!("/proc/{}/fd/{}", std::process::id(), node.inside.as_raw_fd());
+        let there = path(&node.inside);
         let outer = format!(
             "ip link add obr type bridge && ip addr add 10.77.0.1/16 dev obr && ip link set obr up &&
              ip link add port type veth peer name eth0 netns {there} && ip link set port master obr up"
@@ -99,11 +106,16 @@ impl<'a> Node<'a> {
         Ok(node)
     }
 
-    fn run(&self, command: &mut Command) -> Result<Duration> {
-        setns(&self.inside, CloneFlags::CLONE_NEWNET)?;
-        let took = timed(command);
+    /// Does something in a namespace. The thread comes back to the host's.
+    fn at<T>(&self, namespace: &File, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        setns(namespace, CloneFlags::CLONE_NEWNET)?;
+        let done = work();
         setns(&self.host, CloneFlags::CLONE_NEWNET)?;
-        took
+        done
+    }
+
+    fn run(&self, command: &mut Command) -> Result<Duration> {
+        self.at(&self.inside, || timed(command))
     }
 
     fn command(&self, program: &Path, variables: &[(&str, &str)]) -> Command {
@@ -132,4 +144,9 @@ impl<'a> Node<'a> {
             _ => Err(format!("`dind-net apply` starts processes:\n{calls}").into()),
         }
     }
+}
+
+/// A path of a namespace for other processes.
+fn path(namespace: &File) -> String {
+    format!("/proc/{}/fd/{}", std::process::id(), namespace.as_raw_fd())
 }
