@@ -5,12 +5,14 @@ use super::sets::{NO_APPARMOR, added, without_module};
 use crate::doctor::facts::Observed;
 use crate::doctor::report::Alternative;
 
-/// From containerd 2.1 on, a pod's cgroup can be written to without `privileged` (docs/cri/config.md, `cgroup_writable`).
+/// From containerd 2.1 on, a pod's cgroup can be written to without `privileged` (docs/cri/config.md, `cgroup_writable`). runc gives it to
+/// root of the pod where systemd makes it; groups that it makes itself stay the machine's.
 const RUNTIME_CLASS: &str = "\
 # On each machine, in containerd's config.toml (containerd 2.1 or newer):
 #   [plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.dind]
 #     runtime_type = 'io.containerd.runc.v2'
 #     cgroup_writable = true
+#     options.SystemdCgroup = true
 apiVersion: node.k8s.io/v1
 kind: RuntimeClass
 metadata:
@@ -58,7 +60,9 @@ fn needs(set: Set, profile_file: &str) -> Vec<String> {
     };
     match set {
         Set::Userns => vec![
-            "Kubernetes 1.33 or newer, or the feature gate UserNamespacesSupport; containerd 2.1 and runc 1.2, or newer".to_owned(),
+            "Kubernetes 1.33 or newer, or the feature gate UserNamespacesSupport; containerd 2.1, runc 1.2 and Linux 6.3, or newer"
+                .to_owned(),
+            "cgroup v2, and systemd as the cgroup driver of kubelet and containerd".to_owned(),
             profile(),
         ],
         Set::Rootless => vec![
