@@ -1,9 +1,13 @@
 //! The way out and in, which is pasta's.
 
 use super::node;
-use dind_tests::outer::{LIMIT, Network, Node, address_of, docker, inner_image, on_host};
+use dind_tests::outer::{LIMIT, Network, Node, address_of, docker, enter_host_network, inner_image, on_host};
 use dind_tests::rootless::enter;
-use dind_tests::{eventually, unique};
+use dind_tests::{eventually, stretched, unique};
+use nix::sched::{CloneFlags, setns};
+use std::net::UdpSocket;
+use std::time::Duration;
+use std::{fs, thread};
 
 /// A container beside the node, which serves a page; removed with its handle.
 struct Server(String);
@@ -58,19 +62,53 @@ fn is_newer(node: &Node) -> bool {
 fn published_ports_are_those_of_the_container() {
     let node = node(&[]);
     let address = address_of(&node.name);
-    let serve = "nc -u -l -p 9 -e cat & mkdir /w; echo in >/w/index.html; exec httpd -f -p 80 -h /w";
-    node.inner_run(&["--publish", "9000:9/udp", "--publish", "81:80"], serve);
+    let directory = format!("/{}", unique("served"));
+    let serve =
+        format!("mkdir {directory}; echo in >{directory}/index.html; exec httpd -f -p 80 -h {directory}");
+    node.inner_run(&["--publish", "9000:9/udp", "--publish", "81:80"], &serve);
     let url = format!("http://{address}:81/");
     eventually("the page comes", LIMIT, || {
         (on_host(&["busybox", "wget", "-q", "-O", "-", &url]).stdout == "in").then_some(())
     });
-    let ask = format!("echo echo | busybox nc -u -w 1 {address} 9000");
-    let echo = || on_host(&["sh", "-c", &ask]).stdout == "echo";
-    if is_newer(&node) {
-        eventually("the echo comes", LIMIT, || echo().then_some(()));
-    } else {
-        assert!(!echo(), "an older pasta can do it: the README says otherwise");
+    // Of the programs in the images none answers UDP.
+    let server = socket_in(|| enter_network_of(&directory), 9);
+    let client = socket_in(enter_host_network, 0);
+    client.connect((address, 9000)).unwrap();
+    for socket in [&server, &client] {
+        socket.set_read_timeout(Some(stretched(Duration::from_secs(1)))).unwrap();
     }
+    let arrives = || {
+        // An ICMP answer of the port to an earlier question is an error of this one.
+        let _ = client.send(b"question");
+        let asker = server.recv_from(&mut [0; 16]).ok()?.1;
+        server.send_to(b"answer", asker).unwrap();
+        client.recv(&mut [0; 16]).ok()
+    };
+    if is_newer(&node) {
+        eventually("the answer comes", LIMIT, arrives);
+    } else {
+        assert_eq!(arrives(), None, "an older pasta can do it: the README says otherwise");
+    }
+}
+
+/// A socket of the network namespace that a thread can enter.
+fn socket_in(enter: impl FnOnce() + Send, port: u16) -> UdpSocket {
+    let bind = || {
+        enter();
+        UdpSocket::bind(("0.0.0.0", port)).unwrap()
+    };
+    thread::scope(|scope| scope.spawn(bind).join().unwrap())
+}
+
+/// Moves the calling thread into the network of the only process with this word in its command line.
+fn enter_network_of(word: &str) {
+    let processes = fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
+    let with_word = processes.filter(|process| {
+        let words = fs::read(process.join("cmdline")).unwrap_or_default();
+        words.split(|byte| *byte == 0).any(|one| one == word.as_bytes())
+    });
+    let [process] = &with_word.collect::<Vec<_>>()[..] else { panic!("there is no one process of {word}") };
+    setns(fs::File::open(process.join("ns/net")).unwrap(), CloneFlags::CLONE_NEWNET).unwrap();
 }
 
 /// The node's link has the container's address; and the way out comes back.
