@@ -172,7 +172,7 @@ pub fn wait_ready(
     limit: Duration,
 ) -> Result<bool, StopReason> {
     let outcome = until_ready(node, daemon, needed, limit);
-    // containerd reports nothing more but its stop, and that it cannot is an error in its log.
+    // containerd reports its stop here, too; where it cannot, it logs an error.
     if daemon.kind == DaemonKind::Dockerd {
         daemon.notify.close();
     }
