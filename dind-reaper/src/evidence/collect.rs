@@ -51,7 +51,7 @@ pub(super) struct Collector {
     log_files: Option<Rc<LogFiles>>,
     engine_log: EngineLog,
     events: Log,
-    /// Why a signal has not ended it yet.
+    /// Whether people know why a signal has not ended it.
     explained: bool,
     disk: Disk,
     begun: Duration,
